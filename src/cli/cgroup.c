@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "attach/features.h"
+#include "base/cleanup.h"
+#include "base/str.h"
+
+/* The caller's own cgroup v2 path, from the "0::" line of /proc/self/cgroup. */
+static int own_path(char *ret, size_t size)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		struct str s = str_trim(str_of(line));
+
+		if (!str_has_prefix(s, STR("0::/")))
+			continue;
+		if (s.n - 3 >= size)
+			return -ENAMETOOLONG;
+		snprintf(ret, size, "%.*s", (int)(s.n - 3), s.p + 3);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int cgroup_make(struct cgroup *c, char error[256])
+{
+	char mount[256], own[256];
+	int r = features_cgroup2_mount(mount, sizeof(mount));
+
+	if (r < 0) {
+		snprintf(error, 256, "no cgroup v2 is mounted; 'egret doctor' says more");
+		return r;
+	}
+	r = own_path(own, sizeof(own));
+	if (r < 0)
+		snprintf(own, sizeof(own), "/");
+	snprintf(c->path, sizeof(c->path), "%s%s%segret-exec-%d", mount, own,
+		 own[strlen(own) - 1] == '/' ? "" : "/", (int)getpid());
+	c->mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->mount_fd < 0 || mkdir(c->path, 0755) < 0) {
+		r = -errno;
+		snprintf(error, 256, "cannot make the cgroup %.180s: %s", c->path, strerror(-r));
+		return r;
+	}
+	c->fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->fd < 0) {
+		r = -errno;
+		snprintf(error, 256, "cannot open the cgroup %.180s: %s", c->path, strerror(-r));
+		rmdir(c->path);
+	}
+	return r;
+}
+
+pid_t cgroup_fork(const struct cgroup *c)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)c->fd,
+	};
+
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+bool cgroup_is_populated(const struct cgroup *c)
+{
+	_cleanup_close_ int fd = openat(c->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	char text[128];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return false;
+	text[n] = 0;
+	return strstr(text, "populated 1") != NULL;
+}
+
+/* Moves every process of the folder to its parent; how many. New ones may appear meanwhile: call again. */
+static int evict(const struct cgroup *c)
+{
+	_cleanup_close_ int procs = openat(c->fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int parent = openat(c->fd, "../cgroup.procs", O_WRONLY | O_CLOEXEC);
+	_cleanup_fclose_ FILE *f = procs < 0 ? NULL : fdopen(procs, "r");
+	char line[32];
+	int n = 0;
+
+	if (!f || parent < 0)
+		return -errno;
+	TAKE_FD(procs);
+	while (fgets(line, sizeof(line), f))
+		n += write(parent, line, strlen(line)) > 0;
+	return n;
+}
+
+int cgroup_remove(struct cgroup *c)
+{
+	int moved = 0, n = 0;
+
+	if (c->fd < 0)
+		return 0;
+	/* A folder is busy for a moment after its last process ended. */
+	for (int tries = 0; rmdir(c->path) < 0 && errno == EBUSY && tries < 100; tries++) {
+		n = evict(c);
+		moved += n > 0 ? n : 0;
+		if (n <= 0)
+			usleep(10000);
+	}
+	close(TAKE_FD(c->fd));
+	close(TAKE_FD(c->mount_fd));
+	return moved;
+}

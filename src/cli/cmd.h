@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The subcommands of egret, one file each. Each takes its own argv (argv[0] is its name), prints its own messages and
+ * returns the exit status. Exit status 2 is a wrong call.
+ */
+#pragma once
+
+int cmd_exec(int argc, char **argv);
+int cmd_read(int argc, char **argv);
+int cmd_top(int argc, char **argv);
+int cmd_flows(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+
+#define EXIT_USAGE 2
+
+extern const char *arg_run; /* folder of the daemon's control socket: `egret --run DIR` */

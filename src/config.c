@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/lex.h"
+#include "base/time.h"
+
+#define MAX_FILE (1U << 20)
+
+struct parser {
+	struct lex lex;
+	struct config *config;
+};
+
+static void config_defaults(struct config *c)
+{
+	*c = (struct config){
+		.cgroup = "/",
+		.run = "/run/egret",
+		.state = "/var/lib/egret",
+		.eve = "/var/log/egret/eve.json",
+	};
+}
+
+static bool at_end(const struct lex_token *t)
+{
+	return t->kind == LEX_NEWLINE || t->kind == LEX_END;
+}
+
+static bool is_word(const struct lex_token *t, const char *word)
+{
+	return t->kind == LEX_WORD && str_eq(t->text, str_of(word));
+}
+
+/* A path in quotes. */
+static void take_path(struct parser *p, char *ret, size_t size)
+{
+	struct lex_token t = lex_next(&p->lex);
+
+	if (t.kind == LEX_BAD)
+		lex_complain(&p->lex, &t, "error", "the string does not end on its line");
+	else if (t.kind != LEX_STRING)
+		lex_complain(&p->lex, &t, "error", "a path in quotes is expected here");
+	else if (!t.text.n || t.text.n >= size || t.text.p[0] != '/' ||
+		 memchr(t.text.p, 0, t.text.n))
+		lex_complain(&p->lex, &t, "error",
+			     "a path that begins with '/' and is shorter than %zu", size);
+	else
+		snprintf(ret, size, "%.*s", STR_FMT(t.text));
+}
+
+/* One of `words`; its index, or -1 with a message. */
+static int take_choice(struct parser *p, const char *const *words)
+{
+	struct lex_token t = lex_next(&p->lex);
+	const char *near;
+
+	for (int i = 0; t.kind == LEX_WORD && words[i]; i++)
+		if (is_word(&t, words[i]))
+			return i;
+	near = lex_nearest(t.text, words);
+	lex_complain(&p->lex, &t, "error",
+		     near ? "unknown word; did you mean '%s'?"
+			  : "unknown word; '%s' is one that is known",
+		     near ? near : words[0]);
+	return -1;
+}
+
+static void not_built(struct parser *p, const struct lex_token *at, const char *what)
+{
+	lex_complain(&p->lex, at, "warning",
+		     "this egret has no %s yet; the statement has no effect", what);
+}
+
+static void parse_watch(struct parser *p)
+{
+	static const char *const roles[] = { "host", "gateway", "console", "collector", NULL };
+	struct lex_token at = lex_peek(&p->lex);
+	int role = take_choice(p, roles);
+
+	if (role > 0)
+		lex_complain(&p->lex, &at, "error", "this egret can only watch a host yet");
+}
+
+static void parse_cgroup(struct parser *p)
+{
+	struct lex_token at = lex_peek(&p->lex);
+
+	take_path(p, p->config->cgroup, sizeof(p->config->cgroup));
+	if (strstr(p->config->cgroup, "/../") || strstr(p->config->cgroup, "//"))
+		lex_complain(&p->lex, &at, "error",
+			     "a plain path below the cgroup2 mount is expected");
+}
+
+static void parse_run(struct parser *p)
+{
+	take_path(p, p->config->run, sizeof(p->config->run));
+}
+
+static void parse_state(struct parser *p)
+{
+	take_path(p, p->config->state, sizeof(p->config->state));
+}
+
+static void parse_eve(struct parser *p)
+{
+	struct lex_token t = lex_peek(&p->lex);
+
+	if (is_word(&t, "off")) {
+		lex_next(&p->lex);
+		p->config->eve[0] = 0;
+	} else {
+		take_path(p, p->config->eve, sizeof(p->config->eve));
+	}
+}
+
+static void parse_inside(struct parser *p)
+{
+	struct config *c = p->config;
+	struct lex_token t = lex_peek(&p->lex);
+
+	c->n_inside = 0;
+	if (is_word(&t, "private")) {
+		lex_next(&p->lex);
+		return;
+	}
+	do {
+		t = lex_next(&p->lex);
+		if (t.kind != LEX_WORD || c->n_inside == CONFIG_MAX_INSIDE ||
+		    cidr_parse(t.text, &c->inside[c->n_inside]) < 0)
+			lex_complain(&p->lex, &t, "error",
+				     "an address or network is expected here, as 10.0.0.0/8 (at "
+				     "most %d)",
+				     CONFIG_MAX_INSIDE);
+		else
+			c->n_inside++;
+		t = lex_peek(&p->lex);
+	} while (t.kind == LEX_COMMA && (lex_next(&p->lex), true));
+}
+
+/* Statements whose stage is not built yet are read to their end and said to do nothing. */
+static void skip_statement(struct parser *p, const char *what)
+{
+	struct lex_token at = lex_peek(&p->lex), t = at;
+	unsigned depth = 0;
+
+	while (t.kind != LEX_END && (depth || t.kind != LEX_NEWLINE)) {
+		if (t.kind == LEX_CLOSE && !depth)
+			break;
+		depth += t.kind == LEX_OPEN;
+		depth -= t.kind == LEX_CLOSE;
+		lex_next(&p->lex);
+		t = lex_peek(&p->lex);
+	}
+	if (depth)
+		lex_complain(&p->lex, &at, "error", "the '{' of this statement is never closed");
+	else if (!is_word(&at, "off"))
+		not_built(p, &at, what);
+}
+
+static void parse_page(struct parser *p)
+{
+	skip_statement(p, "page");
+}
+
+static void parse_policy(struct parser *p)
+{
+	skip_statement(p, "policy");
+}
+
+static void parse_store(struct parser *p)
+{
+	skip_statement(p, "history");
+}
+
+static void parse_gateway(struct parser *p)
+{
+	skip_statement(p, "gateway");
+}
+
+static const struct statement {
+	const char *word;
+	void (*parse)(struct parser *p);
+} statements[] = {
+	{ "watch", parse_watch },     { "cgroup", parse_cgroup },   { "run", parse_run },
+	{ "state", parse_state },     { "eve", parse_eve },         { "inside", parse_inside },
+	{ "page", parse_page },       { "policy", parse_policy },   { "store", parse_store },
+	{ "retention", parse_store }, { "gateway", parse_gateway },
+};
+
+static void unknown_statement(struct parser *p, const struct lex_token *t)
+{
+	const char *words[ARRAY_SIZE(statements) + 1] = { 0 };
+	const char *near;
+
+	for (size_t i = 0; i < ARRAY_SIZE(statements); i++)
+		words[i] = statements[i].word;
+	near = lex_nearest(t->text, words);
+	if (near)
+		lex_complain(&p->lex, t, "error", "unknown statement; did you mean '%s'?", near);
+	else
+		lex_complain(&p->lex, t, "error", "unknown statement");
+	lex_skip_line(&p->lex);
+}
+
+static void parse_statement(struct parser *p)
+{
+	struct lex_token t = lex_next(&p->lex);
+	unsigned errors = p->lex.n_errors;
+
+	if (at_end(&t))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(statements); i++) {
+		if (!is_word(&t, statements[i].word))
+			continue;
+		statements[i].parse(p);
+		t = lex_peek(&p->lex);
+		if (!at_end(&t) && errors == p->lex.n_errors)
+			lex_complain(&p->lex, &t, "error", "the statement should end here");
+		lex_skip_line(&p->lex);
+		return;
+	}
+	unknown_statement(p, &t);
+}
+
+int config_parse(struct config *ret, const char *file, struct str text, struct buf *messages)
+{
+	struct config config;
+	struct parser p = { .config = &config };
+
+	config_defaults(&config);
+	lex_init(&p.lex, file, text, messages);
+	while (lex_peek(&p.lex).kind != LEX_END)
+		parse_statement(&p);
+	if (p.lex.n_errors)
+		return -EINVAL;
+	*ret = config;
+	return 0;
+}
+
+int config_read(struct config *ret, const char *path, bool optional, struct buf *messages)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	_cleanup_buf_ struct buf text = BUF_INIT(MAX_FILE);
+	char block[4096];
+	size_t n;
+
+	if (!f && errno == ENOENT && optional)
+		return config_parse(ret, path, STR(""), messages);
+	if (!f)
+		return -errno;
+	while ((n = fread(block, 1, sizeof(block), f)))
+		buf_put(&text, block, n);
+	if (ferror(f))
+		return -EIO;
+	if (text.failed)
+		return -EFBIG;
+	return config_parse(ret, path, buf_str(&text), messages);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* egret.conf: what egretd watches and where it writes. Everything has a default; an empty file is valid. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/addr.h"
+#include "base/buf.h"
+
+#define CONFIG_MAX_INSIDE 64
+
+struct config {
+	char cgroup[256]; /* the subtree to watch, below the cgroup2 mount */
+	char run[256];    /* folder of the control socket */
+	char state[256];
+	char eve[256]; /* empty: off */
+	struct cidr inside[CONFIG_MAX_INSIDE];
+	size_t n_inside; /* 0: private addresses */
+};
+
+/*
+ * Reads `path`; with `optional` a file that is absent gives the defaults. Every mistake is in `messages`, shown with
+ * its line. 0; -EINVAL when there was an error (then *ret is not to be used); -errno when it cannot be read.
+ */
+int config_read(struct config *ret, const char *path, bool optional, struct buf *messages);
+int config_parse(struct config *ret, const char *file, struct str text, struct buf *messages);

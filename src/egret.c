@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line: a table of subcommands and nothing else. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli/cmd.h"
+
+const char *arg_run = "/run/egret";
+
+static int cmd_help(int argc, char **argv);
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *args, *help;
+} commands[] = {
+	{ "top", cmd_top, "[FILTER...]",
+	  "live view of what leaves, by program, user, unit, container, name" },
+	{ "flows", cmd_flows, "[FILTER...]", "the flows of a running egretd" },
+	{ "status", cmd_status, "", "what egretd watches, how much it saw, what it lost" },
+	{ "exec", cmd_exec, "[--json FILE] -- CMD [ARG...]",
+	  "run a command and show what it contacted" },
+	{ "read", cmd_read, "[--json] FILE...",
+	  "the same for captures and Zeek logs, without privileges" },
+	{ "doctor", cmd_doctor, "", "what this kernel offers and what is lost without the rest" },
+	{ "help", cmd_help, "[COMMAND]", "this list, or how to use one command" },
+};
+
+static void print_help(FILE *to)
+{
+	fputs("usage: egret [--run DIR] COMMAND [ARG...]\n\n"
+	      "egret tells what leaves this machine, and who sent it.\n\n",
+	      to);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(to, "  %-7s %-30s %s\n", commands[i].name, commands[i].args,
+			commands[i].help);
+	fputs("\n  --run DIR   folder of egretd's control socket (/run/egret)\n"
+	      "  --version   print the version\n"
+	      "\nMore: egret help COMMAND, man egret.\n",
+	      to);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	log_error("no command '%s'; 'egret help' lists them", name);
+	return NULL;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	char *help_argv[] = { argc > 1 ? argv[1] : NULL, (char[]){ "--help" }, NULL };
+	const struct command *c;
+
+	if (argc < 2 || !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return 0;
+	}
+	c = find_command(argv[1]);
+	return c ? c->run(2, help_argv) : EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "run", required_argument, NULL, 'r' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	const struct command *c;
+	int o;
+
+	while ((o = getopt_long(argc, argv, "+hV", options, NULL)) != -1) {
+		switch (o) {
+		case 'r':
+			arg_run = optarg;
+			break;
+		case 'h':
+			print_help(stdout);
+			return 0;
+		case 'V':
+			puts("egret " EGRET_VERSION);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	c = find_command(argv[optind]);
+	if (!c)
+		return EXIT_USAGE;
+	argc -= optind;
+	argv += optind;
+	optind = 0; /* GNU: start afresh, for the command's own options */
+	return c->run(argc, argv);
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon: builds the pipeline and runs it. Read top to bottom it is the picture in docs/ARCHITECTURE.md:
+ *
+ *     kernel ─► attach ─► events ─► flow table ─► records ─┬─► eve.json
+ *                                                          └─► control socket (top, flows, status)
+ *
+ * One thread, one loop. Every 50 ms the ring buffer is emptied, every second the kernel's counters are read.
+ */
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "attach/attach.h"
+#include "attach/features.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/time.h"
+#include "config.h"
+#include "flow/record.h"
+#include "pipeline.h"
+#include "serve/control.h"
+#include "store/eve.h"
+
+#define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
+#define SWEEP_EVERY_NS NSEC_PER_SEC
+#define REPORT_EVERY_NS (300 * NSEC_PER_SEC)
+#define DEFAULT_CONFIG "/etc/egret/egret.conf"
+#define MAX_MESSAGES (1U << 20)
+
+static const char usage[] =
+	"usage: egretd [-c FILE] [-T] [--foreground] [--verbose]\n\n"
+	"Watches what leaves this host. Without --foreground it goes to the background once it "
+	"watches.\n\n"
+	"  -c FILE        configuration (" DEFAULT_CONFIG " when it is there, else the defaults)\n"
+	"  -T             test the configuration and exit\n"
+	"  --foreground   stay\n"
+	"  --verbose      say more\n"
+	"  --version\n\n"
+	"SIGHUP reopens eve.json; SIGTERM and SIGINT end it and leave nothing behind.\n";
+
+struct args {
+	const char *config;
+	bool test, foreground;
+};
+
+struct daemon {
+	struct config config;
+	struct loop *loop;
+	struct attach *attach;
+	struct pipeline *pipeline;
+	struct sink *eve;
+	struct control *control;
+	int mount_fd, cgroup_fd;
+	int ready_fd; /* to the waiting parent; -1 in the foreground */
+	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told;
+	char host[256];
+};
+
+/* ---- what comes out of the pipeline ---- */
+
+static void on_record(void *ctx, const struct record *r)
+{
+	struct daemon *d = ctx;
+
+	if (d->eve)
+		d->eve->ops->put(d->eve, r);
+	if (d->control)
+		control_record(d->control, r);
+	if (r->type == RECORD_PACKET_SOCKET)
+		log_warn("%.*s (pid %u) opened a packet socket: what it sends that way is not seen",
+			 STR_FMT(proc_name(r->proc)), r->proc->pid);
+}
+
+/* ---- what drives it ---- */
+
+static void on_drain(void *ctx)
+{
+	struct daemon *d = ctx;
+	int r = attach_drain(d->attach);
+
+	if (r < 0)
+		log_errno(r, "cannot read the kernel's notices, ignoring");
+}
+
+static void on_ring(void *ctx, int fd, uint32_t events)
+{
+	on_drain(ctx);
+}
+
+/* Losses of the stages after the flow table come in as events like all others, so that one list has them all. */
+static void tell_loss(struct daemon *d, enum loss_reason reason, uint64_t now_lost, uint64_t *told)
+{
+	if (now_lost == *told)
+		return;
+	pipeline_input(d->pipeline)
+		.on_event(
+			pipeline_input(d->pipeline).ctx,
+			&(struct event){ .type = EVENT_LOSS,
+					 .time_ns = time_now(),
+					 .loss = { .reason = reason, .count = now_lost - *told } });
+	*told = now_lost;
+}
+
+static void on_second(void *ctx)
+{
+	struct daemon *d = ctx;
+	int r = attach_sweep(d->attach);
+
+	if (r < 0)
+		log_errno(r, "cannot read the kernel's counters, ignoring");
+	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
+	if (d->control)
+		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
+	pipeline_tick(d->pipeline, time_now());
+	if (d->eve)
+		d->eve->ops->flush(d->eve);
+}
+
+static void on_stop(void *ctx, int signo)
+{
+	struct daemon *d = ctx;
+
+	loop_stop(d->loop);
+}
+
+static void on_hup(void *ctx, int signo)
+{
+	struct daemon *d = ctx;
+	int r = d->eve ? d->eve->ops->reopen(d->eve) : 0;
+
+	if (r < 0)
+		log_errno(r, "cannot reopen %s, going on with the old file", d->config.eve);
+	else if (d->eve)
+		log_info("%s reopened", d->config.eve);
+}
+
+static void add_status(void *ctx, struct json *j)
+{
+	struct daemon *d = ctx;
+	struct attach_stats stats;
+
+	attach_stats(d->attach, &stats);
+	json_text(j, "version", EGRET_VERSION);
+	json_text(j, "host", d->host);
+	json_text(j, "watch", "host");
+	json_text(j, "cgroup", d->config.cgroup);
+	json_text(j, "eve", d->config.eve[0] ? d->config.eve : "off");
+	json_u64(j, "pid", (uint64_t)getpid());
+	json_u64(j, "uptime_s", (time_now() - d->started_ns) / NSEC_PER_SEC);
+	json_u64(j, "events", stats.events);
+	json_u64(j, "kernel_sockets", stats.map_entries_sockets);
+	json_u64(j, "kernel_peers", stats.map_entries_peers);
+	json_u64(j, "kernel_peers_max", stats.map_capacity_peers);
+	json_u64(j, "kernel_bytes", stats.bpf_bytes);
+}
+
+/* ---- building it ---- */
+
+static int open_cgroup(struct daemon *d)
+{
+	char path[256];
+	int r = features_cgroup2_mount(path, sizeof(path));
+
+	if (r < 0)
+		return log_errno(r, "no cgroup v2 is mounted; 'egret doctor' says more");
+	d->mount_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->mount_fd < 0)
+		return log_errno(errno, "cannot open %s", path);
+	d->cgroup_fd = openat(d->mount_fd, d->config.cgroup[1] ? d->config.cgroup + 1 : ".",
+			      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->cgroup_fd < 0)
+		return log_errno(errno, "cannot open the cgroup %s%s", path, d->config.cgroup);
+	return 0;
+}
+
+static int make_folder(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return log_errno(errno, "cannot make the folder %s", path);
+	return 0;
+}
+
+static int open_outputs(struct daemon *d)
+{
+	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
+	char folder[256], path[sizeof(d->config.run) + 16];
+	char *slash;
+	int r;
+
+	r = make_folder(d->config.run, 0755);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/egret.sock", d->config.run);
+	r = control_new(&d->control, &(struct control_config){
+					     .path = path,
+					     .loop = d->loop,
+					     .flows = pipeline_flows(d->pipeline),
+					     .format = format,
+					     .status = add_status,
+					     .status_ctx = d,
+					     .now = time_now,
+				     });
+	if (r < 0 || !d->config.eve[0])
+		return r;
+	snprintf(folder, sizeof(folder), "%s", d->config.eve);
+	slash = strrchr(folder, '/');
+	*slash = 0;
+	r = folder[0] ? make_folder(folder, 0750) : 0;
+	if (r < 0)
+		return r;
+	r = eve_sink_new(&d->eve, &format, d->config.eve, &d->eve_lost);
+	return r < 0 ? log_errno(r, "cannot write %s", d->config.eve) : 0;
+}
+
+static int start_watching(struct daemon *d)
+{
+	struct attach_config cfg = {
+		.cgroup_fd = d->cgroup_fd,
+		.trace_all_processes = true,
+	};
+	char error[256] = "";
+	int r = attach_new(&d->attach, &cfg, pipeline_input(d->pipeline), error);
+
+	if (r < 0) {
+		log_error("cannot watch: %s; 'egret doctor' says more", error);
+		return r;
+	}
+	r = attach_seed(d->attach);
+	return r < 0 ? log_errno(r, "cannot list what is open already") : 0;
+}
+
+static int add_sources(struct daemon *d)
+{
+	int r = loop_add_io(d->loop, attach_fd(d->attach), EPOLLIN, on_ring, d, NULL);
+
+	if (r >= 0)
+		r = loop_add_timer(d->loop, DRAIN_EVERY_NS, on_drain, d, NULL);
+	if (r >= 0)
+		r = loop_add_timer(d->loop, SWEEP_EVERY_NS, on_second, d, NULL);
+	if (r >= 0)
+		r = loop_add_signal(d->loop, SIGTERM, on_stop, d);
+	if (r >= 0)
+		r = loop_add_signal(d->loop, SIGINT, on_stop, d);
+	if (r >= 0)
+		r = loop_add_signal(d->loop, SIGHUP, on_hup, d);
+	return r < 0 ? log_errno(r, "cannot start the event loop") : 0;
+}
+
+/* Keeps what the sweep, /proc and cgroup look-ups need; the rest of root's power is given up for good. */
+static int drop_capabilities(void)
+{
+	static const unsigned keep[] = { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_PTRACE,
+					 CAP_DAC_READ_SEARCH };
+	bool have[ARRAY_SIZE(keep)];
+
+	capng_get_caps_process();
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+		have[i] = capng_have_capability(CAPNG_PERMITTED, keep[i]);
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+		if (have[i])
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, keep[i]);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0) {
+		log_error("cannot give up capabilities");
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* systemd's readiness protocol (sd_notify(3)): one datagram. */
+static void notify_ready(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	_cleanup_close_ int fd = -1;
+	size_t n = path ? strlen(path) : 0;
+
+	if (!n || n >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, n);
+	if (to.sun_path[0] == '@')
+		to.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		log_warn("cannot tell systemd that egretd is ready, ignoring");
+}
+
+static int run(struct daemon *d)
+{
+	int r;
+
+	d->started_ns = time_now();
+	gethostname(d->host, sizeof(d->host) - 1);
+	r = open_cgroup(d);
+	if (r < 0)
+		return r;
+	r = loop_new(&d->loop);
+	if (r < 0)
+		return log_errno(r, "cannot start the event loop");
+	r = pipeline_new(&d->pipeline,
+			 &(struct pipeline_config){ .live = true,
+						    .cgroup2_fd = d->mount_fd,
+						    .report_every_ns = REPORT_EVERY_NS,
+						    .inside = d->config.inside,
+						    .n_inside = d->config.n_inside },
+			 (struct record_out){ on_record, d });
+	if (r < 0)
+		return log_errno(r, "cannot start");
+	r = open_outputs(d);
+	if (r >= 0)
+		r = start_watching(d);
+	if (r >= 0)
+		r = add_sources(d);
+	if (r >= 0)
+		r = drop_capabilities();
+	if (r < 0)
+		return r;
+	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
+	notify_ready();
+	if (d->ready_fd >= 0 && write(d->ready_fd, "", 1) == 1)
+		close(TAKE_FD(d->ready_fd));
+	r = loop_run(d->loop);
+	if (r < 0)
+		return log_errno(r, "the event loop failed");
+	attach_sweep(d->attach);
+	return 0;
+}
+
+static void shut_down(struct daemon *d)
+{
+	attach_free(d->attach); /* hands on the last notices */
+	if (d->pipeline)
+		flow_table_finish(pipeline_flows(d->pipeline));
+	control_free(d->control);
+	if (d->eve)
+		d->eve->ops->free(d->eve);
+	pipeline_free(d->pipeline);
+	loop_free(d->loop);
+	if (d->cgroup_fd >= 0)
+		close(d->cgroup_fd);
+	if (d->mount_fd >= 0)
+		close(d->mount_fd);
+}
+
+/* ---- starting it ---- */
+
+/* Parent: waits until the child watches, or failed to; does not return. Child: returns the fd to say so on. */
+static int go_to_background(void)
+{
+	int fds[2];
+	char ready;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return log_errno(errno, "cannot go to the background");
+	pid = fork();
+	if (pid < 0)
+		return log_errno(errno, "cannot go to the background");
+	if (pid > 0) {
+		close(fds[1]);
+		_exit(read(fds[0], &ready, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	close(fds[0]);
+	setsid();
+	if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout))
+		return log_errno(errno, "cannot open /dev/null");
+	return fds[1];
+}
+
+/* -1: go on; else the exit status. */
+static int parse_args(int argc, char **argv, struct args *a)
+{
+	static const struct option options[] = {
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int o;
+
+	while ((o = getopt_long(argc, argv, "c:Tfvh", options, NULL)) != -1) {
+		switch (o) {
+		case 'c':
+			a->config = optarg;
+			break;
+		case 'T':
+			a->test = true;
+			break;
+		case 'f':
+			a->foreground = true;
+			break;
+		case 'v':
+			log_set_level(LOG_DEBUG);
+			break;
+		case 'V':
+			puts("egretd " EGRET_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return 2;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fputs(usage, stderr);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
+	struct daemon d = { .mount_fd = -1, .cgroup_fd = -1, .ready_fd = -1 };
+	struct args args = { 0 };
+	const char *path;
+	int r;
+
+	log_set_name("egretd");
+	r = parse_args(argc, argv, &args);
+	if (r >= 0)
+		return r;
+	path = args.config ? args.config : DEFAULT_CONFIG;
+	r = config_read(&d.config, path, !args.config, &messages);
+	if (messages.n)
+		fwrite(messages.p, 1, messages.n, stderr);
+	if (r < 0 && r != -EINVAL)
+		log_errno(r, "cannot read %s", path);
+	if (r < 0)
+		return EXIT_FAILURE;
+	if (args.test) {
+		printf("%s: ok\n", path);
+		return EXIT_SUCCESS;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (!args.foreground) {
+		d.ready_fd = go_to_background();
+		if (d.ready_fd < 0)
+			return EXIT_FAILURE;
+	}
+	r = run(&d);
+	shut_down(&d);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the flow stage hands on: one struct record for each line of records.md. Borrowed, with all it points to, for
+ * the length of the callback.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "decode/dns.h"
+#include "decode/http.h"
+#include "decode/mail.h"
+#include "decode/ssh.h"
+#include "decode/tls.h"
+#include "flow/flow.h"
+
+enum record_type {
+	RECORD_FLOW, /* a flow ended, or lives on past the reporting interval */
+	RECORD_DNS,
+	RECORD_TLS,
+	RECORD_QUIC,
+	RECORD_HTTP,
+	RECORD_SMTP,
+	RECORD_SSH,
+	RECORD_STATS,
+	RECORD_PACKET_SOCKET, /* a process opened a packet socket: its traffic is not seen */
+};
+
+struct record_tls { /* TLS and QUIC */
+	struct str sni;
+	const char *version;      /* text; NULL unknown */
+	const char *quic_version; /* RECORD_QUIC */
+	struct str alpns[16];
+	uint8_t n_alpns;
+	const char *ja3, *ja4;          /* hashes; NULL when not known */
+	struct str ja3_string, ja4_raw; /* empty when not known */
+	struct str user_agent;          /* gQUIC */
+	bool ech;
+};
+
+struct record_http {
+	struct http_request request;          /* fields empty when only the response was seen */
+	const struct http_response *response; /* NULL: not seen */
+};
+
+struct record_ssh {
+	struct ssh_banner client, server;
+};
+
+struct record {
+	enum record_type type;
+	uint64_t time_ns;
+	const struct flow *flow; /* NULL for stats and packet sockets */
+	union {
+		const struct dns_message *dns;
+		const struct record_tls *tls;
+		const struct record_http *http;
+		const struct smtp_envelope *smtp;
+		const struct record_ssh *ssh;
+		const struct flow_table_stats *stats;
+		const struct proc *proc; /* RECORD_PACKET_SOCKET */
+	};
+	bool flow_ends; /* RECORD_FLOW: the last one of this flow */
+};

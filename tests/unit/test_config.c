@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "config.h"
+#include "test.h"
+
+static void test_empty_is_valid(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR("\n# nothing\n"), &messages));
+	assert_int_equal(messages.n, 0);
+	assert_string_equal(c.cgroup, "/");
+	assert_string_equal(c.run, "/run/egret");
+	assert_string_equal(c.eve, "/var/log/egret/eve.json");
+	assert_int_equal(c.n_inside, 0);
+}
+
+static void test_all_statements(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e",
+			       STR("watch host\ncgroup \"/test\" # mine\nrun \"/tmp/r\"\n"
+				   "state \"/tmp/s\"\neve off\ninside 10.0.0.0/8, \\\n fd00::/8\n"
+				   "page off\npolicy off\nstore off\n"),
+			       &messages));
+	assert_str(buf_str(&messages), "");
+	assert_string_equal(c.cgroup, "/test");
+	assert_string_equal(c.eve, "");
+	assert_int_equal(c.n_inside, 2);
+}
+
+static void test_what_is_not_built_is_said(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e",
+			       STR("gateway { inside lan0, lan1\n outside wan0 }\nstore sqlite\n"
+				   "page 127.0.0.1:8710\n"),
+			       &messages));
+	assert_non_null(strstr(messages.p, "e:1:9: warning: this egret has no gateway yet"));
+	assert_non_null(strstr(messages.p, "e:3:7: warning: this egret has no history yet"));
+	assert_non_null(strstr(messages.p, "e:4:6: warning: this egret has no page yet"));
+}
+
+static void test_mistakes(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{ "wach host", "e:1:1: error: unknown statement; did you mean 'watch'?" },
+		{ "watch hots", "e:1:7: error: unknown word; did you mean 'host'?" },
+		{ "watch gateway", "e:1:7: error: this egret can only watch a host yet" },
+		{ "\ncgroup test", "e:2:8: error: a path in quotes is expected here" },
+		{ "run \"/tmp/x", "e:1:5: error: the string does not end on its line" },
+		{ "run \"x\"", "e:1:5: error: a path that begins with '/'" },
+		{ "cgroup \"/a/../b\"", "e:1:8: error: a plain path" },
+		{ "watch host host", "e:1:12: error: the statement should end here" },
+		{ "inside 10.0.0.0/33", "e:1:8: error: an address or network is expected" },
+		{ "inside", "e:1:7: error: an address or network is expected" },
+		{ "store sqlite { url", "e:1:7: error: the '{' of this statement is never closed" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+		struct config c;
+
+		assert_err(config_parse(&c, "e", str_of(cases[i].text), &messages), -EINVAL);
+		if (!strstr(messages.p, cases[i].message))
+			fail_msg("for \"%s\":\n%swanted %s", cases[i].text, messages.p,
+				 cases[i].message);
+	}
+}
+
+static void test_all_mistakes_in_one_run(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_err(config_parse(&c, "e", STR("a\nb\nwatch x\n"), &messages), -EINVAL);
+	assert_non_null(strstr(messages.p, "e:1:1"));
+	assert_non_null(strstr(messages.p, "e:2:1"));
+	assert_non_null(strstr(messages.p, "e:3:7"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty_is_valid),
+		cmocka_unit_test(test_all_statements),
+		cmocka_unit_test(test_what_is_not_built_is_said),
+		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_all_mistakes_in_one_run),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
