@@ -76,6 +76,12 @@ const char *app_name(enum app_proto app); /* NULL for APP_UNDECIDED */
 enum app_proto
 app_parse(struct str name); /* by record name, Zeek service names too; APP_UNKNOWN when none */
 
+/*
+ * Where in the client's bytes TLS may begin inside `app`: behind STARTTLS, a proxy's CONNECT, a SOCKS request, the
+ * request for TLS of PostgreSQL, MySQL and RDP. 0: nowhere so far. What is there still has to parse as TLS.
+ */
+size_t app_inner_offset(enum app_proto app, struct str client_bytes);
+
 /* A TLS hello whose shape is that of Tor's own client (ciphers, extensions, SNI www.<random>.com|net, no ALPN). */
 struct tls_hello;
 bool app_tls_is_tor_like(const struct tls_hello *h);

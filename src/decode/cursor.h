@@ -41,7 +41,7 @@ static inline struct str cursor_str(struct cursor *c, size_t n)
 {
 	const uint8_t *at = cursor_take(c, n);
 
-	return (struct str){ (const char *)at, at ? n : 0 };
+	return at ? (struct str){ (const char *)at, n } : (struct str){ (const char *)c->p, 0 };
 }
 
 static inline uint8_t cursor_u8(struct cursor *c)

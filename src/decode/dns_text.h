@@ -32,7 +32,8 @@ void dns_text_str(struct dns_text *t, struct str s);
 void dns_text_u64(struct dns_text *t, uint64_t v);
 void dns_text_octets(struct dns_text *t, struct str s); /* odd octets as \DDD */
 void dns_text_hex(struct dns_text *t, struct str s);
-struct str dns_text_end(struct dns_text *t); /* keeps the text in the arena; empty when it was full */
+struct str
+dns_text_end(struct dns_text *t); /* keeps the text in the arena; empty when it was full */
 
 /*
  * The name at *pos of the message, and *pos behind it. 0; -EBADMSG: not a name; -EAGAIN: it goes on behind the

@@ -15,7 +15,7 @@
 
 enum quic_family {
 	QUIC_NONE,
-	QUIC_IETF,	   /* long header, TLS in CRYPTO frames */
+	QUIC_IETF,          /* long header, TLS in CRYPTO frames */
 	QUIC_GOOGLE_FRAMES, /* the same packets, but with Google's frame types (T050, T051) */
 	QUIC_GOOGLE_CRYPTO, /* and a CHLO instead of TLS (Q050) */
 	QUIC_GOOGLE_CLEAR,  /* before Q050: nothing is encrypted at first */
@@ -24,7 +24,7 @@ enum quic_family {
 struct quic_version {
 	enum quic_family family;
 	const uint8_t *salt; /* 20 bytes; NULL when nothing is encrypted */
-	bool v2;	     /* labels and packet types of RFC 9369 */
+	bool v2;             /* labels and packet types of RFC 9369 */
 };
 
 struct quic_version quic_version(uint32_t version);
@@ -43,7 +43,7 @@ struct quic_sealed {
 	uint64_t number;
 	struct str header[3];
 	struct str payload; /* with its tag */
-	bool cut;	    /* the tag was not captured: decrypts without proof */
+	bool cut;           /* the tag was not captured: decrypts without proof */
 };
 
 /* Plain bytes into `ret` (at least payload.n). Their number, or -EBADMSG. */
