@@ -51,6 +51,7 @@ struct flow_half {
 
 /* The sequence numbers of one side; see flow/tcp.c. */
 struct flow_tcp {
+	uint32_t isn;   /* of its SYN */
 	uint32_t next;  /* after the highest byte it sent */
 	uint32_t acked; /* the highest acknowledgement it sent */
 	uint32_t look;  /* its first byte the decoders still want */
@@ -71,6 +72,7 @@ struct flow {
 	uint8_t look_phase; /* the table's: what the bytes are, see flow/table.h */
 	uint8_t idle_class; /* the table's */
 	uint8_t flags;      /* the table's */
+	uint8_t look_tries; /* the table's: datagrams that did not tell enough */
 	uint32_t retransmits, resets, rtt_us;
 	struct flow_stream *stream; /* the table's: while first bytes are still joined */
 	enum flow_state state;
@@ -102,7 +104,7 @@ struct record_out {
 };
 
 struct flow_config {
-	size_t max_flows; /* most flows alive; the idlest is ended early past it; 0: 262,144 */
+	size_t max_flows;   /* most flows alive; the idlest is ended early past it; 0: 262,144 */
 	size_t max_streams; /* most half-read hellos and requests at once; 0: 4,096 */
 	uint64_t report_every_ns; /* flow records of living flows; 0: only at the end */
 	uint64_t tcp_idle_ns,

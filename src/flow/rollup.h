@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/str.h"
 
 struct flow;
@@ -48,6 +49,9 @@ void rollup_begin(struct rollup *r,
 void rollup_flow(struct rollup *r, const struct flow *f, bool ended);
 /* Rows sorted by `sort` ("rate", "up", "down", "bytes", "flows", "label"), most first; borrowed until the next call. */
 const struct rollup_row *rollup_rows(struct rollup *r, const char *sort, size_t *ret_n);
+
+/* What a flow is summed under; may point into `text`. */
+struct str rollup_label(enum rollup_key key, const struct flow *f, char text[ADDR_TEXT_MAX]);
 
 const char *rollup_key_word(enum rollup_key k);
 const char *rollup_key_title(enum rollup_key k);

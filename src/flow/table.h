@@ -40,16 +40,15 @@ enum {
 	FLOW_COUNTED = 4,      /* live or log: has had counters */
 	FLOW_RTT_DONE = 8,
 	FLOW_ENDING = 16, /* its end was decided, only stragglers may come */
-	FLOW_INBOUND_TOLD = 32,
 };
 
 enum { /* flow_tcp.seen */
-	SEEN_NEXT = 1,
-	SEEN_SYN = 2,
-	SEEN_FIN = 4,
-	SEEN_ACK = 8,
-	SEEN_LOOK = 16,
-	SEEN_CUT = 32, /* bytes the decoders wanted are missing for good */
+       SEEN_NEXT = 1,
+       SEEN_SYN = 2,
+       SEEN_FIN = 4,
+       SEEN_ACK = 8,
+       SEEN_LOOK = 16,
+       SEEN_CUT = 32, /* bytes the decoders wanted are missing for good */
 };
 
 enum look_phase {
@@ -58,8 +57,7 @@ enum look_phase {
 	LOOK_TLS,    /* a ClientHello, also within another protocol */
 	LOOK_HTTP,
 	LOOK_SMTP,
-	LOOK_STARTTLS, /* another mail protocol that may turn to TLS */
-	LOOK_SOCKS,
+	LOOK_INNER, /* something that may turn to TLS */
 	LOOK_SSH,
 	LOOK_DNS,  /* every message: over UDP, or framed over TCP */
 	LOOK_QUIC, /* datagrams */
@@ -91,10 +89,9 @@ struct flow_stream {
 	struct flow *flow;
 	struct stream_side side[2];
 	struct quic *quic;
-	uint32_t need;        /* no use to parse before so many bytes are there */
-	uint8_t tries;        /* datagrams looked at */
-	bool tunnel;          /* HTTP CONNECT: another protocol follows */
-	uint8_t n_pending;    /* HTTP requests */
+	uint32_t need;     /* no use to parse before so many bytes are there */
+	bool tunnel;       /* HTTP CONNECT: another protocol follows */
+	uint8_t n_pending; /* HTTP requests */
 	struct http_pending pending[HTTP_PENDING];
 	struct buf heads;
 };
@@ -166,8 +163,7 @@ bool stream_insert(struct flow_table *t, struct flow *f, enum flow_side side, ui
 		   struct str bytes, uint32_t max);
 struct str stream_head(const struct flow *f, enum flow_side side);
 void stream_drop(struct flow *f, enum flow_side side, uint32_t n);
-void stream_skip_gap(struct flow *f, enum flow_side side);
-bool stream_has_gap(const struct flow *f, enum flow_side side);
+uint32_t stream_gap_end(const struct flow *f, enum flow_side side);
 void stream_free_all(struct flow_table *t);
 
 /* facts.c, dns_facts.c, http_facts.c: what was read becomes names and records */
