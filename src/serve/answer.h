@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to serve/: what each request is answered with. */
+#pragma once
+
+#include <stdint.h>
+
+#include "serve/control.h"
+
+struct conn;
+struct recent;
+
+#define ANSWER_TOPS_MAX 8 /* live views at once: each costs a pass over all flows a second */
+
+/* What the answers are made from; of the control. */
+struct answer_source {
+	const struct control_config *cfg;
+	struct recent *recent; /* NULL: ended flows are not kept */
+	uint64_t *lost;        /* lines lost of all clients */
+	uint64_t clients;
+};
+
+void answer_status(const struct answer_source *s, struct conn *c);
+
+/* The next piece of the list of flows; conn.busy is cleared with the last. -ENOMEM. */
+int answer_flows(const struct answer_source *s, struct conn *c);
+
+int answer_top_begin(struct conn *c);                           /* -ENOMEM */
+void answer_top(const struct answer_source *s, struct conn *c); /* each second */
+void answer_top_ended(struct conn *c, const struct flow *f, uint64_t now_ns);

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The clients of the control socket and what each is owed. Everything runs in the daemon's loop: a client costs a piece
+ * of work a turn (a page of flows, a pass over the table a second, a copy of a record), never a wait.
+ *
+ * A connection is closed only from its own callback or by control_free(), so whoever walks the list of connections to
+ * append lines need not fear that it changes.
+ */
+#include "serve/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "flow/filter.h"
+#include "flow/record.h"
+#include "serve/answer.h"
+#include "serve/conn.h"
+#include "serve/recent.h"
+#include "serve/socket.h"
+
+#define MAX_CLIENTS 64
+#define RECENT_FLOWS 1000
+#define LINE_MAX_BYTES (2U << 20)
+
+struct control {
+	struct control_config cfg;
+	struct control_socket socket;
+	struct loop_source *listener, *timer;
+	bool paused; /* out of descriptors: nobody is let in before the next second */
+	struct list conns;
+	size_t n_conns, n_tops, n_events;
+	struct recent *recent;
+	struct buf line; /* one record as text, for all who want it */
+	uint64_t lost;
+};
+
+static struct answer_source source_of(struct control *c)
+{
+	return (struct answer_source){
+		.cfg = &c->cfg, .recent = c->recent, .lost = &c->lost, .clients = c->n_conns
+	};
+}
+
+/* ---- one connection ---- */
+
+/* What the connection was answered with so far is over. */
+static void forget_request(struct conn *k)
+{
+	if (!k->asked)
+		return;
+	k->control->n_tops -= k->request.ask == ASK_TOP;
+	k->control->n_events -= k->request.ask == ASK_EVENTS;
+	k->rollup = rollup_free(k->rollup);
+	request_done(&k->request);
+	k->asked = k->busy = false;
+}
+
+static void conn_free(struct conn *k)
+{
+	forget_request(k);
+	loop_remove(k->source);
+	close(k->fd);
+	buf_done(&k->in);
+	buf_done(&k->out);
+	list_del(&k->link);
+	k->control->n_conns--;
+	free(k);
+}
+
+static int begin_answer(struct control *c, struct conn *k)
+{
+	struct answer_source s = source_of(c);
+	int r;
+
+	switch (k->request.ask) {
+	case ASK_STATUS:
+		answer_status(&s, k);
+		break;
+	case ASK_FLOWS:
+		k->shown = k->matched = k->after = 0;
+		k->busy = true;
+		break;
+	case ASK_TOP:
+		c->n_tops++;
+		r = answer_top_begin(k);
+		if (r < 0)
+			return r;
+		answer_top(&s, k);
+		break;
+	case ASK_EVENTS:
+		c->n_events++;
+		break;
+	}
+	return 0;
+}
+
+static void on_request(struct conn *k, struct str line)
+{
+	struct control *c = k->control;
+	char error[REQUEST_ERROR_MAX];
+	struct request q;
+
+	line = str_trim(line);
+	if (!line.n)
+		return;
+	forget_request(k);
+	if (request_parse(line, &q, error) < 0) {
+		conn_error(k, error);
+		return;
+	}
+	if (q.ask == ASK_TOP && c->n_tops >= ANSWER_TOPS_MAX) {
+		request_done(&q);
+		conn_error(k, "too many live views are open already");
+		return;
+	}
+	k->request = q;
+	k->asked = true;
+	if (begin_answer(c, k) < 0) {
+		forget_request(k);
+		conn_error(k, "not enough memory");
+	}
+}
+
+/* Takes whole lines off the input, as long as none of them has begun an answer of several turns. */
+static void read_requests(struct conn *k)
+{
+	const char *end;
+
+	while (!k->busy && !k->closing && k->in.n && (end = memchr(k->in.p, '\n', k->in.n))) {
+		size_t n = (size_t)(end - k->in.p);
+
+		on_request(k, (struct str){ k->in.p, n });
+		buf_drop_front(&k->in, n + 1);
+	}
+	if (k->in.n >= REQUEST_MAX && !memchr(k->in.p, '\n', k->in.n)) {
+		conn_error(k, "a request is at most 8 KiB");
+		k->closing = true;
+	}
+}
+
+/* 0; -errno: the client is gone. */
+static int receive(struct conn *k)
+{
+	char *at = buf_reserve(&k->in, REQUEST_MAX);
+	ssize_t n;
+
+	if (!at)
+		return -ENOMEM;
+	n = recv(k->fd, at, REQUEST_MAX, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	k->in.n += (size_t)n;
+	k->input_ended = !n;
+	read_requests(k);
+	/* Whoever only closed its sending side still gets its answer, and a stream until it closes the other. */
+	if (k->input_ended && !k->busy && !(k->asked && k->request.ask >= ASK_TOP))
+		k->closing = true;
+	return 0;
+}
+
+static int go_on(struct conn *k)
+{
+	struct answer_source s = source_of(k->control);
+	int r = 0;
+
+	if (k->busy && !conn_queued(k)) {
+		r = answer_flows(&s, k);
+		if (r == 0 && !k->busy) {
+			read_requests(k);
+			k->closing |= k->input_ended && !k->busy;
+		}
+	}
+	return r < 0 ? r : conn_send(k);
+}
+
+static void on_conn(void *ctx, int fd, uint32_t events)
+{
+	struct conn *k = ctx;
+	int r = 0;
+
+	if (events & EPOLLIN)
+		r = receive(k);
+	if (r == 0)
+		r = go_on(k);
+	if (r < 0 || (events & (EPOLLERR | EPOLLHUP)) ||
+	    (k->closing && !conn_queued(k) && !k->busy))
+		conn_free(k);
+	else
+		conn_watch(k);
+}
+
+static int conn_new(struct control *c, int fd, struct conn **ret)
+{
+	struct conn *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k)
+		return -ENOMEM;
+	k->control = c;
+	k->fd = fd;
+	k->in = BUF_INIT(2 * REQUEST_MAX);
+	k->out = BUF_INIT(2 * CONN_QUEUE_MAX + LINE_MAX_BYTES);
+	k->events = EPOLLIN;
+	r = loop_add_io(c->cfg.loop, fd, k->events, on_conn, k, &k->source);
+	if (r < 0) {
+		free(k);
+		return r;
+	}
+	list_push_back(&c->conns, &k->link);
+	c->n_conns++;
+	*ret = k;
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static void on_connect(void *ctx, int fd, uint32_t events)
+{
+	struct control *c = ctx;
+	_cleanup_close_ int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct conn *k;
+
+	if (peer < 0) {
+		/* Without a free descriptor the client waits in the queue; asking again at once would only spin. */
+		if ((errno == EMFILE || errno == ENFILE) && loop_set_events(c->listener, 0) == 0) {
+			c->paused = true;
+			log_warn("no descriptor left for a client of the control socket");
+		}
+		return;
+	}
+	if (conn_new(c, peer, &k) < 0)
+		return;
+	TAKE_FD(peer);
+	if (!control_socket_may_ask(k->fd))
+		conn_error(k,
+			   "not allowed: only root, egretd's own user and the group egret may ask");
+	else if (c->n_conns > MAX_CLIENTS)
+		conn_error(k, "too many clients");
+	k->closing = conn_queued(k) > 0;
+	conn_watch(k);
+}
+
+static void on_second(void *ctx)
+{
+	struct control *c = ctx;
+	struct answer_source s = source_of(c);
+
+	if (c->paused && loop_set_events(c->listener, EPOLLIN) == 0)
+		c->paused = false;
+	if (!c->n_tops)
+		return;
+	list_for_each(it, &c->conns) {
+		struct conn *k = container_of(it, struct conn, link);
+
+		if (k->asked && k->request.ask == ASK_TOP) {
+			answer_top(&s, k);
+			conn_watch(k);
+		}
+	}
+}
+
+static bool wants(const struct conn *k, const struct record *r)
+{
+	if (!k->asked || k->request.ask != ASK_EVENTS || !(k->request.types & 1U << r->type))
+		return false;
+	/* A filter is about flows: what is none (statistics, notices) goes to those who did not ask for some flows only. */
+	return r->flow ? filter_match(k->request.filter, r->flow, r->time_ns) : !k->request.filter;
+}
+
+static void send_record(struct control *c, const struct record *r)
+{
+	buf_clear(&c->line);
+	list_for_each(it, &c->conns) {
+		struct conn *k = container_of(it, struct conn, link);
+
+		if (!wants(k, r))
+			continue;
+		if (!c->line.n)
+			eve_format(&c->cfg.format, r, &c->line);
+		if (!c->line.n) {
+			c->lost++;
+			return;
+		}
+		conn_line(k, buf_str(&c->line), &c->lost);
+		conn_watch(k);
+	}
+}
+
+static void send_ended(struct control *c, const struct record *r)
+{
+	list_for_each(it, &c->conns) {
+		struct conn *k = container_of(it, struct conn, link);
+
+		if (k->asked && k->request.ask == ASK_TOP)
+			answer_top_ended(k, r->flow, r->time_ns);
+	}
+}
+
+void control_record(struct control *c, const struct record *r)
+{
+	if (r->type == RECORD_FLOW && r->flow_ends) {
+		if (c->recent)
+			recent_add(c->recent, r->flow);
+		if (c->n_tops)
+			send_ended(c, r);
+	}
+	if (c->n_events)
+		send_record(c, r);
+}
+
+uint64_t control_lost(const struct control *c)
+{
+	return c->lost;
+}
+
+/* ---- making and unmaking ---- */
+
+struct control *control_free(struct control *c)
+{
+	if (!c)
+		return NULL;
+	while (!list_empty(&c->conns)) {
+		struct conn *k = container_of(c->conns.next, struct conn, link);
+
+		conn_send(k); /* what the socket takes without waiting; the daemon is ending */
+		conn_free(k);
+	}
+	loop_remove(c->timer);
+	loop_remove(c->listener);
+	control_socket_close(&c->socket);
+	recent_free(c->recent);
+	buf_done(&c->line);
+	free(c);
+	return NULL;
+}
+DEFINE_CLEANUP(struct control, control_free);
+
+int control_new(struct control **ret, const struct control_config *cfg)
+{
+	_cleanup_(control_freep) struct control *c = calloc(1, sizeof(*c));
+	struct recent_refs refs = { cfg->texts, cfg->names, cfg->procs };
+	int r = 0;
+
+	if (!c)
+		return log_errno(ENOMEM, "cannot serve %s", cfg->path);
+	c->cfg = *cfg;
+	c->line = BUF_INIT(LINE_MAX_BYTES);
+	c->socket.fd = -1;
+	list_init(&c->conns);
+	if (refs.texts && refs.names && refs.procs)
+		r = recent_new(&c->recent, RECENT_FLOWS, refs);
+	if (r < 0)
+		return log_errno(r, "cannot serve %s", cfg->path);
+	r = control_socket_open(&c->socket, cfg->path);
+	if (r < 0)
+		return r; /* the reason was logged */
+	r = loop_add_io(cfg->loop, c->socket.fd, EPOLLIN, on_connect, c, &c->listener);
+	if (r >= 0)
+		r = loop_add_timer(cfg->loop, NSEC_PER_SEC, on_second, c, &c->timer);
+	if (r < 0)
+		return log_errno(r, "cannot serve %s", cfg->path);
+	*ret = TAKE_PTR(c);
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket of egretd: a Unix stream socket, one JSON request a line, answers in JSON lines.
+ *
+ *     {"ask":"status"}                                             → one object
+ *     {"ask":"flows","filter":"port:443","limit":100,"sort":"up"}  → one EVE flow record a line, then {"end":true,…}
+ *     {"ask":"top","by":"program","filter":"","sort":"rate","limit":50}  → {"rows":[…],"totals":{…}} each second
+ *     {"ask":"events","filter":"","types":["flow","dns"]}          → EVE records as they happen
+ *
+ * `limit` is 1000 when left out, 0 means all (flows in no order; a sorted list ends at 5000). `sort` of flows: start,
+ * up, down, bytes, packets, last, none (by id, the default); of top: rate, up, down, bytes, flows, label. Flows also take
+ * "ended":true (those that ended lately, too) and "group":{"by":"program","label":"curl"} (those of one row of a top).
+ * {"end":true,"matched":M,"shown":N} says what a limit left out.
+ *
+ * A connection may ask again once it has its answer; a new request ends a running "top" or "events".
+ * Errors: {"error":"…"}. Who may ask is told by the peer credentials: root, the daemon's own user, and group egret.
+ * Requests are at most 8 KiB, a client at most 8 MiB behind (then it loses records, counted, and is told by
+ * {"lost":n} where they are missing), 64 clients, 8 of them with a "top".
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/loop.h"
+#include "flow/flow.h"
+#include "store/eve.h"
+
+struct control;
+
+/* What the daemon adds to status; appended inside the object by this callback (NULL: nothing). */
+struct json;
+struct control_config {
+	const char *path; /* of the socket; its folder must exist */
+	struct loop *loop;
+	struct flow_table *flows;
+	struct eve_format format;
+	void (*status)(void *ctx, struct json *j);
+	void *status_ctx;
+	uint64_t (*now)(void);
+	/* All three or none: with them the last 1000 ended flows are kept for "ended". Borrowed, must outlive the control. */
+	struct intern *texts;
+	struct name_table *names;
+	struct proc_table *procs;
+};
+
+int control_new(struct control **ret, const struct control_config *cfg); /* -errno; logs why */
+struct control *control_free(struct control *c);                         /* removes the socket */
+void control_record(struct control *c,
+		    const struct record *r); /* to clients of "events" and to open "top"s */
+uint64_t control_lost(const struct control *c);
