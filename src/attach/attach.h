@@ -26,6 +26,7 @@ struct attach_config {
 /* Loads and attaches. -errno; the reason in words in `error`. */
 int attach_new(struct attach **ret, const struct attach_config *cfg, struct event_out out,
 	       char error[256]);
+/* Takes every hook away and hands on what was still held back, then frees. NULL is fine; returns NULL. */
 struct attach *attach_free(struct attach *a);
 
 /*
@@ -41,9 +42,16 @@ int attach_drain(
 /* EVENT_COUNT for every flow whose counters moved since the last sweep, EVENT_LOSS for what was lost; drains first. */
 int attach_sweep(struct attach *a);
 
+/*
+ * Waits, for at most so long, until the last packets of closed TCP flows have come (the peer's FIN reaches the kernel
+ * when the socket is gone; those flows' EVENT_CLOSE is held back until then, see attach_stats.held_closes).
+ */
+int attach_settle(struct attach *a, unsigned int ms);
+
 struct attach_stats {
 	uint64_t events, ring_bytes_used;
 	uint64_t map_entries_sockets, map_entries_peers, map_capacity_peers;
 	uint64_t bpf_bytes; /* memory of maps and programs as the kernel accounts it */
+	uint64_t held_closes;
 };
 void attach_stats(const struct attach *a, struct attach_stats *ret);

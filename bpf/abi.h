@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The only layout that the kernel's side and user space share: values of maps and records of the ring buffer.
+ * Includes nothing but linux/types.h; no pointers, enums, bit-fields or bool. Addresses are 16 bytes, IPv4
+ * v4-mapped; ports are in host order; times are CLOCK_MONOTONIC nanoseconds where not said otherwise.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+/* Raised with every change of layout or meaning: it is part of the path that state is pinned under. */
+#define EGRET_ABI 1
+
+/*
+ * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
+ * capture and a live host show the same names and protocols.
+ */
+#define EG_OPENER_WINDOW 16384   /* TCP: opener to responder (a ClientHello may be larger than a segment) */
+#define EG_RESPONDER_WINDOW 4096 /* TCP: the other way */
+#define EG_CHUNK_MAX 4096        /* of one record */
+#define EG_UDP_OPENER_MAX 8      /* UDP: datagrams from the opener … */
+#define EG_UDP_RESPONDER_MAX 4   /* … and back … */
+#define EG_UDP_BYTES_MAX 2048    /* … and of each so many bytes */
+#define EG_HTTP_BYTES_MAX 2048   /* later requests and answers of a kept-alive HTTP connection */
+
+#define EG_ADDR_NAMES 4 /* names remembered for one address */
+#define EG_NAME_MAX 256 /* of a name's text, with its NUL */
+#define EG_PATH_MAX 1024
+#define EG_ARGS_MAX 1024
+#define EG_CGROUP_MAX 512
+
+/* Least time a DNS answer stays in force, and what is added to its TTL: programs keep addresses longer. */
+#define EG_NAME_TTL_MIN_NS 60000000000ULL
+#define EG_NAME_GRACE_NS 30000000000ULL
+
+struct eg_key {
+	__u8 local[16];
+	__u8 remote[16];
+	__u16 lport, rport; /* ICMP: at the sender's end the type, at the other the type that answers it, or the code */
+	__u8 proto;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct eg_key) == 40, "abi");
+
+struct eg_owner {
+	__u64 start_ns; /* of the process, CLOCK_BOOTTIME */
+	__u64 cgroup_id;
+	__u32 pid; /* thread group, initial pid namespace; 0: the kernel itself */
+	__u32 uid, gid;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct eg_owner) == 32, "abi");
+
+struct eg_counts {
+	__u64 tx_packets, tx_bytes, rx_packets, rx_bytes;
+};
+_Static_assert(sizeof(struct eg_counts) == 32, "abi");
+
+/* How far first bytes of one direction were handed on. TCP: offsets from the first byte after the SYN. */
+struct eg_window {
+	__u32 isn;
+	__u32 next; /* contiguous so far; UDP: datagrams so far */
+	__u32 end;
+};
+
+/* Bits of eg_sock.flags, eg_peer.flags and of the records made from them. */
+#define EG_KEYED (1U << 0)      /* `key` names a flow that is being counted */
+#define EG_OPEN_SENT (1U << 1)  /* user space was told of it */
+#define EG_INBOUND (1U << 2)    /* the other side began */
+#define EG_MIDSTREAM (1U << 3)  /* was open before egret looked */
+#define EG_OWNED (1U << 4)      /* `owner` is known */
+#define EG_CONNECTED (1U << 5)  /* one peer only: packets need not be compared with the key */
+#define EG_TX_OPEN (1U << 6)    /* first bytes still wanted, local to remote */
+#define EG_RX_OPEN (1U << 7)    /* and remote to local */
+#define EG_TX_BEGUN (1U << 8)   /* the window's first record was sent */
+#define EG_RX_BEGUN (1U << 9)
+#define EG_TX_ISN (1U << 10)    /* tx.isn is known */
+#define EG_RX_ISN (1U << 11)
+#define EG_DNS (1U << 12)       /* every message is handed on whole */
+#define EG_HTTP (1U << 13)      /* heads of later requests and answers are handed on */
+#define EG_HAS_PEERS (1U << 14) /* eg_peers holds more flows of this socket */
+#define EG_MULTI (1U << 15)     /* not connected: compare each packet's peer with the key */
+#define EG_CONNECTING (1U << 16) /* connect() was called, no packet yet */
+#define EG_KEYING (1U << 17)    /* one CPU is writing the key just now */
+#define EG_TAIL (1U << 18)      /* the peer's FIN is still to come, after the socket is gone */
+#define EG_RAW (1U << 19)       /* raw socket: sees copies of packets that are not its own */
+#define EG_SEEDED (1U << 20)    /* owner comes from the walk over open files at start */
+
+/*
+ * What each socket carries. The kernel puts it 8 bytes into a cache line, so that the first 56 bytes, all that a
+ * counted packet touches, are one line. 184 bytes is all that fits a 256-byte object of the kernel's allocator.
+ */
+struct eg_sock {
+	struct eg_counts n;
+	__u64 last_ns; /* coarse clock */
+	__u32 flags;
+	__u8 tx_tcp, rx_tcp; /* union of TCP flags */
+	__u8 proto;          /* of the socket */
+	__u8 dns_port;
+	__u32 pid; /* owner.pid, here for the comparison at each send */
+	__u32 uid;
+
+	struct eg_key key;
+	struct eg_window tx, rx;
+	__u64 owner_start_ns, owner_cgroup_id;
+	__u32 gid;
+	__u32 passed_s; /* when a new owner was last told of */
+	__s32 tx_adjust, rx_adjust; /* datagrams: payload = bytes - packets x headers + this (fragments) */
+	__u64 swept_tx_bytes, swept_rx_bytes; /* what the last sweep reported … */
+	__u32 swept_tx_packets, swept_rx_packets; /* … modulo 2^32 */
+};
+_Static_assert(sizeof(struct eg_sock) <= 184, "one kmalloc-256 object with the kernel's 72 bytes");
+
+/* One more peer of a socket that is not connected. */
+struct eg_peer_key {
+	__u64 cookie;
+	struct eg_key key;
+};
+_Static_assert(sizeof(struct eg_peer_key) == 48, "abi");
+
+struct eg_peer {
+	struct eg_counts n;
+	__u64 last_ns, zone;
+	struct eg_owner owner;
+	__u32 flags;
+	__u16 tx_datagrams, rx_datagrams; /* handed on */
+	__s32 tx_adjust, rx_adjust;
+	__u64 swept_tx_bytes, swept_rx_bytes;
+	__u32 swept_tx_packets, swept_rx_packets;
+	__u32 ifindex;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct eg_peer) == 128, "abi");
+
+/*
+ * SYN, SYN-ACK and the ACK that completes them pass on the listening socket; here their counts wait for the child.
+ * Directly mapped by a hash of the flow: a stranger found in the slot is pushed out and counted.
+ */
+#define EG_HANDSHAKES 4096
+struct eg_handshake {
+	__u64 tag; /* hash of key and zone; 0: free */
+	__u64 first_ns, last_ns;
+	__u64 zone;
+	struct eg_counts n;
+	struct eg_key key;
+	struct eg_owner owner;
+	__u32 tx_isn, rx_isn;
+	__u32 flags; /* EG_OWNED, EG_TX_ISN, EG_RX_ISN */
+	__u32 ifindex;
+	__u8 tx_tcp, rx_tcp;
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct eg_handshake) == 160, "abi");
+
+/* What the kernel still does for a TCP flow when its socket is gone. */
+struct eg_tail_key {
+	struct eg_key key;
+	__u64 zone;
+};
+struct eg_tail {
+	__u64 cookie;
+	__u64 since_ns;
+	__u32 rcv_nxt;
+	__u32 pad;
+};
+
+/* DNS answers seen: address to names, newest first, and the hash of a name to its text. */
+struct eg_addr {
+	__u8 addr[16];
+};
+struct eg_addr_names {
+	__u64 hash[EG_ADDR_NAMES];
+	__u64 until_ns[EG_ADDR_NAMES];
+};
+struct eg_name {
+	__u64 until_ns;
+	__u16 len;
+	char text[EG_NAME_MAX - 2];
+	__u32 pad;
+};
+_Static_assert(sizeof(struct eg_name) == 272, "abi");
+
+/*
+ * What was lost in the kernel, per CPU. The order is that of the first LOSS_ reasons in src/decode/event.h, which
+ * src/attach/sweep.c asserts.
+ */
+#define EG_LOSS_REASONS(X) \
+	X(RING_FLOW)       \
+	X(RING_PAYLOAD)    \
+	X(RING_DNS)        \
+	X(RING_PROC)       \
+	X(MAP_FLOWS)       \
+	X(MAP_SOCKETS)     \
+	X(MAP_HANDSHAKE)
+#define EG_LOSS_COUNT 7
+
+struct eg_loss {
+	__u64 lost[8];
+	struct eg_counts unreported[8]; /* traffic that lost its flow but not its bytes */
+};
+
+/* Records of the ring buffer. Each begins with this. */
+#define EG_REC_OPEN 1
+#define EG_REC_CLOSE 2
+#define EG_REC_TAIL 3
+#define EG_REC_DATA 4
+#define EG_REC_FORK 5
+#define EG_REC_EXEC 6
+#define EG_REC_EXIT 7
+#define EG_REC_PACKET_SOCKET 8
+#define EG_REC_SEEN 9 /* written by the walk over tasks at start, as eg_exec without arguments */
+
+struct eg_rec {
+	__u32 type;
+	__u32 flags; /* EG_* of the flow */
+	__u64 time_ns;
+};
+
+struct eg_open {
+	struct eg_rec rec;
+	struct eg_key key;
+	__u64 zone, cookie;
+	struct eg_owner owner;
+	__u32 ifindex;
+	__u32 pad;
+	char comm[16]; /* empty when the owner is not the one that runs now */
+	__u64 names[EG_ADDR_NAMES];
+};
+_Static_assert(sizeof(struct eg_open) == 160, "abi");
+
+/* Also what a sweep writes of each flow, then with rec.type 0. */
+struct eg_close {
+	struct eg_rec rec;
+	struct eg_key key;
+	__u64 zone, cookie;
+	struct eg_counts n;
+	__u64 tx_payload, rx_payload; /* ~0: not known */
+	__u64 last_ns;
+	__u32 retransmits, rtt_us;
+	struct eg_owner owner;
+	__u8 tx_tcp, rx_tcp;
+	__u8 idle; /* a sweep: the flow was idle for so long that it is over */
+	__u8 state; /* TCP state of the socket */
+	__u32 tail_len; /* EG_TAIL: length of the ACK that the kernel will answer the FIN with */
+};
+_Static_assert(sizeof(struct eg_close) == 176, "abi");
+
+/* Packets of a flow that came or went after its close. */
+struct eg_tail_rec {
+	struct eg_rec rec;
+	struct eg_key key;
+	__u64 zone, cookie;
+	struct eg_counts n;
+	__u8 tx_tcp, rx_tcp;
+	__u8 last; /* nothing more is to be expected */
+	__u8 pad[5];
+};
+
+#define EG_DATA_TX 1
+#define EG_DATA_FIRST 2 /* first record of its direction: the byte before offset 0 is the SYN's */
+#define EG_DATA_IS_DNS 4
+
+struct eg_data {
+	struct eg_rec rec;
+	struct eg_key key;
+	__u64 zone, cookie;
+	__u32 seq, ack, isn;
+	__u32 payload_bytes; /* as sent, from `seq` on */
+	__u32 len;           /* bytes that follow */
+	__u8 what;           /* EG_DATA_* */
+	__u8 tcp_flags;
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct eg_data) == 96, "abi");
+
+struct eg_proc {
+	struct eg_rec rec;
+	__u32 pid, ppid;
+	__u64 start_ns, parent_start_ns;
+	__u64 cgroup_id;
+	__u32 uid, gid;
+	char comm[16];
+	__u32 packet_proto; /* EG_REC_PACKET_SOCKET: ethertype; ~0: not known whether it is a packet socket at all */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct eg_proc) == 80, "abi");
+
+/* Components of paths come leaf first, each with '/' in front; user space turns them round. */
+struct eg_exec {
+	struct eg_proc proc;
+	__u64 inode;
+	__u32 dev;     /* as the kernel holds it: major << 20 | minor */
+	__u32 nlink;
+	__u16 path_len, args_len, cgroup_len;
+	__u8 args_cut, memfd;
+	char path[EG_PATH_MAX];
+	char args[EG_ARGS_MAX];
+	char cgroup[EG_CGROUP_MAX];
+};
+
+/* One socket found open at start (walk over open files). */
+struct eg_seed {
+	struct eg_open open;
+	__u32 state;
+	__u32 type;
+};
+
+/* One packet socket found open. */
+struct eg_packet_sock {
+	struct eg_owner owner;
+	__u64 inode;
+	__u16 proto;
+	__u8 pad[6];
+};

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The host vantage point: hooks of one cgroup v2 subtree. State lives in the socket (bpf_sk_storage): measured here,
+ * that beats a hash by 5-tuple, the more so the more flows there are. A packet of a known flow whose first bytes were
+ * handed on costs one look-up and two additions; everything else happens once a flow.
+ *
+ * Programs here never refuse a packet or a call: all return 1.
+ *
+ *   connect4/6, post_bind4/6   whose socket it is, in process context
+ *   cgroup_skb egress/ingress  counts; the first packet names the flow
+ *   tcp_destroy_sock, sock_release   its end
+ *   kfree_skb                  what TCP does after the socket (tcp.h)
+ *   process.h                  processes; walk.h: iterators for start and sweep
+ */
+#include "dgram.h"
+#include "process.h"
+#include "walk.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline __u64 eg_zone(struct __sk_buff *skb)
+{
+	struct task_struct *task;
+	struct sk_buff *k;
+	struct sock *sk;
+
+	if (has_kern_ctx) {
+		k = bpf_cast_to_kern_ctx(skb);
+		sk = k->sk;
+		return sk ? sk->__sk_common.skc_net.net->net_cookie : 0;
+	}
+	/* shall be removed once kernel 6.2 becomes the minimal baseline: right but for sockets of another namespace */
+	task = bpf_get_current_task_btf();
+	return BPF_CORE_READ(task, nsproxy, net_ns, net_cookie);
+}
+
+/* First packet of a socket that no hook saw before: who runs now is its owner only when it plausibly sends. */
+static __always_inline void eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_sock *s,
+				     const struct eg_packet *p, int tx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	int tcp = sk->protocol == EG_PROTO_TCP && sk->type == 1;
+	struct sk_buff *k;
+	struct sock *ksk;
+
+	if (has_kern_ctx) {
+		k = bpf_cast_to_kern_ctx(skb);
+		ksk = k->sk;
+		if (ksk && BPF_CORE_READ_BITFIELD_PROBED(ksk, sk_kern_sock)) {
+			s->pid = 0;
+			s->owner_start_ns = 0;
+			__sync_fetch_and_or(&s->flags, EG_OWNED);
+			return;
+		}
+	}
+	if (!tx || (tcp && (p->tcp_flags & (EG_SYN | EG_ACK)) != EG_SYN) || (task->flags & PF_KTHREAD))
+		return;
+	eg_sock_own(s);
+}
+
+/* A socket that is not connected was handed to another process: the one that sends is the owner. Where several share one
+ * socket and take turns, user space is told once a second at most. */
+static __noinline void eg_passed(struct eg_sock *s, struct eg_flow_id *id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 now = bpf_ktime_get_coarse_ns() / 1000000000ULL;
+
+	if (!s || !id || (task->flags & PF_KTHREAD) || s->passed_s == now)
+		return;
+	s->passed_s = now;
+	eg_sock_own(s);
+	if (s->flags & EG_KEYED)
+		eg_open(s, id);
+}
+
+/* All that is not "count and go". Not inlined: its registers and stack must not burden the fast way. */
+static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, int tx)
+{
+	struct eg_flow_id id;
+	struct eg_packet p;
+	struct bpf_sock *sk = skb->sk;
+	int created = 0;
+
+	if (!sk)
+		return 1;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || eg_read(skb, &p))
+		return 1;
+	if (!s) {
+		s = bpf_sk_storage_get(&eg_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!s) {
+			eg_lose_packet(EG_LOSS_MAP_SOCKETS, skb->len, tx);
+			return 1;
+		}
+		created = EG_CREATED;
+		if (sk->type == 3)
+			__sync_fetch_and_or(&s->flags, EG_RAW);
+		eg_adopt(skb, sk, s, &p, tx);
+	}
+	id.zone = eg_zone(skb);
+	id.cookie = bpf_get_socket_cookie(skb);
+	id.ifindex = skb->ifindex;
+	if (sk->protocol == EG_PROTO_TCP && sk->type == 1) {
+		if (sk->state == EG_TCP_LISTEN) {
+			eg_handshake_packet(s, &p, skb->len, &id, tx);
+			return 1;
+		}
+		if (!(s->flags & EG_KEYED))
+			eg_tcp_begin(sk, s, &p, &id, created | tx);
+		if (tx)
+			eg_count_tx(skb, &s->n, &s->last_ns, &s->tx_adjust, 0);
+		else
+			eg_count_rx(skb, &s->n, &s->last_ns, &s->rx_adjust, 0);
+		eg_tcp_packet(skb, s, &p, &id, tx);
+		return 1;
+	}
+	if (tx && s->pid && s->pid != bpf_get_current_pid_tgid() >> 32)
+		eg_passed(s, &id);
+	eg_dgram_packet(skb, sk, s, &p, &id, tx);
+	return 1;
+}
+
+static __noinline int eg_odd_flags(struct __sk_buff *skb)
+{
+	struct eg_packet p;
+
+	return eg_read(skb, &p) ? 0 : p.tcp_flags;
+}
+
+/* The flags of a TCP packet, read where they almost always are. */
+static __always_inline __u8 eg_tcp_flags(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u8 *b = data;
+
+	if (data + 40 <= end && b[0] == 0x45)
+		return b[33];
+	if (data + 60 <= end && b[0] >> 4 == 6 && b[6] == EG_PROTO_TCP)
+		return b[53];
+	return eg_odd_flags(skb);
+}
+
+#define EG_FAST_TX (EG_KEYED | EG_CONNECTED | EG_TX_OPEN | EG_HTTP)
+#define EG_FAST_RX (EG_KEYED | EG_CONNECTED | EG_RX_OPEN | EG_HTTP)
+#define EG_FAST (EG_KEYED | EG_CONNECTED)
+
+SEC("cgroup_skb/egress")
+int eg_egress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct eg_sock *s;
+
+	if (!sk)
+		return 1;
+	s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
+	if (!s || (s->flags & EG_FAST_TX) != EG_FAST)
+		return eg_slow(skb, s, 1);
+	if (s->proto == EG_PROTO_TCP) {
+		__u8 f = eg_tcp_flags(skb) | s->tx_tcp;
+
+		if (f != s->tx_tcp)
+			s->tx_tcp = f;
+	}
+	eg_count_tx(skb, &s->n, &s->last_ns, &s->tx_adjust, s->proto != EG_PROTO_TCP);
+	return 1;
+}
+
+SEC("cgroup_skb/ingress")
+int eg_ingress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct eg_sock *s;
+
+	if (!sk)
+		return 1;
+	s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
+	if (!s || (s->flags & EG_FAST_RX) != EG_FAST)
+		return eg_slow(skb, s, 0);
+	if (s->proto == EG_PROTO_TCP) {
+		__u8 f = eg_tcp_flags(skb) | s->rx_tcp;
+
+		if (f != s->rx_tcp)
+			s->rx_tcp = f;
+	}
+	eg_count_rx(skb, &s->n, &s->last_ns, &s->rx_adjust, s->proto != EG_PROTO_TCP);
+	return 1;
+}
+
+static __always_inline int eg_connect(struct bpf_sock_addr *ctx, const __u8 remote[16], __u16 rport)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct eg_flow_id id = {};
+	struct eg_sock *s;
+
+	if (!sk)
+		return 1;
+	s = bpf_sk_storage_get(&eg_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s) {
+		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
+		return 1;
+	}
+	eg_sock_own(s);
+	if (s->flags & EG_KEYED) {
+		/* Connected anew: to another peer it is another flow; a TCP socket only gets here when the first try failed. */
+		if (ctx->protocol != EG_PROTO_TCP && s->key.rport == rport && eg_addr_eq(s->key.remote, remote)) {
+			__sync_fetch_and_or(&s->flags, EG_CONNECTED);
+			return 1;
+		}
+		id.zone = bpf_get_netns_cookie(ctx);
+		id.cookie = bpf_get_socket_cookie(ctx);
+		eg_close_dgram(s, &id);
+	}
+	__sync_fetch_and_or(&s->flags, ctx->protocol == EG_PROTO_TCP ? EG_CONNECTING : EG_CONNECTED);
+	return 1;
+}
+
+SEC("cgroup/connect4")
+int eg_connect4(struct bpf_sock_addr *ctx)
+{
+	__u8 remote[16];
+
+	eg_put_v4(remote, ctx->user_ip4);
+	return eg_connect(ctx, remote, bpf_ntohs(ctx->user_port));
+}
+
+SEC("cgroup/connect6")
+int eg_connect6(struct bpf_sock_addr *ctx)
+{
+	__u32 remote[4];
+
+	remote[0] = ctx->user_ip6[0];
+	remote[1] = ctx->user_ip6[1];
+	remote[2] = ctx->user_ip6[2];
+	remote[3] = ctx->user_ip6[3];
+	return eg_connect(ctx, (__u8 *)remote, bpf_ntohs(ctx->user_port));
+}
+
+/* A socket with an address of its own may be a server: what comes in belongs to who bound it. */
+static __always_inline int eg_bound(struct bpf_sock *ctx)
+{
+	struct eg_sock *s = bpf_sk_storage_get(&eg_socks, ctx, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!s) {
+		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
+		return 1;
+	}
+	eg_sock_own(s);
+	if (ctx->type == 3)
+		__sync_fetch_and_or(&s->flags, EG_RAW);
+	return 1;
+}
+
+SEC("cgroup/post_bind4")
+int eg_bind4(struct bpf_sock *ctx)
+{
+	return eg_bound(ctx);
+}
+
+SEC("cgroup/post_bind6")
+int eg_bind6(struct bpf_sock *ctx)
+{
+	return eg_bound(ctx);
+}
+
+SEC("cgroup/sock_release")
+int eg_release(struct bpf_sock *ctx)
+{
+	struct eg_flow_id id = {};
+	struct eg_sock *s;
+
+	if (ctx->protocol == EG_PROTO_TCP && ctx->type == 1)
+		return 1; /* the connection outlives its socket: eg_tcp_destroy */
+	s = bpf_sk_storage_get(&eg_socks, ctx, NULL, 0);
+	if (!s || !(s->flags & (EG_KEYED | EG_HAS_PEERS)))
+		return 1;
+	id.zone = bpf_get_netns_cookie(ctx);
+	id.cookie = bpf_get_socket_cookie(ctx);
+	eg_close_dgram(s, &id);
+	return 1;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The maps, the settings fixed at load, and the count of what is lost. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+
+#include "abi.h"
+#include "kernel.h"
+
+/* --- settings, set between open and load -------------------------------------------------------------------- */
+const volatile __u64 watch_cgroup_id = 1; /* the subtree … */
+const volatile __u32 watch_level = 0;     /* … and how deep it lies */
+const volatile __u8 trace_all_processes = 1;
+const volatile __u8 has_kern_ctx = 0; /* bpf_cast_to_kern_ctx() is there: since 6.2 */
+const volatile __u64 hash_seed = 0;
+const volatile __u32 ring_wake_bytes = 0; /* more than so much unread: wake the reader */
+
+/* Set by user space before a sweep. */
+__u64 sweep_since_ns = 0;   /* flows that moved after this */
+__u64 sweep_idle_ns = ~0ULL; /* datagram flows silent since this are over */
+__u64 sweep_idle_dns_ns = ~0ULL;
+__u32 sweep_all_peers = 0;
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+/* --- maps ----------------------------------------------------------------------------------------------------- */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct eg_sock);
+} eg_socks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct eg_peer_key);
+	__type(value, struct eg_peer);
+} eg_peers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EG_HANDSHAKES);
+	__type(key, __u32);
+	__type(value, struct eg_handshake);
+} eg_handshakes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct eg_tail_key);
+	__type(value, struct eg_tail);
+} eg_tails SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct eg_addr);
+	__type(value, struct eg_addr_names);
+} eg_addr_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct eg_name);
+} eg_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct eg_loss);
+} eg_losses SEC(".maps");
+
+/*
+ * One ring for everything, so that records come out in the order in which things happened: a DNS answer before the
+ * flow it names, a process before its flows.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} eg_ring SEC(".maps");
+
+/* --- losses --------------------------------------------------------------------------------------------------- */
+enum {
+#define X(id) EG_LOSS_##id,
+	EG_LOSS_REASONS(X)
+#undef X
+};
+
+static __noinline void eg_lose(__u32 reason, const struct eg_counts *n)
+{
+	__u32 zero = 0;
+	struct eg_loss *l = bpf_map_lookup_elem(&eg_losses, &zero);
+
+	if (!l)
+		return;
+	reason &= 7;
+	/* Process context may be interrupted by a softirq on the same CPU. */
+	__sync_fetch_and_add(&l->lost[reason], 1);
+	if (!n)
+		return;
+	__sync_fetch_and_add(&l->unreported[reason].tx_packets, n->tx_packets);
+	__sync_fetch_and_add(&l->unreported[reason].tx_bytes, n->tx_bytes);
+	__sync_fetch_and_add(&l->unreported[reason].rx_packets, n->rx_packets);
+	__sync_fetch_and_add(&l->unreported[reason].rx_bytes, n->rx_bytes);
+}
+
+/* Waking the reader for each record would cost a context switch a flow: it drains on a timer, unless much is unread. */
+static __always_inline __u64 eg_wake(void)
+{
+	if (bpf_ringbuf_query(&eg_ring, BPF_RB_AVAIL_DATA) > ring_wake_bytes)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
+/* How packet.h reads a packet here. */
+#define EG_LOAD(ctx, at, to, len) bpf_skb_load_bytes(ctx, at, to, len)
+
+static __always_inline int eg_is_v4mapped(const __u8 a[16])
+{
+	const __u32 *w = (const __u32 *)a;
+
+	return !w[0] && !w[1] && w[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline void eg_put_v4(__u8 to[16], __be32 a)
+{
+	__u32 *w = (__u32 *)to;
+
+	w[0] = 0;
+	w[1] = 0;
+	w[2] = bpf_htonl(0xffff);
+	w[3] = a;
+}
+
+static __always_inline int eg_addr_eq(const __u8 a[16], const __u8 b[16])
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}

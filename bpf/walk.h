@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Iterators: the steady sweep over all counters, which tells what moved since the last, and the walk over open files at
+ * start, which finds out whose the sockets are that were there before.
+ */
+#pragma once
+
+#include "dgram.h"
+#include "process.h"
+
+static __always_inline int eg_flow_idle(const struct eg_key *k, __u64 last_ns)
+{
+	if (eg_dns_port(k->lport) || eg_dns_port(k->rport))
+		return last_ns < sweep_idle_dns_ns;
+	return last_ns < sweep_idle_ns;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int eg_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct eg_sock *s = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct eg_flow_id id = {};
+	struct eg_close c = {};
+	int tcp, idle;
+
+	if (!s || !sk || !(s->flags & EG_KEYED))
+		return 0;
+	tcp = s->key.proto == EG_PROTO_TCP && sk->sk_type == 1;
+	idle = !tcp && sweep_idle_ns != ~0ULL && eg_flow_idle(&s->key, s->last_ns);
+	if (s->last_ns < sweep_since_ns && (s->flags & EG_OPEN_SENT) && !idle)
+		return 0;
+	c.rec.time_ns = bpf_ktime_get_ns();
+	id.zone = sk->__sk_common.skc_net.net->net_cookie;
+	id.cookie = bpf_get_socket_cookie(sk);
+	eg_fill_close(&c, s, &id);
+	c.state = sk->__sk_common.skc_state;
+	if (idle) {
+		/* The next packet begins a new flow; what is counted between these two lines belongs to it. */
+		eg_take_counts(s, &c.n);
+		__sync_fetch_and_and(&s->flags, ~(EG_KEYED | EG_OPEN_SENT | EG_INBOUND | EG_MIDSTREAM | EG_TX_OPEN |
+						  EG_RX_OPEN));
+		c.idle = 1;
+	} else {
+		c.n = s->n;
+		__sync_fetch_and_or(&s->flags, EG_OPEN_SENT);
+	}
+	if (tcp)
+		eg_tcp_health(sk, s, &c);
+	else
+		eg_dgram_payload(&c.key, &c.n, s->tx_adjust, s->rx_adjust, &c.tx_payload, &c.rx_payload);
+	s->swept_tx_bytes = idle ? 0 : c.n.tx_bytes;
+	s->swept_rx_bytes = idle ? 0 : c.n.rx_bytes;
+	s->swept_tx_packets = idle ? 0 : c.n.tx_packets;
+	s->swept_rx_packets = idle ? 0 : c.n.rx_packets;
+	if (idle) {
+		s->tx_adjust = s->rx_adjust = 0;
+		s->tx.next = s->rx.next = 0;
+	}
+	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int eg_sweep_peers(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct eg_peer_key *k = ctx->key;
+	struct eg_peer *p = ctx->value;
+	struct eg_close c = {};
+	int idle;
+
+	if (!k || !p || !(p->flags & EG_KEYED))
+		return 0;
+	idle = sweep_idle_ns != ~0ULL && eg_flow_idle(&k->key, p->last_ns);
+	if (p->last_ns < sweep_since_ns && (p->flags & EG_OPEN_SENT) && !idle && !sweep_all_peers)
+		return 0;
+	c.rec.time_ns = bpf_ktime_get_ns();
+	c.rec.flags = p->flags;
+	c.key = k->key;
+	c.cookie = k->cookie;
+	c.zone = p->zone;
+	c.n = p->n;
+	c.last_ns = p->last_ns;
+	c.owner = p->owner;
+	c.idle = idle;
+	eg_dgram_payload(&c.key, &c.n, p->tx_adjust, p->rx_adjust, &c.tx_payload, &c.rx_payload);
+	p->flags |= EG_OPEN_SENT;
+	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
+	return 0;
+}
+
+/* A packet socket that is open: who, and what it asked for. */
+static __always_inline void eg_seed_packet(struct bpf_iter__task_file *ctx, struct task_struct *task,
+					   struct sock *sk)
+{
+	struct eg_seed r = {};
+
+	r.open.rec.type = EG_REC_PACKET_SOCKET;
+	r.open.rec.time_ns = bpf_ktime_get_ns();
+	eg_owner_of(task, &r.open.owner);
+	r.open.cookie = bpf_get_socket_cookie(sk);
+	r.type = bpf_ntohs(BPF_CORE_READ((struct packet_sock *)sk, num));
+	bpf_probe_read_kernel(r.open.comm, sizeof(r.open.comm), task->group_leader->comm);
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+}
+
+SEC("iter/task_file")
+int eg_seed(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct eg_seed r = {};
+	struct socket *sock;
+	struct eg_owner o;
+	struct eg_sock *s;
+	struct sock *sk;
+	int listens;
+
+	if (!task || !file)
+		return 0;
+	sock = bpf_sock_from_file(file);
+	if (!sock || !sock->sk)
+		return 0;
+	sk = sock->sk;
+	if (!eg_cgroup_watched(sk->sk_cgrp_data.cgroup))
+		return 0;
+	if (sk->__sk_common.skc_family == AF_PACKET) {
+		eg_seed_packet(ctx, task, sk);
+		return 0;
+	}
+	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
+		return 0;
+	s = bpf_sk_storage_get(&eg_socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s) {
+		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
+		return 0;
+	}
+	if (s->flags & EG_OWNED)
+		return 0; /* made after the hooks were there, or the same socket in another process */
+	eg_owner_of(task, &o);
+	eg_sock_set_owner(s, &o);
+	listens = sk->sk_type == 1 && sk->__sk_common.skc_state == EG_TCP_LISTEN;
+	if (sk->sk_type == 3)
+		__sync_fetch_and_or(&s->flags, EG_RAW);
+	if (!sk->__sk_common.skc_dport || listens)
+		return 0;
+	if (!(s->flags & EG_KEYED)) {
+		eg_sock_key(sk, &s->key);
+		s->proto = sk->sk_protocol;
+		s->last_ns = bpf_ktime_get_ns();
+		__sync_fetch_and_or(&s->flags, EG_KEYED | EG_CONNECTED | EG_MIDSTREAM | EG_SEEDED);
+	}
+	__sync_fetch_and_or(&s->flags, EG_OPEN_SENT);
+	r.open.rec.type = EG_REC_OPEN;
+	r.open.rec.flags = s->flags;
+	r.open.rec.time_ns = bpf_ktime_get_ns();
+	r.open.key = s->key;
+	r.open.zone = sk->__sk_common.skc_net.net->net_cookie;
+	r.open.cookie = bpf_get_socket_cookie(sk);
+	r.open.owner = o;
+	bpf_probe_read_kernel(r.open.comm, sizeof(r.open.comm), task->group_leader->comm);
+	r.state = sk->__sk_common.skc_state;
+	r.type = sk->sk_type;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
+/* One reader at a time, which is user space at start: the record is too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct eg_exec);
+} eg_task_scratch SEC(".maps");
+
+SEC("iter/task")
+int eg_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	__u32 zero = 0;
+	struct eg_exec *e;
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	e = bpf_map_lookup_elem(&eg_task_scratch, &zero);
+	if (!e)
+		return 0;
+	eg_fill_proc(&e->proc, task, EG_REC_SEEN);
+	e->path_len = e->args_len = e->cgroup_len = 0;
+	e->memfd = e->args_cut = 0;
+	e->nlink = 1;
+	e->inode = 0;
+	e->dev = 0;
+	if (task->mm) {
+		struct file *file = BPF_CORE_READ(task, mm, exe_file);
+
+		eg_exec_path(e, task, file);
+	}
+	eg_exec_cgroup(e, task);
+	bpf_seq_write(ctx->meta->seq, e, sizeof(*e));
+	return 0;
+}

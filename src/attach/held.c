@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Closes held back. A TCP closer's socket is gone before the peer's FIN comes; the kernel's side tells of that FIN in a
+ * record of its own, and the flow's last counters are only complete with it. A close waits for it for at most
+ * ATTACH_HOLD_NS, which is how long the kernel's stub lives; when there are too many the oldest goes first.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "attach/internal.h"
+#include "base/cleanup.h"
+#include "bpf/host.skel.h"
+
+#define BUCKETS 4096
+
+static struct list *bucket(struct attach *a, uint64_t cookie)
+{
+	return &a->held_by_cookie[(cookie * 0x9e3779b97f4a7c15ULL) >> 52];
+}
+
+int held_init(struct attach *a)
+{
+	a->held = calloc(ATTACH_HELD, sizeof(*a->held));
+	a->held_by_cookie = calloc(BUCKETS, sizeof(*a->held_by_cookie));
+	if (!a->held || !a->held_by_cookie)
+		return -ENOMEM;
+	list_init(&a->held_free);
+	list_init(&a->held_by_age);
+	for (size_t i = 0; i < BUCKETS; i++)
+		list_init(&a->held_by_cookie[i]);
+	for (size_t i = 0; i < ATTACH_HELD; i++) {
+		list_init(&a->held[i].by_cookie);
+		list_push_back(&a->held_free, &a->held[i].by_age);
+	}
+	return 0;
+}
+
+void held_done(struct attach *a)
+{
+	free(a->held);
+	free(a->held_by_cookie);
+}
+
+static void release(struct attach *a, struct held *h)
+{
+	list_del(&h->by_age);
+	list_del(&h->by_cookie);
+	list_push_back(&a->held_free, &h->by_age);
+	a->n_held--;
+	attach_emit_close(a, &h->close, END_FIN);
+}
+
+static void release_oldest(struct attach *a)
+{
+	struct held *h = container_of(a->held_by_age.next, struct held, by_age);
+	struct eg_tail_key k = { .key = h->close.key, .zone = h->close.zone };
+
+	bpf_map_delete_elem(bpf_map__fd(a->skel->maps.eg_tails), &k);
+	release(a, h);
+}
+
+void held_add(struct attach *a, const struct eg_close *c)
+{
+	struct held *h;
+
+	if (list_empty(&a->held_free))
+		release_oldest(a);
+	h = container_of(a->held_free.next, struct held, by_age);
+	list_del(&h->by_age);
+	h->cookie = c->cookie;
+	h->since_ns = c->rec.time_ns;
+	h->close = *c;
+	list_push_back(&a->held_by_age, &h->by_age);
+	list_push_back(bucket(a, c->cookie), &h->by_cookie);
+	a->n_held++;
+}
+
+void held_tail(struct attach *a, const struct eg_tail_rec *t)
+{
+	list_for_each(it, bucket(a, t->cookie)) {
+		struct held *h = container_of(it, struct held, by_cookie);
+
+		if (h->cookie != t->cookie)
+			continue;
+		h->close.n.tx_packets += t->n.tx_packets;
+		h->close.n.tx_bytes += t->n.tx_bytes;
+		h->close.n.rx_packets += t->n.rx_packets;
+		h->close.n.rx_bytes += t->n.rx_bytes;
+		h->close.tx_tcp |= t->tx_tcp;
+		h->close.rx_tcp |= t->rx_tcp;
+		h->close.last_ns = h->close.rec.time_ns = t->rec.time_ns;
+		if (t->last)
+			release(a, h);
+		return;
+	}
+}
+
+void held_expire(struct attach *a, uint64_t now_ns)
+{
+	while (!list_empty(&a->held_by_age)) {
+		struct held *h = container_of(a->held_by_age.next, struct held, by_age);
+
+		if (now_ns != UINT64_MAX && h->since_ns + ATTACH_HOLD_NS > now_ns)
+			return;
+		release_oldest(a);
+	}
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of attach/ share: the loaded programs, and what must be remembered between records. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attach/attach.h"
+#include "base/list.h"
+#include "bpf/abi.h"
+
+struct host_bpf;
+struct bpf_link;
+struct bpf_program;
+struct ring_buffer;
+
+#define ATTACH_NAMES 1024        /* texts of names kept in user space */
+#define ATTACH_CGROUPS 512       /* paths of cgroups kept */
+#define ATTACH_HELD 16384        /* closes that wait for a last FIN, as many as the kernel remembers */
+#define ATTACH_CLOSING 1024      /* sockets that closed since the last sweep and had several peers */
+#define ATTACH_PACKET_SOCKS 256  /* packet sockets told of */
+#define ATTACH_HOLD_NS 60000000000ULL
+
+/* A close that waits for what TCP still does without its socket (bpf/tcp.h). */
+struct held {
+	struct list by_age, by_cookie;
+	uint64_t cookie, since_ns; /* CLOCK_MONOTONIC */
+	struct eg_close close;
+};
+
+struct attach_name {
+	uint64_t hash;
+	uint16_t len;
+	char text[EG_NAME_MAX];
+};
+
+struct attach_cgroup {
+	uint64_t id;
+	char *path;
+};
+
+struct attach {
+	struct event_out out;
+	struct host_bpf *skel;
+	struct bpf_link *links[32];
+	size_t n_links;
+	struct bpf_link *iter_socks, *iter_peers, *iter_files, *iter_tasks;
+	struct ring_buffer *ring;
+	struct eg_handshake *handshakes; /* mapped; NULL: not read */
+	bool cap_hook;                   /* socket(AF_PACKET) is told of when it happens */
+	bool ready;                      /* hooks are attached: there is something to hand on */
+
+	int64_t mono_to_unix_ns;
+	uint64_t swept_ns; /* CLOCK_MONOTONIC, start of the last sweep */
+	uint64_t handshakes_ns, packet_scan_ns;
+	uint64_t events;
+	uint64_t n_sockets, n_peers; /* seen by the last sweep */
+	bool scan_packet_socks;
+
+	struct held *held; /* ATTACH_HELD of them */
+	struct list held_free, held_by_age, *held_by_cookie;
+	size_t n_held;
+
+	uint64_t closing[ATTACH_CLOSING];
+	size_t n_closing;
+
+	struct attach_name *names; /* direct-mapped by hash */
+	struct attach_cgroup cgroups[ATTACH_CGROUPS];
+	uint64_t packet_socks[ATTACH_PACKET_SOCKS];
+	size_t n_packet_socks;
+
+	struct eg_loss lost; /* totals told of so far */
+	char path[EG_PATH_MAX + 16], cgroup[EG_CGROUP_MAX];
+};
+
+/* clock.c */
+uint64_t attach_mono_ns(void);
+void attach_clock(struct attach *a); /* takes the offset between the clocks anew */
+uint64_t attach_unix(const struct attach *a, uint64_t mono_ns);
+
+/* events.c: one record to an event */
+int attach_on_record(void *ctx, void *data, size_t size); /* of the ring buffer */
+void attach_emit(struct attach *a, const struct event *e);
+void attach_emit_open(struct attach *a, const struct eg_open *o, const char *comm);
+void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_end end);
+void attach_emit_count(struct attach *a, const struct eg_close *c);
+void attach_key(struct event_key *ret, const struct eg_key *k, uint64_t zone);
+void attach_open_from(struct attach *a, const struct eg_close *c); /* an EVENT_OPEN for a flow whose notice was lost */
+
+/* procs.c */
+void attach_emit_proc(struct attach *a, const struct eg_proc *p, enum proc_change change);
+void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_change change, struct str args);
+void attach_packet_sock(struct attach *a, const struct eg_seed *s);
+
+/* names.c */
+struct str attach_name(struct attach *a, uint64_t hash);
+uint8_t attach_names_of(struct attach *a, const uint8_t addr[16], uint64_t names[EG_ADDR_NAMES]);
+
+/* held.c */
+int held_init(struct attach *a);
+void held_done(struct attach *a);
+void held_add(struct attach *a, const struct eg_close *c);
+void held_tail(struct attach *a, const struct eg_tail_rec *t);
+void held_expire(struct attach *a, uint64_t now_ns); /* all that waited too long; UINT64_MAX: all */
+
+/* walk.c: reads an iterator to its end, a record at a time; the link is attached once and read often */
+int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec), void *ctx);
+
+/* seed.c */
+int attach_scan_packet_socks(struct attach *a);

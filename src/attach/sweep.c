@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steady beat: drains the ring, reads all counters that moved, ends what was idle, tells of losses. */
+#include <errno.h>
+#include <poll.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "attach/internal.h"
+#include "base/cleanup.h"
+#include "base/time.h"
+#include "bpf/host.skel.h"
+#include "decode/packet.h"
+
+#define UDP_IDLE_NS (60 * NSEC_PER_SEC)
+#define DNS_IDLE_NS (10 * NSEC_PER_SEC)
+#define HANDSHAKE_IDLE_NS (70 * NSEC_PER_SEC) /* SYN-ACKs are sent for 63 s by default */
+#define HANDSHAKE_EVERY_NS (5 * NSEC_PER_SEC)
+#define PACKET_SCAN_EVERY_NS (10 * NSEC_PER_SEC)
+
+/* The kernel's side numbers its losses as decode/event.h begins. */
+enum {
+#define X(id) SAME_##id,
+	EG_LOSS_REASONS(X)
+#undef X
+};
+#define X(id) _Static_assert((int)SAME_##id == (int)LOSS_##id, "losses of bpf/abi.h and decode/event.h differ");
+EG_LOSS_REASONS(X)
+#undef X
+
+int attach_fd(const struct attach *a)
+{
+	return ring_buffer__epoll_fd(a->ring);
+}
+
+int attach_drain(struct attach *a)
+{
+	return ring_buffer__consume(a->ring);
+}
+
+static void swept(struct attach *a, const struct eg_close *c)
+{
+	if (!(c->rec.flags & EG_OPEN_SENT))
+		attach_open_from(a, c);
+	if (c->idle)
+		attach_emit_close(a, c, END_TIMEOUT);
+	else
+		attach_emit_count(a, c);
+}
+
+static void on_sock(void *ctx, const void *rec)
+{
+	struct attach *a = ctx;
+
+	a->n_sockets++;
+	swept(a, rec);
+}
+
+static bool is_closing(const struct attach *a, uint64_t cookie)
+{
+	for (size_t i = 0; i < a->n_closing; i++)
+		if (a->closing[i] == cookie)
+			return true;
+	return false;
+}
+
+static void on_peer(void *ctx, const void *rec)
+{
+	struct attach *a = ctx;
+	const struct eg_close *c = rec;
+	bool closed = is_closing(a, c->cookie);
+	struct eg_peer_key k = { .cookie = c->cookie, .key = c->key };
+	struct eg_close last = *c;
+
+	a->n_peers++;
+	if (!closed && !c->idle) {
+		swept(a, c);
+		return;
+	}
+	if (!(c->rec.flags & EG_OPEN_SENT))
+		attach_open_from(a, c);
+	bpf_map_delete_elem(bpf_map__fd(a->skel->maps.eg_peers), &k);
+	attach_emit_close(a, &last, closed ? END_CLOSED : END_TIMEOUT);
+}
+
+/* Inbound handshakes that never got a child: a scan, a flood, a peer that vanished. */
+static void expire_handshakes(struct attach *a, uint64_t now)
+{
+	for (size_t i = 0; i < EG_HANDSHAKES; i++) {
+		struct eg_handshake *h = &a->handshakes[i], was = *h;
+		struct eg_close c = {
+			.rec = { .flags = (was.flags & EG_OWNED) | EG_INBOUND | EG_KEYED, .time_ns = was.last_ns },
+			.key = was.key,
+			.zone = was.zone,
+			.n = was.n,
+			.last_ns = was.last_ns,
+			.owner = was.owner,
+			.tx_tcp = was.tx_tcp,
+			.rx_tcp = was.rx_tcp,
+		};
+
+		if (!was.tag || was.last_ns + HANDSHAKE_IDLE_NS > now ||
+		    !__sync_bool_compare_and_swap(&h->tag, was.tag, 0))
+			continue;
+		attach_open_from(a, &c);
+		attach_emit_close(a, &c, END_FAILED);
+	}
+}
+
+static int tell_losses(struct attach *a)
+{
+	int n_cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct eg_loss *per_cpu = NULL;
+	struct eg_loss now = { 0 };
+	uint32_t zero = 0;
+
+	if (n_cpus < 0)
+		return n_cpus;
+	per_cpu = calloc(n_cpus, sizeof(*per_cpu));
+	if (!per_cpu)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(bpf_map__fd(a->skel->maps.eg_losses), &zero, per_cpu))
+		return -errno;
+	for (int cpu = 0; cpu < n_cpus; cpu++)
+		for (size_t i = 0; i < EG_LOSS_COUNT; i++) {
+			struct eg_counts *to = &now.unreported[i], *n = &per_cpu[cpu].unreported[i];
+
+			now.lost[i] += per_cpu[cpu].lost[i];
+			to->tx_packets += n->tx_packets;
+			to->tx_bytes += n->tx_bytes;
+			to->rx_packets += n->rx_packets;
+			to->rx_bytes += n->rx_bytes;
+		}
+	for (size_t i = 0; i < EG_LOSS_COUNT; i++) {
+		struct event e = { .type = EVENT_LOSS, .time_ns = time_now() };
+
+		e.loss.reason = i;
+		e.loss.count = now.lost[i] - a->lost.lost[i];
+		if (!e.loss.count)
+			continue;
+		e.loss.unreported.tx_packets = now.unreported[i].tx_packets - a->lost.unreported[i].tx_packets;
+		e.loss.unreported.tx_bytes = now.unreported[i].tx_bytes - a->lost.unreported[i].tx_bytes;
+		e.loss.unreported.rx_packets = now.unreported[i].rx_packets - a->lost.unreported[i].rx_packets;
+		e.loss.unreported.rx_bytes = now.unreported[i].rx_bytes - a->lost.unreported[i].rx_bytes;
+		attach_emit(a, &e);
+	}
+	a->lost = now;
+	return 0;
+}
+
+static int sweep_peers(struct attach *a)
+{
+	int r;
+
+	a->skel->bss->sweep_all_peers = a->n_closing > 0;
+	a->n_peers = 0;
+	r = attach_walk(a->iter_peers, sizeof(struct eg_close), on_peer, a);
+	a->n_closing = 0;
+	return r;
+}
+
+int attach_sweep(struct attach *a)
+{
+	uint64_t now = attach_mono_ns();
+	int r;
+
+	attach_clock(a);
+	r = ring_buffer__consume(a->ring);
+	if (r < 0)
+		return r;
+	/* The coarse clock is up to a tick behind: overlap rather than miss. */
+	a->skel->bss->sweep_since_ns = a->swept_ns - 20 * NSEC_PER_MSEC;
+	a->skel->data->sweep_idle_ns = now > UDP_IDLE_NS ? now - UDP_IDLE_NS : 0;
+	a->skel->data->sweep_idle_dns_ns = now > DNS_IDLE_NS ? now - DNS_IDLE_NS : 0;
+	a->n_sockets = 0;
+	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
+	if (!r)
+		r = sweep_peers(a);
+	a->swept_ns = now;
+	held_expire(a, now);
+	if (now - a->handshakes_ns > HANDSHAKE_EVERY_NS) {
+		a->handshakes_ns = now;
+		expire_handshakes(a, now);
+	}
+	if (a->scan_packet_socks || (!a->cap_hook && now - a->packet_scan_ns > PACKET_SCAN_EVERY_NS)) {
+		a->scan_packet_socks = false;
+		a->packet_scan_ns = now;
+		attach_scan_packet_socks(a);
+	}
+	return r ? r : tell_losses(a);
+}
+
+int attach_settle(struct attach *a, unsigned int ms)
+{
+	uint64_t until = attach_mono_ns() + ms * NSEC_PER_MSEC;
+	int r = ring_buffer__consume(a->ring);
+
+	/* Notices do not wake a reader while little is unread: look every few milliseconds. */
+	while (r >= 0 && a->n_held && attach_mono_ns() < until) {
+		poll(NULL, 0, 5);
+		r = ring_buffer__consume(a->ring);
+	}
+	return r < 0 ? r : 0;
+}
+
+static uint64_t memory_of(int fd)
+{
+	char path[64], line[128];
+	_cleanup_fclose_ FILE *f = NULL;
+	unsigned long long bytes;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			return bytes;
+	return 0;
+}
+
+void attach_stats(const struct attach *a, struct attach_stats *ret)
+{
+	const struct bpf_object *obj = a->skel->obj;
+	struct bpf_program *prog;
+	struct bpf_map *map;
+
+	*ret = (struct attach_stats){
+		.events = a->events,
+		.map_entries_sockets = a->n_sockets,
+		.map_entries_peers = a->n_peers,
+		.map_capacity_peers = bpf_map__max_entries(a->skel->maps.eg_peers),
+		.held_closes = a->n_held,
+	};
+	bpf_object__for_each_map(map, obj)
+		ret->bpf_bytes += memory_of(bpf_map__fd(map));
+	bpf_object__for_each_program(prog, obj)
+		ret->bpf_bytes += memory_of(bpf_program__fd(prog));
+}
