@@ -60,7 +60,8 @@ static void read_hosts(struct name_table *names)
 			if (first && addr_parse(word, &addr) < 0)
 				break;
 			if (!first)
-				name_table_add(names, NULL, &addr, word, UINT64_MAX);
+				name_table_add(names, NULL, &addr, word, NAME_HOSTS, time_now(),
+					       UINT64_MAX);
 			first = false;
 		}
 	}

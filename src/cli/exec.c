@@ -31,6 +31,7 @@
 
 #define MAX_CONTACTS 100000
 #define DRAIN_EVERY_MS 50
+#define SETTLE_MS 300 /* for the last packets of connections that were just closed */
 #define EXIT_NOT_FOUND 127
 #define EXIT_NOT_EXECUTABLE 126
 
@@ -225,6 +226,7 @@ static int exec_watched(const struct exec_args *a)
 		goto out;
 	}
 	status = watch(&run, child, a->wait);
+	attach_settle(run.attach, SETTLE_MS);
 	attach_sweep(run.attach);
 	run.attach = attach_free(run.attach); /* hands on the last notices */
 	flow_table_finish(pipeline_flows(run.pipeline));

@@ -66,8 +66,10 @@ void table_cell(struct table *t, struct str text)
 
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned char c = (unsigned char)text.p[i];
+		bool c1 = c == 0xc2 && i + 1 < text.n && (unsigned char)text.p[i + 1] < 0xa0;
 
-		buf_putc(&t->text, c < 0x20 || c == 0x7f ? '?' : (char)c);
+		i += c1; /* U+0080 to U+009F: control characters of their own */
+		buf_putc(&t->text, c < 0x20 || c == 0x7f || c1 ? '?' : (char)c);
 	}
 	buf_putc(&t->text, 0);
 	if (t->text.failed)

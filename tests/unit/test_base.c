@@ -86,7 +86,7 @@ static void test_json(void **state)
 	struct json j = JSON_INIT(&b);
 
 	json_object_begin(&j, NULL);
-	json_str(&j, "s", STR("a\"\\\n\x01\x7f\xc3\xa9\xff\xed\xa0\x80"));
+	json_str(&j, "s", STR("a\"\\\n\x01\x7f\xc3\xa9\xff\xed\xa0\x80\xc2\x9b"));
 	json_u64(&j, "u", UINT64_MAX);
 	json_i64(&j, "i", -5);
 	json_bool(&j, "b", true);
@@ -100,7 +100,7 @@ static void test_json(void **state)
 	json_array_end(&j);
 	json_object_end(&j);
 	assert_str(buf_str(&b),
-		   "{\"s\":\"a\\\"\\\\\\u000a\\u0001\\u007f\xc3\xa9\\ufffd\\ufffd\\ufffd\\ufffd\","
+		   "{\"s\":\"a\\\"\\\\\\u000a\\u0001\\u007f\xc3\xa9\\ufffd\\ufffd\\ufffd\\ufffd\\u009b\","
 		   "\"u\":18446744073709551615,\"i\":-5,\"b\":true,\"f\":0.5,\"n\":null,\"a\":[0,{}"
 		   "]}");
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "cli/cmd.h"
+
+static const char *reason(int r)
+{
+	switch (r) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return "no egretd is running there; start it with 'systemctl start egretd' or "
+		       "'sudo egretd'";
+	case -EACCES:
+		return "not allowed; be root or in the group egret";
+	default:
+		return strerror(-r);
+	}
+}
+
+int ask_daemon(struct client **ret, struct str request, char why[256])
+{
+	int r = client_new(ret, arg_run, request);
+
+	if (r < 0)
+		snprintf(why, 256, "%.100s/egret.sock: %s", arg_run, reason(r));
+	return r;
+}
+
+json_t *ask_parse(struct str line, char why[256])
+{
+	json_error_t error;
+	json_t *j = json_loadb(line.n ? line.p : "", line.n, 0, &error);
+	const char *said;
+
+	if (!json_is_object(j)) {
+		snprintf(why, 256, "egretd's answer makes no sense: %.150s", error.text);
+		json_decref(j);
+		return NULL;
+	}
+	said = json_string_value(json_object_get(j, "error"));
+	if (!said)
+		return j;
+	snprintf(why, 256, "%.255s", said);
+	json_decref(j);
+	return NULL;
+}
+
+void ask_join_filter(struct buf *out, int n, char **words)
+{
+	for (int i = 0; i < n; i++) {
+		if (i)
+			buf_putc(out, ' ');
+		buf_puts(out, words[i]);
+	}
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking the running egretd, with its errors in words. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "serve/client.h"
+
+/* 0; -errno, and the reason in `why` (never empty then). */
+int ask_daemon(struct client **ret, struct str request, char why[256]);
+
+/* A line of an answer. NULL when it is no JSON, or {"error":…}: then the reason is in `why`. The caller's to decref. */
+json_t *ask_parse(struct str line, char why[256]);
+
+/* Shell words to one filter text, with blanks between them. */
+void ask_join_filter(struct buf *out, int n, char **words);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/flow_row.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/time.h"
+
+static struct str text_at(const json_t *j, const char *key)
+{
+	const json_t *v = json_object_get(j, key);
+
+	return json_is_string(v) ? (struct str){ json_string_value(v), json_string_length(v) }
+				 : STR_NONE;
+}
+
+static uint64_t number_at(const json_t *j, const char *key)
+{
+	json_int_t v = json_integer_value(json_object_get(j, key));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+static int port_at(const json_t *j, const char *key)
+{
+	const json_t *v = json_object_get(j, key);
+
+	return json_is_integer(v) ? (int)json_integer_value(v) : -1;
+}
+
+void flow_row_read(struct flow_row *ret, const json_t *record)
+{
+	const json_t *flow = json_object_get(record, "flow");
+	const json_t *process = json_object_get(record, "process");
+	const json_t *egret = json_object_get(record, "egret");
+
+	*ret = (struct flow_row){
+		.id = number_at(record, "flow_id"),
+		.up = number_at(flow, "bytes_toserver"),
+		.down = number_at(flow, "bytes_toclient"),
+		.start = text_at(flow, "start"),
+		.state = text_at(flow, "state"),
+		.reason = text_at(flow, "reason"),
+		.program = text_at(process, "name"),
+		.user = text_at(json_object_get(record, "user"), "name"),
+		.unit = text_at(json_object_get(record, "service"), "name"),
+		.container = text_at(json_object_get(record, "container"), "name"),
+		.name = text_at(egret, "name"),
+		.source = text_at(egret, "name_source"),
+		.src = text_at(record, "src_ip"),
+		.dest = text_at(record, "dest_ip"),
+		.proto = text_at(record, "proto"),
+		.app = text_at(record, "app_proto"),
+		.sport = port_at(record, "src_port"),
+		.dport = port_at(record, "dest_port"),
+		.known = process != NULL,
+	};
+	if (!ret->user.n)
+		ret->user = text_at(json_object_get(record, "user"), "id");
+	if (!ret->known)
+		ret->program = STR("(unknown)");
+}
+
+struct str flow_row_target(const struct flow_row *r)
+{
+	return r->name.n ? r->name : r->dest;
+}
+
+struct str flow_row_proto(const struct flow_row *r, char text[FLOW_ROW_TEXT])
+{
+	int n = 0;
+
+	for (size_t i = 0; i < r->proto.n && n < 10; i++) {
+		char c = r->proto.p[i];
+
+		text[n++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+	}
+	if (r->app.n)
+		n += snprintf(text + n, FLOW_ROW_TEXT - (size_t)n, "/%.12s", r->app.p);
+	return (struct str){ text, (size_t)n };
+}
+
+struct str flow_row_state(const struct flow_row *r)
+{
+	return r->reason.n ? r->reason : r->state;
+}
+
+/* The record's form is fixed: 2026-01-02T03:04:05.678901+0000. */
+static bool parse_utc(struct str s, time_t *ret)
+{
+	struct tm tm = { 0 };
+	char text[20];
+
+	if (s.n < 19)
+		return false;
+	memcpy(text, s.p, 19);
+	text[19] = 0;
+	if (!strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
+		return false;
+	*ret = timegm(&tm);
+	return true;
+}
+
+struct str flow_row_start(const struct flow_row *r, uint64_t now_ns, char text[FLOW_ROW_TEXT])
+{
+	time_t start, now = (time_t)(now_ns / NSEC_PER_SEC);
+	struct tm then, today;
+
+	if (!parse_utc(r->start, &start) || !localtime_r(&start, &then) ||
+	    !localtime_r(&now, &today))
+		return STR("-");
+	if (then.tm_year == today.tm_year && then.tm_yday == today.tm_yday)
+		strftime(text, FLOW_ROW_TEXT, "%H:%M:%S", &then);
+	else
+		strftime(text, FLOW_ROW_TEXT, "%m-%d %H:%M", &then);
+	return str_of(text);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/flows_csv.h"
+
+#include "base/cleanup.h"
+
+/* Column and where the record has it. */
+static const struct {
+	const char *column, *first, *second;
+} columns[] = {
+	{ "start", "flow", "start" },
+	{ "end", "flow", "end" },
+	{ "direction", "egret", "direction" },
+	{ "program", "process", "name" },
+	{ "executable", "process", "executable" },
+	{ "pid", "process", "pid" },
+	{ "user", "user", "name" },
+	{ "unit", "service", "name" },
+	{ "container", "container", "name" },
+	{ "name", "egret", "name" },
+	{ "name_source", "egret", "name_source" },
+	{ "src_ip", "src_ip", NULL },
+	{ "src_port", "src_port", NULL },
+	{ "dest_ip", "dest_ip", NULL },
+	{ "dest_port", "dest_port", NULL },
+	{ "proto", "proto", NULL },
+	{ "app_proto", "app_proto", NULL },
+	{ "pkts_toserver", "flow", "pkts_toserver" },
+	{ "pkts_toclient", "flow", "pkts_toclient" },
+	{ "bytes_toserver", "flow", "bytes_toserver" },
+	{ "bytes_toclient", "flow", "bytes_toclient" },
+	{ "state", "flow", "state" },
+	{ "reason", "flow", "reason" },
+	{ "community_id", "community_id", NULL },
+};
+
+/* Quoted when needed; a quote inside stands twice. */
+static void put_text(struct buf *out, const char *p, size_t n)
+{
+	bool plain = true;
+
+	for (size_t i = 0; i < n && plain; i++)
+		plain = p[i] != ',' && p[i] != '"' && p[i] != '\n' && p[i] != '\r';
+	if (plain) {
+		buf_put(out, p, n);
+		return;
+	}
+	buf_putc(out, '"');
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '"')
+			buf_putc(out, '"');
+		buf_putc(out, p[i]);
+	}
+	buf_putc(out, '"');
+}
+
+void flows_csv_head(struct buf *out)
+{
+	buf_clear(out);
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+		buf_printf(out, "%s%s", i ? "," : "", columns[i].column);
+	buf_putc(out, '\n');
+}
+
+void flows_csv_row(struct buf *out, const json_t *record)
+{
+	buf_clear(out);
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
+		const json_t *v = json_object_get(record, columns[i].first);
+
+		if (columns[i].second)
+			v = json_object_get(v, columns[i].second);
+		if (i)
+			buf_putc(out, ',');
+		if (json_is_string(v))
+			put_text(out, json_string_value(v), json_string_length(v));
+		else if (json_is_integer(v))
+			buf_printf(out, "%lld", (long long)json_integer_value(v));
+	}
+	buf_putc(out, '\n');
+}
