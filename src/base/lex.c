@@ -120,7 +120,7 @@ void lex_skip_line(struct lex *l)
 /* Line number `line` of the source, without its end. */
 static struct str line_text(const struct lex *l, unsigned line)
 {
-	struct str rest = l->source, text = STR_NONE;
+	struct str rest = l->source, text = STR("");
 
 	for (unsigned i = 0; i < line; i++) {
 		const char *end = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;

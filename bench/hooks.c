@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What egret's hooks cost those who are watched. One process in a cgroup and a network namespace of its own alternates
+ * short blocks of the same work with a set of hooks attached and detached, so that a noisy machine hits both alike, and
+ * prints the median of the paired ratios (none / with: 1.00 is free, 0.95 is 5 % more CPU time). The row "none" measures
+ * nothing against nothing and must come out at 1.00; "noop" is a pair of cgroup_skb programs that return 1.
+ *
+ *     hooks [blocks [row …]]      rows: none noop egret
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "attach/features.h"
+#include "base/cleanup.h"
+#include "bpf/host.skel.h"
+
+#define BLOCK_NS 12000000ULL
+#define MAX_LINKS 32
+#define MAX_SOCKS 1000
+
+static char cgroup_path[4200];
+static int cgroup_fd = -1;
+
+static _Noreturn void die(const char *what)
+{
+	perror(what);
+	rmdir(cgroup_path);
+	exit(1);
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* --- hook sets ------------------------------------------------------------------------------------------------- */
+
+struct hooks {
+	const char *name;
+	int (*attach)(struct hooks *h);
+	int links[MAX_LINKS];
+	struct bpf_link *bpf_links[MAX_LINKS];
+	size_t n_links, n_bpf_links;
+};
+
+static struct host_bpf *skel;
+static struct ring_buffer *ring;
+static int noop_fd[2];
+
+static int ignore_record(void *ctx, void *data, size_t size)
+{
+	return 0;
+}
+
+static int attach_none(struct hooks *h)
+{
+	return 0;
+}
+
+static int attach_noop(struct hooks *h)
+{
+	static const enum bpf_attach_type type[2] = { BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS };
+
+	for (int i = 0; i < 2; i++) {
+		int fd = bpf_link_create(noop_fd[i], cgroup_fd, type[i], NULL);
+
+		if (fd < 0)
+			return -errno;
+		h->links[h->n_links++] = fd;
+	}
+	return 0;
+}
+
+static int attach_egret(struct hooks *h)
+{
+	struct bpf_program *const tracing[] = { skel->progs.eg_tcp_destroy, skel->progs.eg_kfree_skb,
+						skel->progs.eg_fork,	    skel->progs.eg_exec,
+						skel->progs.eg_exit,	    skel->progs.eg_cap };
+	struct bpf_program *const cgroup[] = { skel->progs.eg_release,	skel->progs.eg_bind4,  skel->progs.eg_bind6,
+					       skel->progs.eg_connect4, skel->progs.eg_connect6, skel->progs.eg_egress,
+					       skel->progs.eg_ingress };
+	struct bpf_link *link;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tracing) + ARRAY_SIZE(cgroup); i++) {
+		if (i < ARRAY_SIZE(tracing))
+			link = bpf_program__attach(tracing[i]);
+		else
+			link = bpf_program__attach_cgroup(cgroup[i - ARRAY_SIZE(tracing)], cgroup_fd);
+		if (libbpf_get_error(link))
+			return -errno;
+		h->bpf_links[h->n_bpf_links++] = link;
+	}
+	return 0;
+}
+
+static void detach(struct hooks *h)
+{
+	while (h->n_links)
+		close(h->links[--h->n_links]);
+	while (h->n_bpf_links)
+		bpf_link__destroy(h->bpf_links[--h->n_bpf_links]);
+	ring_buffer__consume(ring);
+}
+
+static void load_programs(void)
+{
+	struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts);
+
+	for (int i = 0; i < 2; i++) {
+		opts.expected_attach_type = i ? BPF_CGROUP_INET_INGRESS : BPF_CGROUP_INET_EGRESS;
+		noop_fd[i] = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "noop", "GPL", insns, ARRAY_SIZE(insns), &opts);
+		if (noop_fd[i] < 0)
+			die("no-op program");
+	}
+	skel = host_bpf__open();
+	if (!skel)
+		die("open");
+	skel->rodata->has_kern_ctx = 1;
+	skel->rodata->ring_wake_bytes = ~0U;
+	bpf_map__set_max_entries(skel->maps.eg_ring, 64 << 20); /* drained between blocks only */
+	if (host_bpf__load(skel))
+		die("load");
+	ring = ring_buffer__new(bpf_map__fd(skel->maps.eg_ring), ignore_record, NULL, NULL);
+	if (!ring)
+		die("ring");
+}
+
+static struct hooks hook_sets[] = {
+	{ "none", attach_none },
+	{ "noop", attach_noop },
+	{ "egret", attach_egret },
+};
+
+/* --- work ------------------------------------------------------------------------------------------------------ */
+
+static struct sockaddr_in loopback(int port)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+}
+
+static int tx[MAX_SOCKS], rx[MAX_SOCKS], n_socks, listener = -1, pair[2];
+static struct sockaddr_in peer[MAX_SOCKS];
+static bool connected;
+static uint32_t latencies[1 << 20];
+static size_t n_latencies;
+
+static void close_socks(void)
+{
+	for (int i = 0; i < n_socks; i++) {
+		close(tx[i]);
+		close(rx[i]);
+	}
+	n_socks = 0;
+}
+
+static void open_udp(int n, bool connect_them)
+{
+	close_socks();
+	connected = connect_them;
+	for (int i = 0; i < n; i++) {
+		struct sockaddr_in a = loopback(0);
+		socklen_t len = sizeof(a);
+
+		rx[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		tx[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (rx[i] < 0 || tx[i] < 0 || bind(rx[i], (struct sockaddr *)&a, sizeof(a)) ||
+		    getsockname(rx[i], (struct sockaddr *)&a, &len))
+			die("UDP");
+		peer[i] = a;
+		if (!connect_them)
+			continue;
+		if (connect(tx[i], (struct sockaddr *)&a, sizeof(a)))
+			die("connect");
+		len = sizeof(a);
+		if (getsockname(tx[i], (struct sockaddr *)&a, &len) ||
+		    connect(rx[i], (struct sockaddr *)&a, sizeof(a)))
+			die("connect");
+	}
+	n_socks = n;
+}
+
+static void setup_udp16(void)
+{
+	open_udp(16, true);
+}
+
+static void setup_udp1000(void)
+{
+	open_udp(1000, true);
+}
+
+static void setup_sendto16(void)
+{
+	open_udp(16, false);
+}
+
+static void setup_sendto1000(void)
+{
+	open_udp(1000, false);
+}
+
+static uint64_t work_udp(void)
+{
+	static int at;
+	char buf[64] = { 0 };
+
+	for (int i = 0; i < 64; i++) {
+		at = at + 1 < n_socks ? at + 1 : 0;
+		if (connected ? send(tx[at], buf, sizeof(buf), 0) < 0 :
+				sendto(tx[at], buf, sizeof(buf), 0, (struct sockaddr *)&peer[at], sizeof(peer[at])) < 0)
+			die("send");
+		if (recv(rx[at], buf, sizeof(buf), 0) < 0)
+			die("recv");
+	}
+	return 64;
+}
+
+static int listen_tcp(struct sockaddr_in *ret)
+{
+	struct sockaddr_in a = loopback(0);
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 128) ||
+	    getsockname(fd, (struct sockaddr *)&a, &len))
+		die("listen");
+	*ret = a;
+	return fd;
+}
+
+static struct sockaddr_in server;
+
+static void setup_conn(void)
+{
+	close_socks();
+	if (listener >= 0)
+		close(listener);
+	listener = listen_tcp(&server);
+}
+
+static uint64_t work_conn(void)
+{
+	for (int i = 0; i < 16; i++) {
+		int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), s;
+		uint64_t from = clock_ns(CLOCK_MONOTONIC);
+
+		/* ports in TIME_WAIT run out on one address */
+		server.sin_addr.s_addr = htonl(0x7f000001 + (n_latencies / 20000 + i) % 64 * 0);
+		if (c < 0 || connect(c, (struct sockaddr *)&server, sizeof(server)))
+			die("connect");
+		if (n_latencies < ARRAY_SIZE(latencies))
+			latencies[n_latencies++] = clock_ns(CLOCK_MONOTONIC) - from;
+		s = accept(listener, NULL, NULL);
+		if (s < 0)
+			die("accept");
+		close(c);
+		close(s);
+	}
+	return 16;
+}
+
+static void setup_bulk(void)
+{
+	int one = 1, size = 4 << 20;
+
+	setup_conn();
+	pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (connect(pair[0], (struct sockaddr *)&server, sizeof(server)))
+		die("connect");
+	pair[1] = accept(listener, NULL, NULL);
+	if (pair[1] < 0)
+		die("accept");
+	setsockopt(pair[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	tx[0] = pair[0];
+	rx[0] = pair[1];
+	n_socks = 1;
+}
+
+static uint64_t work_bulk(void)
+{
+	static char buf[256 * 1024];
+	ssize_t n = send(pair[0], buf, sizeof(buf), 0), left = n;
+
+	if (n < 0)
+		die("send");
+	while (left > 0) {
+		ssize_t r = recv(pair[1], buf, left, 0);
+
+		if (r <= 0)
+			die("recv");
+		left -= r;
+	}
+	return n;
+}
+
+static const struct work {
+	const char *name;
+	void (*setup)(void);
+	uint64_t (*once)(void);
+	double unit; /* what one of it is called in the table: ns per this many */
+	const char *unit_name;
+} works[] = {
+	{ "TCP bulk", setup_bulk, work_bulk, 1e9 / 1e6, "ms/GB" },
+	{ "UDP, 16 sockets", setup_udp16, work_udp, 1, "ns" },
+	{ "UDP, 1000 sockets", setup_udp1000, work_udp, 1, "ns" },
+	{ "sendto, 16 sockets", setup_sendto16, work_udp, 1, "ns" },
+	{ "sendto, 1000 sockets", setup_sendto1000, work_udp, 1, "ns" },
+	{ "connect+accept+close", setup_conn, work_conn, 1, "ns" },
+};
+
+/* --- measuring ------------------------------------------------------------------------------------------------- */
+
+static int by_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int by_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* CPU time of one unit of work, over one block. */
+static double block(const struct work *w)
+{
+	uint64_t until = clock_ns(CLOCK_MONOTONIC) + BLOCK_NS, from = clock_ns(CLOCK_PROCESS_CPUTIME_ID), n = 0;
+
+	do
+		n += w->once();
+	while (clock_ns(CLOCK_MONOTONIC) < until);
+	return (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - from) / n;
+}
+
+static uint32_t p50(void)
+{
+	uint32_t v;
+
+	if (!n_latencies)
+		return 0;
+	qsort(latencies, n_latencies, sizeof(*latencies), by_u32);
+	v = latencies[n_latencies / 2];
+	n_latencies = 0;
+	return v;
+}
+
+static void measure(const struct work *w, struct hooks *h, int blocks)
+{
+	double *ratio = calloc(blocks, sizeof(*ratio)), *base = calloc(blocks, sizeof(*base));
+	double *extra_p50 = calloc(blocks, sizeof(*extra_p50));
+
+	if (!ratio || !base || !extra_p50)
+		die("memory");
+	w->setup();
+	for (int i = -2; i < blocks; i++) {
+		double with, without;
+		uint32_t p50_with, p50_without;
+
+		/* which comes first changes from pair to pair: a drifting clock rate cancels out */
+		for (int half = 0; half < 2; half++) {
+			bool on = half == (i & 1);
+
+			if (on && h->attach(h))
+				die(h->name);
+			w->once(); /* the first packets of a block learn what the others know */
+			n_latencies = 0;
+			*(on ? &with : &without) = block(w);
+			*(on ? &p50_with : &p50_without) = p50();
+			if (on)
+				detach(h);
+		}
+		if (i < 0)
+			continue;
+		ratio[i] = without / with;
+		base[i] = without;
+		extra_p50[i] = (double)p50_with - p50_without;
+	}
+	qsort(ratio, blocks, sizeof(*ratio), by_double);
+	qsort(base, blocks, sizeof(*base), by_double);
+	qsort(extra_p50, blocks, sizeof(*extra_p50), by_double);
+	printf("%-22s %-6s %6.3f  (quartiles %.3f %.3f)  base %8.1f %s", w->name, h->name, ratio[blocks / 2],
+	       ratio[blocks / 4], ratio[blocks * 3 / 4], base[blocks / 2] * w->unit, w->unit_name);
+	if (w->once == work_conn)
+		printf("  connect() p50 %+.2f us", extra_p50[blocks / 2] / 1000);
+	putchar('\n');
+	fflush(stdout);
+	free(ratio);
+	free(base);
+	free(extra_p50);
+}
+
+/* --- a place of our own ---------------------------------------------------------------------------------------- */
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die(path);
+	close(fd);
+}
+
+static void enter(void)
+{
+	struct rlimit files = { 4096, 4096 };
+	struct ifreq lo = { .ifr_name = "lo" };
+	char path[4300], mount[4096], pid[32];
+	cpu_set_t cpus;
+	int fd;
+
+	if (features_cgroup2_mount(mount, sizeof(mount)))
+		die("cgroup2");
+	snprintf(cgroup_path, sizeof(cgroup_path), "%s/egret-bench-%d", mount, getpid());
+	if (mkdir(cgroup_path, 0755))
+		die(cgroup_path);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup_path);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_file(path, pid);
+	cgroup_fd = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cgroup_fd < 0 || unshare(CLONE_NEWNET))
+		die("unshare");
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &lo))
+		die("lo");
+	lo.ifr_flags |= IFF_UP;
+	if (ioctl(fd, SIOCSIFFLAGS, &lo))
+		die("lo up");
+	close(fd);
+	write_file("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
+	write_file("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
+	write_file("/proc/sys/net/ipv4/tcp_max_tw_buckets", "1024");
+	setrlimit(RLIMIT_NOFILE, &files);
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+static void leave(void)
+{
+	char path[4200];
+
+	close_socks();
+	host_bpf__destroy(skel);
+	snprintf(path, sizeof(path), "%s", cgroup_path);
+	*strrchr(path, '/') = 0;
+	strcat(path, "/cgroup.procs");
+	write_file(path, "0");
+	rmdir(cgroup_path);
+}
+
+static bool wanted(int argc, char **argv, const char *name)
+{
+	if (argc < 3)
+		return true;
+	for (int i = 2; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	int blocks = argc > 1 ? atoi(argv[1]) : 100;
+
+	if (blocks < 1) {
+		fprintf(stderr, "usage: hooks [blocks [row ...]]\n");
+		return 2;
+	}
+	enter();
+	load_programs();
+	for (size_t i = 0; i < ARRAY_SIZE(works); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(hook_sets); j++)
+			if (wanted(argc, argv, hook_sets[j].name))
+				measure(&works[i], &hook_sets[j], blocks);
+	leave();
+	return 0;
+}

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private network for one test: two network namespaces joined by a veth pair, a cgroup, real servers, a daemon.
+
+    client namespace (watched cgroup)  c0 10.77.0.1, fd77::1  <-->  s0 10.77.0.2, fd77::2  server namespace
+
+All names carry the test's name and pid, so tests run side by side; everything goes at the end, also after a failure or
+Ctrl-C. Nothing sleeps for a guess: the code waits for what it needs, with a limit.
+"""
+import atexit
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+SOURCE = os.environ.get("EGRET_SOURCE", os.path.dirname(os.path.dirname(HERE)))
+BUILD = os.environ.get("EGRET_BUILD", os.path.join(SOURCE, "build"))
+EGRET = os.path.join(BUILD, "src", "egret")
+EGRETD = os.path.join(BUILD, "src", "egretd")
+sys.path.insert(0, os.path.join(SOURCE, "tests", "golden"))
+
+import golden                       # noqa: E402  (Cases, check_schema)
+import oracle                       # noqa: E402  (the plain packet count)
+
+C4, S4, C6, S6 = "10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"
+ZONE = "lab.example"
+
+
+def wait_for(what, check, seconds=15):
+    """check() until it gives something true; an error that says what was waited for."""
+    end = time.monotonic() + seconds
+    while True:
+        got = check()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+def must(*argv, **kw):
+    return subprocess.run(argv, check=True, capture_output=True, text=True, **kw).stdout
+
+
+def cgroup2_mount():
+    with open("/proc/self/mounts", encoding="utf-8") as f:
+        for line in f:
+            if line.split()[2] == "cgroup2":
+                return line.split()[1]
+    return None
+
+
+def need(cases, *tools):
+    """Exit status 77 unless run as root with these tools."""
+    why = None
+    if os.geteuid():
+        why = "needs root"
+    elif not cgroup2_mount():
+        why = "no cgroup v2 is mounted"
+    for tool in ("ip", "tcpdump", *tools):
+        if not why and not shutil.which(tool):
+            why = f"no {tool} here"
+    if why:
+        cases.skip(os.path.basename(sys.argv[0]), why)
+        sys.exit(cases.end())
+
+
+class Lab:
+    def __init__(self, name, mtu=1500):
+        self.name = f"eg{name}{os.getpid()}"
+        self.client, self.server = self.name + "c", self.name + "s"
+        self.children, self.extra_ns, self.cgroups = [], [], []
+        self.tmp = tempfile.mkdtemp(prefix=self.name + ".")
+        atexit.register(self.close)
+        for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signo, lambda *_: sys.exit(1))
+        self.cgroup = self.make_cgroup(self.name)
+        self.add_ns(self.client)
+        self.add_ns(self.server)
+        must("ip", "link", "add", "c0", "netns", self.client, "mtu", str(mtu), "type", "veth",
+             "peer", "name", "s0", "netns", self.server, "mtu", str(mtu))
+        for ns, dev, v4, v6 in ((self.client, "c0", C4, C6), (self.server, "s0", S4, S6)):
+            must("ip", "-n", ns, "addr", "add", v4 + "/24", "dev", dev)
+            must("ip", "-n", ns, "addr", "add", v6 + "/64", "dev", dev, "nodad")
+            must("ip", "-n", ns, "link", "set", "lo", "up")
+            must("ip", "-n", ns, "link", "set", dev, "up")
+        os.makedirs(f"/etc/netns/{self.client}", exist_ok=True)
+        with open(f"/etc/netns/{self.client}/resolv.conf", "w", encoding="ascii") as f:
+            f.write(f"nameserver {S4}\noptions timeout:2 attempts:2\n")
+
+    # --- what must go again ---------------------------------------------------------------------------------------
+
+    def add_ns(self, ns):
+        must("ip", "netns", "add", ns)
+        self.extra_ns.append(ns)
+
+    def make_cgroup(self, name):
+        path = os.path.join(cgroup2_mount(), name)
+        os.makedirs(path)
+        self.cgroups.append(path)
+        return path
+
+    def close(self):
+        atexit.unregister(self.close)
+        for child in reversed(self.children):
+            if child.poll() is None:
+                child.terminate()
+        for child in reversed(self.children):
+            try:
+                child.wait(3)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        for path in reversed(self.cgroups):
+            self.empty_cgroup(path)
+        for ns in self.extra_ns:
+            subprocess.run(["ip", "netns", "del", ns], capture_output=True)
+            shutil.rmtree(f"/etc/netns/{ns}", ignore_errors=True)
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def empty_cgroup(self, path):
+        """Ends what a test left in its cgroup, then removes it with everything below."""
+        if not os.path.isdir(path):
+            return
+        kill = os.path.join(path, "cgroup.kill")
+        if os.path.exists(kill):
+            with open(kill, "w", encoding="ascii") as f:
+                f.write("1")
+        for folder, _, _ in os.walk(path, topdown=False):
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                try:
+                    os.rmdir(folder)
+                    break
+                except OSError:
+                    time.sleep(0.02)
+
+    # --- processes ------------------------------------------------------------------------------------------------
+
+    def _popen(self, argv, ns, cgroup, **kw):
+        procs = os.path.join(cgroup, "cgroup.procs") if cgroup else None
+
+        def enter():
+            if procs:
+                with open(procs, "w", encoding="ascii") as f:
+                    f.write("0")
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+        if ns:
+            argv = ["ip", "netns", "exec", ns, *argv]
+        child = subprocess.Popen(argv, preexec_fn=enter, cwd=self.tmp, **kw)
+        self.children.append(child)
+        return child
+
+    def run(self, *argv, timeout=30, watched=True, ns=None, cgroup=None, stdin=None, check=True):
+        """A command in the client namespace, in the watched cgroup; its output as text."""
+        child = self._popen(list(map(str, argv)), ns or self.client, cgroup or (self.cgroup if watched else None),
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        out, _ = child.communicate(stdin, timeout=timeout)
+        text = out.decode("utf-8", "replace")
+        if check and child.returncode:
+            raise RuntimeError(f"{argv[0]} gave {child.returncode}: {text[-1500:]}")
+        return text
+
+    def say(self, child, line):
+        """A line to a process that was started with stdin=True."""
+        child.stdin.write(line.encode() + b"\n")
+        child.stdin.close()
+
+    def start(self, *argv, ns=None, watched=False, cgroup=None, ready=None, log=None, stdin=False):
+        """A process that stays, by default a server in the server namespace. ready: () -> true once it serves."""
+        path = os.path.join(self.tmp, log or f"{os.path.basename(argv[0])}.{len(self.children)}.log")
+        with open(path, "wb") as out:
+            child = self._popen(list(map(str, argv)), ns or self.server,
+                                cgroup or (self.cgroup if watched else None),
+                                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, stdout=out,
+                                stderr=subprocess.STDOUT)
+        child.log = path
+
+        def up():
+            if child.poll() is not None:
+                with open(path, encoding="utf-8", errors="replace") as f:
+                    raise RuntimeError(f"{argv[0]} ended with {child.returncode}: {f.read()[-1500:]}")
+            return ready(child) if ready else True
+
+        wait_for(f"{argv[0]} to serve", up)
+        return child
+
+    def stop(self, child, signo=signal.SIGTERM):
+        if child.poll() is None:
+            child.send_signal(signo)
+        return child.wait(20)
+
+    def python(self, code, *args, **kw):
+        """Python code as a program of its own in the watched cgroup."""
+        return self.run("/usr/bin/python3", "-c", code, *args, **kw)
+
+    # --- servers --------------------------------------------------------------------------------------------------
+
+    def listens(self, proto, port, ns=None):
+        out = must("ip", "netns", "exec", ns or self.server, "ss", "-H", "-ln" + proto)
+        return re.search(rf"[:\]]{port}\s", out) is not None
+
+    def nginx(self):
+        key, crt = os.path.join(self.tmp, "key.pem"), os.path.join(self.tmp, "crt.pem")
+        must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", key, "-out", crt, "-days", "2", "-subj", "/CN=" + ZONE,
+             "-addext", f"subjectAltName=DNS:*.{ZONE},DNS:{ZONE}")
+        os.makedirs(os.path.join(self.tmp, "www"), exist_ok=True)
+        with open(os.path.join(self.tmp, "www", "index.html"), "w", encoding="ascii") as f:
+            f.write("hello\n")
+        with open(os.path.join(self.tmp, "www", "big"), "wb") as f:
+            f.truncate(20_000_000)
+        conf = os.path.join(self.tmp, "nginx.conf")
+        dirs = " ".join(f"{kind}_temp_path {self.tmp}/{kind};" for kind in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with open(conf, "w", encoding="ascii") as f:
+            f.write(f"user root; daemon off; master_process off; pid {self.tmp}/nginx.pid; error_log stderr;\n"
+                    f"events {{}}\nhttp {{ access_log off; {dirs} root {self.tmp}/www;\n"
+                    f"server {{ listen 80; listen [::]:80; listen 443 ssl http2; listen [::]:443 ssl http2;\n"
+                    f"ssl_certificate {crt}; ssl_certificate_key {key}; }} }}\n")
+        os.chmod(self.tmp, 0o755)
+        return self.start("nginx", "-c", conf, ready=lambda _: self.listens("t", 443))
+
+    def dnsmasq(self):
+        return self.start("dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--log-facility=-",
+                          "--user=root", f"--pid-file={self.tmp}/dnsmasq.pid", "--bind-interfaces", "-i", "s0",
+                          f"--host-record=www.{ZONE},{S4},{S6}", f"--host-record=edge.{ZONE},{S4}",
+                          f"--cname=alias.{ZONE},edge.{ZONE}", f"--cname=alias2.{ZONE},alias.{ZONE}",
+                          f"--txt-record=txt.{ZONE},hello", f"--local=/{ZONE}/", "--local-ttl=60",
+                          ready=lambda _: self.listens("u", 53) and self.listens("t", 53))
+
+    def sink(self, port, udp=False):
+        """A server that takes and drops everything: TCP reads to the end, UDP answers nothing."""
+        kind = ["-u"] if udp else []
+        return self.start("socat", *kind, "-b", "262144", f"{'UDP6-RECV' if udp else 'TCP6-LISTEN'}:{port}" +
+                          (",ipv6only=0" if udp else ",ipv6only=0,reuseaddr,fork"), "/dev/null",
+                          ready=lambda _: self.listens("u" if udp else "t", port))
+
+    def echo(self, port, udp=False):
+        what = f"UDP6-RECVFROM:{port},ipv6only=0,fork" if udp else f"TCP6-LISTEN:{port},ipv6only=0,reuseaddr,fork"
+        return self.start("socat", what, "PIPE", ready=lambda _: self.listens("u" if udp else "t", port))
+
+    # --- what is measured -----------------------------------------------------------------------------------------
+
+    def wait_quiet(self, seconds=10):
+        """Until no TCP socket of the client still has something to say (TIME-WAIT is over for all but the timer)."""
+        wait_for("connections to end", lambda: not must(
+            "ip", "netns", "exec", self.client, "ss", "-Htn", "state", "connected", "exclude", "time-wait"), seconds)
+
+    def daemon(self, **kw):
+        return Daemon(self, **kw)
+
+    def capture(self, dev="c0", ns=None, name="wire.pcap"):
+        return Capture(self, dev, ns or self.client, os.path.join(self.tmp, name))
+
+
+class Capture:
+    """tcpdump on one end of the pair, from before the traffic until stop()."""
+
+    def __init__(self, lab, dev, ns, path):
+        self.lab, self.path = lab, path
+
+        def listening(child):
+            with open(child.log, encoding="utf-8", errors="replace") as f:
+                return "listening on" in f.read()
+
+        self.child = lab.start("tcpdump", "-i", dev, "-w", path, "-s", "0", "-B", "65536", "-U",
+                               "--immediate-mode", "-n", "not", "arp", ns=ns, ready=listening)
+
+    def stop(self):
+        """The flows of the capture as the oracle counts them."""
+        self.lab.stop(self.child, signal.SIGINT)
+        with open(self.child.log, encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        dropped = re.search(r"(\d+) packets dropped by kernel", text)
+        if not dropped or int(dropped.group(1)):
+            raise RuntimeError(f"tcpdump lost packets: {text}")
+        return oracle.count(self.path)[0]
+
+
+class Daemon:
+    """egretd watching the lab's cgroup, with a run folder and eve.json of its own."""
+
+    def __init__(self, lab, cgroup=None, build=None):
+        self.lab = lab
+        self.run_dir = tempfile.mkdtemp(prefix="run.", dir=lab.tmp)
+        self.eve = os.path.join(self.run_dir, "eve.json")
+        self.conf = os.path.join(self.run_dir, "egret.conf")
+        path = "/" + os.path.relpath(cgroup or lab.cgroup, cgroup2_mount())
+        with open(self.conf, "w", encoding="ascii") as f:
+            f.write(f'watch host\ncgroup "{path}"\nrun "{self.run_dir}"\nstate "{self.run_dir}/state"\n'
+                    f'eve "{self.eve}"\npage off\npolicy off\nstore off\n')
+        self.child = None
+        self.start()
+
+    def start(self):
+        argv = [EGRETD, "--foreground", "-c", self.conf]
+        self.log = os.path.join(self.run_dir, "log")
+        with open(self.log, "ab") as out:
+            self.child = self.lab._popen(argv, None, None, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+        def watching():
+            if self.child.poll() is not None:
+                raise RuntimeError(f"egretd ended with {self.child.returncode}: {self.messages()}")
+            return "watching" in self.messages() and os.path.exists(os.path.join(self.run_dir, "egret.sock"))
+
+        wait_for("egretd to watch", watching)
+
+    def messages(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self, signo=signal.SIGTERM):
+        return self.lab.stop(self.child, signo)
+
+    def records(self, path=None):
+        with open(path or self.eve, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    def lines(self):
+        with open(self.eve, "rb") as f:
+            return f.read().splitlines()
+
+    def wait_record(self, what, match, seconds=15):
+        """The first record of eve.json that matches."""
+        def look():
+            with open(self.eve, encoding="utf-8") as f:
+                for line in f:
+                    if line.endswith("\n"):
+                        r = json.loads(line)
+                        if match(r):
+                            return r
+            return None
+        return wait_for(what, look, seconds)
+
+    def egret(self, *argv, timeout=20):
+        return subprocess.run([EGRET, "--run", self.run_dir, *argv], capture_output=True, text=True, timeout=timeout)
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+PROTO = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "IPv6-ICMP", 132: "SCTP"}
+
+
+def last_flows(records):
+    """The last record of each flow, by its id."""
+    return list({r["flow_id"]: r for r in records if r["event_type"] == "flow"}.values())
+
+
+def key_of(r):
+    a, b = golden.ends(r)
+    if r["proto"] not in ("TCP", "UDP", "SCTP"):
+        a, b = (a[0], 0), (b[0], 0)
+    return r["proto"], frozenset((a, b))
+
+
+def compare_counts(cases, name, records, wire, only=None):
+    """Packets and bytes of every flow on the wire, both ways, equal to the records'. `only`: a protocol."""
+    got = {}
+    for r in last_flows(records):
+        first, packets, size = got.setdefault(key_of(r), (golden.ends(r)[0], [0, 0], [0, 0]))
+        f = r["flow"]
+        up = 0 if first == golden.ends(r)[0] else 1
+        for total, pair in ((packets, ("pkts_toserver", "pkts_toclient")), (size, ("bytes_toserver", "bytes_toclient"))):
+            total[up] += f[pair[0]]
+            total[1 - up] += f[pair[1]]
+    want = {(PROTO.get(p, str(p)), ends): f for (p, ends), f in wire.items()
+            if not any(a[0].startswith(("ff", "fe80")) or a[0].startswith("224.") for a in ends)}
+    if only:
+        got = {k: v for k, v in got.items() if k[0] == only}
+        want = {k: v for k, v in want.items() if k[0] == only}
+    ok = cases.same_set(f"{name}: the same {len(want)} flows as on the wire", got, want)
+    wrong = []
+    for key in set(got) & set(want):
+        first, packets, size = got[key]
+        f = want[key]
+        # ICMP and the like have no ports: the side is told by the address.
+        order = (0, 1) if f.src[0] == first[0] and (f.src[1] == first[1] or not f.src[1]) else (1, 0)
+        expect = [f.packets[i] for i in order], [f.bytes[i] for i in order]
+        if (packets, size) != expect:
+            wrong.append(f"{key}: egret {packets} {size}, wire {expect[0]} {expect[1]}")
+    return cases.check(f"{name}: packets and bytes as on the wire", not wrong and want, *wrong[:8]) and ok
