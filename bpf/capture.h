@@ -105,7 +105,7 @@ static __always_inline void eg_look(struct __sk_buff *skb, struct eg_sock *s, co
 	if (b[0] == 0x16 && b[1] == 3)
 		w->end = opener ? eg_tls_end(b) : EG_CHUNK_MAX;
 	else if (eg_http_begins(b))
-		__sync_fetch_and_or(&s->flags, EG_HTTP);
+		__sync_fetch_and_or(&s->hot.flags, EG_HTTP);
 }
 
 /* One TCP packet with payload, while its direction's window is open. */
@@ -124,20 +124,20 @@ static __noinline void eg_capture_tcp(struct __sk_buff *skb, struct eg_sock *s, 
 	off = p->seq - w->isn - 1 + ((p->tcp_flags & EG_SYN) ? 1 : 0);
 	if (off > 0x7fffffff) /* a keep-alive probe sends the byte before the next */
 		return;
-	if (off == 0 && !(s->flags & begun))
-		eg_look(skb, s, p, w, !!tx == !(s->flags & EG_INBOUND));
+	if (off == 0 && !(s->hot.flags & begun))
+		eg_look(skb, s, p, w, !!tx == !(s->hot.flags & EG_INBOUND));
 	if (off >= w->end)
 		return;
 	c.key = &s->key;
 	c.zone = id->zone;
 	c.cookie = id->cookie;
-	c.flags = s->flags;
+	c.flags = s->hot.flags;
 	c.ack = p->ack;
 	c.isn = w->isn;
 	c.tcp_flags = p->tcp_flags;
-	c.what = (tx ? EG_DATA_TX : 0) | (s->flags & EG_DNS ? EG_DATA_IS_DNS : 0) |
-		 (s->flags & begun ? 0 : EG_DATA_FIRST);
-	__sync_fetch_and_or(&s->flags, begun);
+	c.what = (tx ? EG_DATA_TX : 0) | (s->hot.flags & EG_DNS ? EG_DATA_IS_DNS : 0) |
+		 (s->hot.flags & begun ? 0 : EG_DATA_FIRST);
+	__sync_fetch_and_or(&s->hot.flags, begun);
 	left = p->payload_len;
 	if (left > w->end - off)
 		left = w->end - off;
@@ -153,7 +153,7 @@ static __noinline void eg_capture_tcp(struct __sk_buff *skb, struct eg_sock *s, 
 	if (off <= w->next && off + p->payload_len > w->next)
 		w->next = off + p->payload_len;
 	if (w->next >= w->end)
-		__sync_fetch_and_and(&s->flags, ~open);
+		__sync_fetch_and_and(&s->hot.flags, ~open);
 }
 
 /* After the windows: heads of further requests and answers of a connection that spoke HTTP. */
@@ -169,7 +169,7 @@ static __noinline void eg_capture_http(struct __sk_buff *skb, struct eg_sock *s,
 	c.key = &s->key;
 	c.zone = id->zone;
 	c.cookie = id->cookie;
-	c.flags = s->flags;
+	c.flags = s->hot.flags;
 	c.seq = p->seq;
 	c.ack = p->ack;
 	c.isn = tx ? s->tx.isn : s->rx.isn;

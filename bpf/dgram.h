@@ -8,11 +8,26 @@
 
 #include "tcp.h"
 
+/*
+ * The same peer as the flow's? Connected sockets are asked too: sendto() may name another address all the same. The
+ * local end is not compared: it is the socket's, whatever address it answers from. (A datagram that local rules send
+ * elsewhere, DNAT, counts for the address it goes to, as tcpdump shows it.)
+ */
 static __always_inline int eg_packet_is(const struct eg_packet *p, const struct eg_key *k, int tx)
 {
 	return eg_addr_eq(k->remote, tx ? p->dst : p->src) && k->rport == (tx ? p->dport : p->sport) &&
-	       eg_addr_eq(k->local, tx ? p->src : p->dst) && k->lport == (tx ? p->sport : p->dport) &&
-	       k->proto == p->proto;
+	       k->proto == p->proto &&
+	       (k->proto == EG_PROTO_UDP || k->lport == (tx ? p->sport : p->dport));
+}
+
+/* The same comparison for each packet without touching the key's cache line. Seeded: nobody can aim at a collision. */
+static __always_inline __u32 eg_peer_tag(const __u32 remote[4], __u16 rport)
+{
+	__u64 h = hash_seed ^ rport;
+
+	h = (h ^ ((__u64)remote[0] << 32 | remote[1])) * 0x9e3779b97f4a7c15ULL;
+	h = (h ^ h >> 32 ^ ((__u64)remote[2] << 32 | remote[3])) * 0xd6e8feb86659fd93ULL;
+	return h >> 32;
 }
 
 /* Protocols whose packets a raw socket only gets copies of: what it did not begin belongs to somebody else. */
@@ -42,12 +57,12 @@ static __noinline void eg_dgram_capture(struct __sk_buff *skb, struct eg_sock *s
 	struct eg_chunk c;
 	__u32 open = tx ? EG_TX_OPEN : EG_RX_OPEN, seen;
 
-	if (!s || !p || !id || !(s->flags & open))
+	if (!s || !p || !id || !(s->hot.flags & open))
 		return;
 	seen = tx ? s->tx.next++ : s->rx.next++;
-	eg_dgram_chunk(&c, &s->key, id, s->flags, tx);
+	eg_dgram_chunk(&c, &s->key, id, s->hot.flags, tx);
 	if (!eg_capture_dgram(skb, p, &c, seen) && !(c.what & EG_DATA_IS_DNS))
-		__sync_fetch_and_and(&s->flags, ~open);
+		__sync_fetch_and_and(&s->hot.flags, ~open);
 }
 
 static const struct eg_peer eg_no_peer; /* too large for the stack */
@@ -67,7 +82,7 @@ static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_
 	peer = bpf_map_lookup_elem(&eg_peers, k);
 	if (!peer)
 		return NULL;
-	flags = EG_KEYED | (tx ? 0 : EG_INBOUND) | (s->flags & EG_OWNED);
+	flags = EG_KEYED | (tx ? 0 : EG_INBOUND) | (s->hot.flags & EG_OWNED);
 	if (k->key.proto == EG_PROTO_UDP)
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
 	eg_sock_owner(s, &owner);
@@ -80,114 +95,102 @@ static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_
 	return peer;
 }
 
-static __noinline void eg_peer_count(struct __sk_buff *skb, struct eg_peer *peer, int tx)
-{
-	if (!peer)
-		return;
-	if (tx)
-		eg_count_tx(skb, &peer->n, &peer->last_ns, &peer->tx_adjust, 1);
-	else
-		eg_count_rx(skb, &peer->n, &peer->last_ns, &peer->rx_adjust, 1);
-}
-
-static __noinline void eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, struct eg_packet *p,
-				       struct eg_peer_key *k, int tx)
-{
-	struct eg_flow_id id = {};
-	struct eg_chunk c;
-	__u32 seen;
-
-	if (!peer || !k)
-		return;
-	id.zone = peer->zone;
-	id.cookie = k->cookie;
-	seen = tx ? peer->tx_datagrams++ : peer->rx_datagrams++;
-	eg_dgram_chunk(&c, &k->key, &id, peer->flags, tx);
-	if (!eg_capture_dgram(skb, p, &c, seen) && !(c.what & EG_DATA_IS_DNS))
-		__sync_fetch_and_and(&peer->flags, ~(tx ? EG_TX_OPEN : EG_RX_OPEN));
-}
-
-/* A packet of another peer than the socket's first. `find_only`: not when it would have to be made. 1: counted. */
-static __noinline int eg_peer_packet(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-				     struct eg_flow_id *id, __u32 how)
+/* A packet of another peer than the socket's first, counted; NULL: it found no place, or, with `find_only`, no entry. */
+static __noinline struct eg_peer *eg_peer_count(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
+						struct eg_flow_id *id, __u32 how)
 {
 	int tx = how & 1, find_only = how & 2;
 	struct eg_peer_key k = {};
 	struct eg_peer *peer;
 
 	if (!s || !p || !id)
-		return 0;
+		return NULL;
 	k.cookie = id->cookie;
 	eg_packet_key(p, &k.key, tx);
 	peer = bpf_map_lookup_elem(&eg_peers, &k);
 	if (!peer) {
 		if (find_only)
-			return 0;
-		__sync_fetch_and_or(&s->flags, EG_HAS_PEERS);
+			return NULL;
+		__sync_fetch_and_or(&s->hot.flags, EG_HAS_PEERS);
 		peer = eg_peer_new(s, &k, id, tx);
 	}
-	if (!peer) {
+	if (peer)
+		eg_count(skb, &peer->n, &peer->last_ns, tx ? &peer->tx_adjust : &peer->rx_adjust, EG_COUNT_DGRAM | tx);
+	else
 		eg_lose_packet(EG_LOSS_MAP_FLOWS, skb->len, tx);
-		return 1;
-	}
-	eg_peer_count(skb, peer, tx);
-	if (peer->flags & (tx ? EG_TX_OPEN : EG_RX_OPEN))
-		eg_peer_capture(skb, peer, p, &k, tx);
-	return 1;
+	return peer;
+}
+
+static __noinline void eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, struct eg_packet *p,
+				       struct eg_flow_id *id, int tx)
+{
+	struct eg_chunk c;
+	struct eg_key key;
+	__u32 seen;
+
+	if (!peer || !p || !id)
+		return;
+	eg_packet_key(p, &key, tx);
+	seen = tx ? peer->tx_datagrams++ : peer->rx_datagrams++;
+	eg_dgram_chunk(&c, &key, id, peer->flags, tx);
+	if (!eg_capture_dgram(skb, p, &c, seen) && !(c.what & EG_DATA_IS_DNS))
+		__sync_fetch_and_and(&peer->flags, ~(tx ? EG_TX_OPEN : EG_RX_OPEN));
+}
+
+#define EG_PEER_FIND 2
+
+static __always_inline struct eg_peer *eg_peer_packet(struct __sk_buff *skb, struct eg_sock *s,
+						      struct eg_packet *p, struct eg_flow_id *id, __u32 how)
+{
+	struct eg_peer *peer = eg_peer_count(skb, s, p, id, how);
+
+	if (peer && (peer->flags & (how & 1 ? EG_TX_OPEN : EG_RX_OPEN)))
+		eg_peer_capture(skb, peer, p, id, how & 1);
+	return peer;
 }
 
 /* The socket carries no flow yet: it takes this packet's. 0 when another CPU is just doing so. */
-static __always_inline int eg_dgram_begin(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_sock *s,
+static __always_inline int eg_dgram_begin(struct eg_sock *s,
 					  struct eg_packet *p, struct eg_flow_id *id, int tx)
 {
 	__u32 flags = EG_KEYED;
 
-	if (__sync_fetch_and_or(&s->flags, EG_KEYING) & EG_KEYING)
+	if (__sync_fetch_and_or(&s->hot.flags, EG_KEYING) & EG_KEYING)
 		return 0;
-	if (s->flags & EG_CONNECTED)
-		eg_sk_key(sk, &s->key, p->proto);
-	else
-		eg_packet_key(p, &s->key, tx);
-	s->proto = p->proto;
+	eg_packet_key(p, &s->key, tx);
+	s->hot.proto = p->proto;
+	s->hot.peer_tag = eg_peer_tag((const __u32 *)s->key.remote, s->key.rport);
 	if (!tx)
 		flags |= EG_INBOUND;
 	if (p->proto == EG_PROTO_UDP)
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
-	__sync_fetch_and_or(&s->flags, flags);
-	__sync_fetch_and_and(&s->flags, ~EG_KEYING);
+	__sync_fetch_and_or(&s->hot.flags, flags);
+	__sync_fetch_and_and(&s->hot.flags, ~EG_KEYING);
 	eg_open(s, id);
 	return 1;
 }
 
 /* One packet of a socket that is not TCP. */
-static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_sock *s,
+static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct eg_sock *s,
 					    struct eg_packet *p, struct eg_flow_id *id, int tx)
 {
+	int keyed = (s->hot.flags & EG_KEYED) != 0, copy;
+
 	if (!tx && eg_dns_port(p->sport) && p->proto == EG_PROTO_UDP)
 		eg_learn(skb, p);
-	if (!tx && (s->flags & EG_RAW) && eg_raw_copy(p)) {
-		if (!(s->flags & EG_KEYED))
+	copy = !tx && (s->hot.flags & EG_RAW) && eg_raw_copy(p);
+	if (keyed ? !eg_packet_is(p, &s->key, tx) : (s->hot.flags & EG_HAS_PEERS) != 0) {
+		if (eg_peer_packet(skb, s, p, id, tx | (copy || !keyed ? EG_PEER_FIND : 0)) || keyed)
 			return;
-		if (!eg_packet_is(p, &s->key, tx)) {
-			if (s->flags & EG_HAS_PEERS)
-				eg_peer_packet(skb, s, p, id, 2);
-			return;
-		}
 	}
-	if (!(s->flags & EG_KEYED)) {
-		if ((s->flags & EG_HAS_PEERS) && eg_peer_packet(skb, s, p, id, tx | 2))
-			return;
-		if (!eg_dgram_begin(skb, sk, s, p, id, tx)) {
-			eg_peer_packet(skb, s, p, id, tx);
-			return;
-		}
-	} else if (!(s->flags & EG_CONNECTED) && !eg_packet_is(p, &s->key, tx)) {
+	if (!keyed && copy)
+		return;
+	if (!keyed && !eg_dgram_begin(s, p, id, tx)) {
 		eg_peer_packet(skb, s, p, id, tx);
 		return;
 	}
-	if (tx)
-		eg_count_tx(skb, &s->n, &s->last_ns, &s->tx_adjust, 1);
-	else
-		eg_count_rx(skb, &s->n, &s->last_ns, &s->rx_adjust, 1);
+	eg_count(skb, &s->hot.n, &s->hot.last_ns, tx ? &s->tx_adjust : &s->rx_adjust, EG_COUNT_DGRAM | tx);
 	eg_dgram_capture(skb, s, p, id, tx);
+	if ((s->hot.flags & (EG_TX_OPEN | EG_RX_OPEN)) != (EG_TX_OPEN | EG_RX_OPEN))
+		eg_publish(s, id->cookie);
 }

@@ -8,7 +8,7 @@
 #include "names.h"
 #include "owner.h"
 #include "packet.h"
-#include "state.h"
+#include "slot.h"
 
 static __always_inline int eg_dns_port(__u16 p)
 {
@@ -75,18 +75,18 @@ static __noinline void eg_open(struct eg_sock *s, const struct eg_flow_id *id)
 	if (!s)
 		return;
 	eg_sock_owner(s, &owner);
-	if (eg_send_open(&s->key, &owner, id, s->flags))
-		__sync_fetch_and_or(&s->flags, EG_OPEN_SENT);
+	if (eg_send_open(&s->key, &owner, id, s->hot.flags))
+		__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 }
 
 /* Takes the counters out of a socket that goes on with another flow, or ends. A packet counted meanwhile is in one or
  * the other, never in none. */
 static __always_inline void eg_take_counts(struct eg_sock *s, struct eg_counts *n)
 {
-	n->tx_packets = __sync_lock_test_and_set(&s->n.tx_packets, 0);
-	n->tx_bytes = __sync_lock_test_and_set(&s->n.tx_bytes, 0);
-	n->rx_packets = __sync_lock_test_and_set(&s->n.rx_packets, 0);
-	n->rx_bytes = __sync_lock_test_and_set(&s->n.rx_bytes, 0);
+	n->tx_packets = __sync_lock_test_and_set(&s->hot.n.tx_packets, 0);
+	n->tx_bytes = __sync_lock_test_and_set(&s->hot.n.tx_bytes, 0);
+	n->rx_packets = __sync_lock_test_and_set(&s->hot.n.rx_packets, 0);
+	n->rx_bytes = __sync_lock_test_and_set(&s->hot.n.rx_bytes, 0);
 }
 
 /* UDP payload: all bytes but the headers; unknown for what has no ports. */
@@ -105,16 +105,16 @@ static __always_inline void eg_dgram_payload(const struct eg_key *key, const str
 static __always_inline void eg_fill_close(struct eg_close *c, struct eg_sock *s,
 					  const struct eg_flow_id *id)
 {
-	c->rec.flags = s->flags;
+	c->rec.flags = s->hot.flags;
 	c->key = s->key;
 	c->zone = id->zone;
 	c->cookie = id->cookie;
-	c->last_ns = s->last_ns;
+	c->last_ns = s->hot.last_ns;
 	c->retransmits = 0;
 	c->rtt_us = 0;
 	eg_sock_owner(s, &c->owner);
-	c->tx_tcp = s->tx_tcp;
-	c->rx_tcp = s->rx_tcp;
+	c->tx_tcp = s->hot.tx_tcp;
+	c->rx_tcp = s->hot.rx_tcp;
 	c->idle = 0;
 	c->state = 0;
 	c->tail_len = 0;
@@ -138,8 +138,9 @@ static __noinline void eg_close_dgram(struct eg_sock *s, const struct eg_flow_id
 
 	if (!s)
 		return;
-	if (!(s->flags & EG_OPEN_SENT))
+	if (!(s->hot.flags & EG_OPEN_SENT))
 		eg_open(s, id);
+	eg_fold(s, id->cookie, 0);
 	eg_take_counts(s, &n);
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
 	if (!c) {
@@ -154,11 +155,11 @@ static __noinline void eg_close_dgram(struct eg_sock *s, const struct eg_flow_id
 				 &c->tx_payload, &c->rx_payload);
 		bpf_ringbuf_submit(c, eg_wake());
 	}
-	__sync_fetch_and_and(&s->flags, EG_OWNED | EG_HAS_PEERS | EG_RAW | EG_SEEDED | EG_MULTI);
+	__sync_fetch_and_and(&s->hot.flags, EG_OWNED | EG_HAS_PEERS | EG_RAW | EG_SEEDED | EG_MULTI);
 	s->tx = (struct eg_window){};
 	s->rx = (struct eg_window){};
 	s->tx_adjust = s->rx_adjust = 0;
 	s->swept_tx_bytes = s->swept_rx_bytes = 0;
 	s->swept_tx_packets = s->swept_rx_packets = 0;
-	s->tx_tcp = s->rx_tcp = 0;
+	s->hot.tx_tcp = s->hot.rx_tcp = 0;
 }

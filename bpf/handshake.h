@@ -69,7 +69,7 @@ static __noinline void eg_handshake_packet(struct eg_sock *listener, struct eg_p
 		h->key = key;
 		h->n = (struct eg_counts){};
 		h->tx_tcp = h->rx_tcp = 0;
-		h->flags = listener->flags & EG_OWNED;
+		h->flags = listener->hot.flags & EG_OWNED;
 		h->ifindex = id->ifindex;
 		eg_sock_owner(listener, &h->owner);
 	}
@@ -101,15 +101,15 @@ static __always_inline void eg_handshake_take(struct eg_sock *s, __u64 zone)
 
 	if (!h || h->tag != tag)
 		return;
-	__sync_fetch_and_add(&s->n.tx_packets, h->n.tx_packets);
-	__sync_fetch_and_add(&s->n.tx_bytes, h->n.tx_bytes);
-	__sync_fetch_and_add(&s->n.rx_packets, h->n.rx_packets);
-	__sync_fetch_and_add(&s->n.rx_bytes, h->n.rx_bytes);
+	__sync_fetch_and_add(&s->hot.n.tx_packets, h->n.tx_packets);
+	__sync_fetch_and_add(&s->hot.n.tx_bytes, h->n.tx_bytes);
+	__sync_fetch_and_add(&s->hot.n.rx_packets, h->n.rx_packets);
+	__sync_fetch_and_add(&s->hot.n.rx_bytes, h->n.rx_bytes);
 	s->tx.isn = h->tx_isn;
 	s->rx.isn = h->rx_isn;
-	s->tx_tcp |= h->tx_tcp;
-	s->rx_tcp |= h->rx_tcp;
-	s->last_ns = h->last_ns;
-	__sync_fetch_and_or(&s->flags, h->flags & (EG_TX_ISN | EG_RX_ISN));
+	s->hot.tx_tcp |= h->tx_tcp;
+	s->hot.rx_tcp |= h->rx_tcp;
+	s->hot.last_ns = h->last_ns;
+	__sync_fetch_and_or(&s->hot.flags, h->flags & (EG_TX_ISN | EG_RX_ISN));
 	__sync_val_compare_and_swap(&h->tag, tag, 0);
 }

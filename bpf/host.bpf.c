@@ -47,9 +47,9 @@ static __always_inline void eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk,
 		k = bpf_cast_to_kern_ctx(skb);
 		ksk = k->sk;
 		if (ksk && BPF_CORE_READ_BITFIELD_PROBED(ksk, sk_kern_sock)) {
-			s->pid = 0;
+			s->hot.pid = 0;
 			s->owner_start_ns = 0;
-			__sync_fetch_and_or(&s->flags, EG_OWNED);
+			__sync_fetch_and_or(&s->hot.flags, EG_OWNED);
 			return;
 		}
 	}
@@ -69,16 +69,17 @@ static __noinline void eg_passed(struct eg_sock *s, struct eg_flow_id *id)
 		return;
 	s->passed_s = now;
 	eg_sock_own(s);
-	if (s->flags & EG_KEYED)
+	if (s->hot.flags & EG_KEYED)
 		eg_open(s, id);
 }
 
 /* All that is not "count and go". Not inlined: its registers and stack must not burden the fast way. */
-static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, int tx)
+static __noinline int eg_slow(struct __sk_buff *skb, __u64 cookie, int tx)
 {
 	struct eg_flow_id id;
 	struct eg_packet p;
 	struct bpf_sock *sk = skb->sk;
+	struct eg_sock *s;
 	int created = 0;
 
 	if (!sk)
@@ -86,6 +87,7 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, int tx)
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || eg_read(skb, &p))
 		return 1;
+	s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
 	if (!s) {
 		s = bpf_sk_storage_get(&eg_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!s) {
@@ -94,96 +96,150 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, int tx)
 		}
 		created = EG_CREATED;
 		if (sk->type == 3)
-			__sync_fetch_and_or(&s->flags, EG_RAW);
+			__sync_fetch_and_or(&s->hot.flags, EG_RAW);
+		else if (sk->protocol != EG_PROTO_TCP && sk->state == EG_TCP_ESTABLISHED)
+			__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED); /* before egret looked */
 		eg_adopt(skb, sk, s, &p, tx);
 	}
 	id.zone = eg_zone(skb);
-	id.cookie = bpf_get_socket_cookie(skb);
+	id.cookie = cookie;
 	id.ifindex = skb->ifindex;
 	if (sk->protocol == EG_PROTO_TCP && sk->type == 1) {
 		if (sk->state == EG_TCP_LISTEN) {
 			eg_handshake_packet(s, &p, skb->len, &id, tx);
 			return 1;
 		}
-		if (!(s->flags & EG_KEYED))
+		if (!(s->hot.flags & EG_KEYED))
 			eg_tcp_begin(sk, s, &p, &id, created | tx);
-		if (tx)
-			eg_count_tx(skb, &s->n, &s->last_ns, &s->tx_adjust, 0);
-		else
-			eg_count_rx(skb, &s->n, &s->last_ns, &s->rx_adjust, 0);
+		eg_count(skb, &s->hot.n, &s->hot.last_ns, &s->tx_adjust, tx);
 		eg_tcp_packet(skb, s, &p, &id, tx);
+		eg_publish(s, cookie);
 		return 1;
 	}
-	if (tx && s->pid && s->pid != bpf_get_current_pid_tgid() >> 32)
+	if (tx && !(s->hot.flags & EG_CONNECTED) && s->hot.pid && s->hot.pid != bpf_get_current_pid_tgid() >> 32)
 		eg_passed(s, &id);
-	eg_dgram_packet(skb, sk, s, &p, &id, tx);
+	eg_dgram_packet(skb, s, &p, &id, tx);
 	return 1;
 }
 
-static __noinline int eg_odd_flags(struct __sk_buff *skb)
-{
-	struct eg_packet p;
-
-	return eg_read(skb, &p) ? 0 : p.tcp_flags;
-}
-
-/* The flags of a TCP packet, read where they almost always are. */
-static __always_inline __u8 eg_tcp_flags(struct __sk_buff *skb)
-{
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__u8 *b = data;
-
-	if (data + 40 <= end && b[0] == 0x45)
-		return b[33];
-	if (data + 60 <= end && b[0] >> 4 == 6 && b[6] == EG_PROTO_TCP)
-		return b[53];
-	return eg_odd_flags(skb);
-}
-
-#define EG_FAST_TX (EG_KEYED | EG_CONNECTED | EG_TX_OPEN | EG_HTTP)
-#define EG_FAST_RX (EG_KEYED | EG_CONNECTED | EG_RX_OPEN | EG_HTTP)
 #define EG_FAST (EG_KEYED | EG_CONNECTED)
 
-SEC("cgroup_skb/egress")
-int eg_egress(struct __sk_buff *skb)
+/* TCP in the middle of a known flow, and no first bytes to look at: 1 when counted. */
+static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_hot *h, int tx)
 {
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u8 *b = data, *seen = tx ? &h->tx_tcp : &h->rx_tcp, f;
+	__u32 flags = h->flags, head;
+	struct eg_wire w;
+
+	if ((flags & EG_FAST) != EG_FAST)
+		return 0;
+	if (data + 40 <= end && b[0] == 0x45) {
+		f = b[33];
+		head = 20 + (b[32] >> 4) * 4;
+	} else if (data + 60 <= end && b[0] >> 4 == 6 && b[6] == EG_PROTO_TCP) {
+		f = b[53];
+		head = 40 + (b[52] >> 4) * 4;
+	} else {
+		return 0;
+	}
+	w.bytes = skb->len;
+	if ((f & EG_SYN) || ((flags & ((tx ? EG_TX_OPEN : EG_RX_OPEN) | EG_HTTP)) && w.bytes > head))
+		return 0;
+	if ((f | *seen) != *seen)
+		*seen |= f;
+	w.packets = 1;
+	if (tx && skb->gso_segs > 1)
+		eg_wire_tx(skb, &w, 0);
+	if (tx)
+		eg_add_tx(h, w.packets, w.bytes, 0);
+	else
+		eg_add_rx(h, w.packets, w.bytes);
+	return 1;
+}
+
+/* Does a datagram belong to the flow in the socket? 0 also when it is hard to tell. */
+static __always_inline int eg_fast_same(struct __sk_buff *skb, __u32 tag, int tx)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const __u8 *b = data, *t;
+	__u32 remote[4];
+
+	if (data + 28 <= end && b[0] == 0x45 && !(b[6] & 0x3f) && !b[7] && b[9] == EG_PROTO_UDP) {
+		remote[0] = remote[1] = 0;
+		remote[2] = bpf_htonl(0xffff);
+		remote[3] = *(const __u32 *)(b + (tx ? 16 : 12));
+		t = b + 20;
+	} else if (data + 48 <= end && b[0] >> 4 == 6 && b[6] == EG_PROTO_UDP) {
+		__builtin_memcpy(remote, b + (tx ? 24 : 8), 16);
+		t = b + 40;
+	} else {
+		return 0;
+	}
+	return eg_peer_tag(remote, bpf_ntohs(*(const __u16 *)(t + (tx ? 2 : 0)))) == tag;
+}
+
+/* UDP of a known flow whose first datagrams were handed on. Without connect(), the one who sends must be the owner. */
+static __always_inline int eg_fast_udp(struct __sk_buff *skb, struct eg_hot *h, int tx)
+{
+	struct eg_wire w = { .packets = 1, .bytes = skb->len };
+	__u32 flags = h->flags;
+
+	if ((flags & (EG_KEYED | EG_RAW | (tx ? EG_TX_OPEN : EG_RX_OPEN))) != EG_KEYED ||
+	    !eg_fast_same(skb, h->peer_tag, tx))
+		return 0;
+	if (tx && !(flags & EG_CONNECTED) && h->pid != bpf_get_current_pid_tgid() >> 32)
+		return 0;
+	if (tx && skb->gso_segs > 1)
+		return 0;
+	if (w.bytes > EG_WIRE_SMALL) {
+		if (tx)
+			eg_wire_tx(skb, &w, 1);
+		else
+			eg_wire_rx(skb, &w);
+		if (w.packets > 1)
+			return 0;
+	}
+	if (tx)
+		eg_add_tx(h, 1, w.bytes, 1);
+	else
+		eg_add_rx(h, 1, w.bytes);
+	return 1;
+}
+
+static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct eg_slot *slot = eg_slot(cookie);
 	struct bpf_sock *sk = skb->sk;
+	struct eg_hot *h = NULL;
 	struct eg_sock *s;
 
 	if (!sk)
 		return 1;
-	s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
-	if (!s || (s->flags & EG_FAST_TX) != EG_FAST)
-		return eg_slow(skb, s, 1);
-	if (s->proto == EG_PROTO_TCP) {
-		__u8 f = eg_tcp_flags(skb) | s->tx_tcp;
-
-		if (f != s->tx_tcp)
-			s->tx_tcp = f;
+	if (slot && slot->cookie == cookie) {
+		h = &slot->hot;
+	} else {
+		s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
+		if (s)
+			h = &s->hot;
 	}
-	eg_count_tx(skb, &s->n, &s->last_ns, &s->tx_adjust, s->proto != EG_PROTO_TCP);
-	return 1;
+	if (h && (h->proto == EG_PROTO_TCP ? eg_fast_tcp(skb, h, tx) :
+					     h->proto == EG_PROTO_UDP && eg_fast_udp(skb, h, tx)))
+		return 1;
+	return eg_slow(skb, cookie, tx);
+}
+
+SEC("cgroup_skb/egress")
+int eg_egress(struct __sk_buff *skb)
+{
+	return eg_packet_of(skb, 1);
 }
 
 SEC("cgroup_skb/ingress")
 int eg_ingress(struct __sk_buff *skb)
 {
-	struct bpf_sock *sk = skb->sk;
-	struct eg_sock *s;
-
-	if (!sk)
-		return 1;
-	s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
-	if (!s || (s->flags & EG_FAST_RX) != EG_FAST)
-		return eg_slow(skb, s, 0);
-	if (s->proto == EG_PROTO_TCP) {
-		__u8 f = eg_tcp_flags(skb) | s->rx_tcp;
-
-		if (f != s->rx_tcp)
-			s->rx_tcp = f;
-	}
-	eg_count_rx(skb, &s->n, &s->last_ns, &s->rx_adjust, s->proto != EG_PROTO_TCP);
-	return 1;
+	return eg_packet_of(skb, 0);
 }
 
 static __always_inline int eg_connect(struct bpf_sock_addr *ctx, const __u8 remote[16], __u16 rport)
@@ -200,17 +256,17 @@ static __always_inline int eg_connect(struct bpf_sock_addr *ctx, const __u8 remo
 		return 1;
 	}
 	eg_sock_own(s);
-	if (s->flags & EG_KEYED) {
+	if (s->hot.flags & EG_KEYED) {
 		/* Connected anew: to another peer it is another flow; a TCP socket only gets here when the first try failed. */
 		if (ctx->protocol != EG_PROTO_TCP && s->key.rport == rport && eg_addr_eq(s->key.remote, remote)) {
-			__sync_fetch_and_or(&s->flags, EG_CONNECTED);
+			__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED);
 			return 1;
 		}
 		id.zone = bpf_get_netns_cookie(ctx);
 		id.cookie = bpf_get_socket_cookie(ctx);
 		eg_close_dgram(s, &id);
 	}
-	__sync_fetch_and_or(&s->flags, ctx->protocol == EG_PROTO_TCP ? EG_CONNECTING : EG_CONNECTED);
+	__sync_fetch_and_or(&s->hot.flags, ctx->protocol == EG_PROTO_TCP ? EG_CONNECTING : EG_CONNECTED);
 	return 1;
 }
 
@@ -246,7 +302,7 @@ static __always_inline int eg_bound(struct bpf_sock *ctx)
 	}
 	eg_sock_own(s);
 	if (ctx->type == 3)
-		__sync_fetch_and_or(&s->flags, EG_RAW);
+		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
 	return 1;
 }
 
@@ -271,7 +327,7 @@ int eg_release(struct bpf_sock *ctx)
 	if (ctx->protocol == EG_PROTO_TCP && ctx->type == 1)
 		return 1; /* the connection outlives its socket: eg_tcp_destroy */
 	s = bpf_sk_storage_get(&eg_socks, ctx, NULL, 0);
-	if (!s || !(s->flags & (EG_KEYED | EG_HAS_PEERS)))
+	if (!s || !(s->hot.flags & (EG_KEYED | EG_HAS_PEERS)))
 		return 1;
 	id.zone = bpf_get_netns_cookie(ctx);
 	id.cookie = bpf_get_socket_cookie(ctx);

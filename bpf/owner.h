@@ -35,17 +35,17 @@ static __always_inline void eg_owner_of(struct task_struct *task, struct eg_owne
 
 static __always_inline void eg_sock_set_owner(struct eg_sock *s, const struct eg_owner *o)
 {
-	s->pid = o->pid;
+	s->hot.pid = o->pid;
 	s->uid = o->uid;
 	s->gid = o->gid;
 	s->owner_start_ns = o->start_ns;
 	s->owner_cgroup_id = o->cgroup_id;
-	__sync_fetch_and_or(&s->flags, EG_OWNED);
+	__sync_fetch_and_or(&s->hot.flags, EG_OWNED);
 }
 
 static __always_inline void eg_sock_owner(const struct eg_sock *s, struct eg_owner *o)
 {
-	o->pid = s->pid;
+	o->pid = s->hot.pid;
 	o->uid = s->uid;
 	o->gid = s->gid;
 	o->start_ns = s->owner_start_ns;

@@ -36,6 +36,14 @@ struct {
 } eg_socks SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* page-aligned, so that a slot is one line */
+	__uint(max_entries, EG_SLOTS);
+	__type(key, __u32);
+	__type(value, struct eg_slot);
+} eg_slots SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
@@ -52,9 +60,9 @@ struct {
 } eg_handshakes SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct eg_tail_key);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, EG_TAILS);
+	__type(key, __u32);
 	__type(value, struct eg_tail);
 } eg_tails SEC(".maps");
 

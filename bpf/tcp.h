@@ -25,7 +25,7 @@ static __always_inline void eg_windows_open(struct eg_sock *s, __u32 flags)
 		flags |= EG_DNS;
 		s->tx.end = s->rx.end = EG_NO_END;
 	}
-	__sync_fetch_and_or(&s->flags, flags);
+	__sync_fetch_and_or(&s->hot.flags, flags);
 }
 
 static __always_inline void eg_sk_key(struct bpf_sock *sk, struct eg_key *k, __u8 proto)
@@ -62,10 +62,10 @@ static __noinline void eg_tcp_begin(struct bpf_sock *sk, struct eg_sock *s, stru
 
 	if (!sk || !s || !p || !id)
 		return;
-	flags = s->flags;
+	flags = s->hot.flags;
 	syn = p->tcp_flags & (EG_SYN | EG_ACK);
 	eg_sk_key(sk, &s->key, EG_PROTO_TCP);
-	s->proto = EG_PROTO_TCP;
+	s->hot.proto = EG_PROTO_TCP;
 	if ((how & EG_TX) && syn == EG_SYN) {
 		flags = EG_KEYED | EG_CONNECTED; /* no connect() hook: another path of MPTCP, a kernel socket */
 	} else if ((how & EG_CREATED) || (flags & EG_SEEDED)) {
@@ -77,7 +77,7 @@ static __noinline void eg_tcp_begin(struct bpf_sock *sk, struct eg_sock *s, stru
 		eg_handshake_take(s, id->zone);
 	}
 	if (flags & EG_MIDSTREAM)
-		__sync_fetch_and_or(&s->flags, flags);
+		__sync_fetch_and_or(&s->hot.flags, flags);
 	else
 		eg_windows_open(s, flags);
 	eg_open(s, id);
@@ -93,15 +93,15 @@ static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock 
 			s->tx.isn = p->seq;
 		else
 			s->rx.isn = p->seq;
-		__sync_fetch_and_or(&s->flags, tx ? EG_TX_ISN : EG_RX_ISN);
+		__sync_fetch_and_or(&s->hot.flags, tx ? EG_TX_ISN : EG_RX_ISN);
 	}
 	if (tx)
-		s->tx_tcp |= p->tcp_flags;
+		s->hot.tx_tcp |= p->tcp_flags;
 	else
-		s->rx_tcp |= p->tcp_flags;
+		s->hot.rx_tcp |= p->tcp_flags;
 	if (!p->payload_len)
 		return;
-	flags = s->flags;
+	flags = s->hot.flags;
 	if ((flags & (tx ? EG_TX_OPEN : EG_RX_OPEN)) && (flags & (tx ? EG_TX_ISN : EG_RX_ISN)))
 		eg_capture_tcp(skb, s, p, id, tx);
 	else if (flags & EG_HTTP)
@@ -124,44 +124,56 @@ static __always_inline void eg_sock_key(struct sock *sk, struct eg_key *k)
 	k->pad[0] = k->pad[1] = k->pad[2] = 0;
 }
 
-static __always_inline void eg_tcp_health(struct sock *sk, struct eg_sock *s, struct eg_close *c)
+static __always_inline void eg_tcp_health(struct sock *sk, struct eg_close *c)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 	__u64 sent = BPF_CORE_READ(tp, bytes_sent), got = BPF_CORE_READ(tp, bytes_received);
 
 	c->tx_payload = sent - BPF_CORE_READ(tp, bytes_retrans);
 	/* a FIN in sequence is counted by the kernel as a byte */
-	c->rx_payload = got - (got && (s->rx_tcp & EG_FIN) ? 1 : 0);
+	c->rx_payload = got - (got && (c->rx_tcp & EG_FIN) ? 1 : 0);
 	c->retransmits = BPF_CORE_READ(tp, total_retrans);
 	c->rtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
+}
+
+static __always_inline struct eg_tail *eg_tail_slot(__u64 tag)
+{
+	__u32 i = (tag >> 32) & (EG_TAILS - 1);
+
+	return bpf_map_lookup_elem(&eg_tails, &i);
 }
 
 /* Was this closer left waiting for the peer's FIN? Then the rest of the flow happens without a socket. */
 static __always_inline int eg_tail_expect(struct sock *sk, struct eg_sock *s, const struct eg_flow_id *id)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	struct eg_tail_key k = { .key = s->key, .zone = id->zone };
-	struct eg_tail t = { .cookie = id->cookie };
+	struct eg_tail *t;
+	__u64 tag;
 
-	if (!(s->tx_tcp & EG_FIN) || (s->rx_tcp & (EG_FIN | EG_RST)) || (s->tx_tcp & EG_RST) ||
+	if (!(s->hot.tx_tcp & EG_FIN) || (s->hot.rx_tcp & (EG_FIN | EG_RST)) || (s->hot.tx_tcp & EG_RST) ||
 	    BPF_CORE_READ(tp, snd_una) != BPF_CORE_READ(tp, write_seq))
 		return 0;
-	t.since_ns = bpf_ktime_get_ns();
-	t.rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
-	return !bpf_map_update_elem(&eg_tails, &k, &t, BPF_ANY);
+	tag = eg_tag(&s->key, id->zone);
+	t = eg_tail_slot(tag);
+	if (!t)
+		return 0;
+	t->cookie = id->cookie;
+	t->tag = tag;
+	return 1;
 }
 
 static __always_inline void eg_tcp_close(struct sock *sk, struct eg_sock *s, const struct eg_flow_id *id)
 {
 	struct eg_close *c;
 
-	if (!(s->flags & EG_OPEN_SENT))
+	eg_fold(s, id->cookie, 0);
+	if (!(s->hot.flags & EG_OPEN_SENT))
 		eg_open(s, id);
 	if (eg_tail_expect(sk, s, id))
-		__sync_fetch_and_or(&s->flags, EG_TAIL);
+		__sync_fetch_and_or(&s->hot.flags, EG_TAIL);
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
 	if (!c) {
-		struct eg_counts n = s->n;
+		struct eg_counts n = s->hot.n;
 
 		eg_unreported(&n, s);
 		eg_lose(EG_LOSS_RING_FLOW, &n);
@@ -170,8 +182,8 @@ static __always_inline void eg_tcp_close(struct sock *sk, struct eg_sock *s, con
 	c->rec.type = EG_REC_CLOSE;
 	c->rec.time_ns = bpf_ktime_get_ns();
 	eg_fill_close(c, s, id);
-	c->n = s->n;
-	eg_tcp_health(sk, s, c);
+	c->n = s->hot.n;
+	eg_tcp_health(sk, c);
 	bpf_ringbuf_submit(c, eg_wake());
 }
 
@@ -185,12 +197,12 @@ int BPF_PROG(eg_tcp_destroy, struct sock *sk)
 		return 0;
 	id.zone = sk->__sk_common.skc_net.net->net_cookie;
 	id.cookie = bpf_get_socket_cookie(sk);
-	if (!(s->flags & EG_KEYED)) {
-		if ((s->flags & (EG_CONNECTING | EG_SEEDED)) || !sk->__sk_common.skc_dport)
+	if (!(s->hot.flags & EG_KEYED)) {
+		if ((s->hot.flags & (EG_CONNECTING | EG_SEEDED)) || !sk->__sk_common.skc_dport)
 			return 0; /* a listener, or a connect() that sent nothing */
 		eg_sock_key(sk, &s->key);
 		eg_handshake_take(s, id.zone);
-		__sync_fetch_and_or(&s->flags, EG_KEYED | EG_CONNECTED | EG_INBOUND);
+		__sync_fetch_and_or(&s->hot.flags, EG_KEYED | EG_CONNECTED | EG_INBOUND);
 	}
 	eg_tcp_close(sk, s, &id);
 	return 0;
@@ -203,53 +215,52 @@ SEC("tp_btf/kfree_skb")
 int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 {
 	struct eg_tail_rec *r;
-	struct eg_tail_key k = {};
 	struct eg_tail *t;
-	unsigned char *head = skb->head;
+	struct eg_key k = {};
+	unsigned char *head;
 	__u8 ip[40], tcp[20];
+	__u64 tag, zone;
 	__u32 len, doff;
 
-	if (skb->protocol != bpf_htons(0x0800) && skb->protocol != bpf_htons(0x86dd))
+	if ((skb->protocol != bpf_htons(0x0800) && skb->protocol != bpf_htons(0x86dd)) || !skb->dev)
 		return 0;
+	head = skb->head;
 	if (bpf_probe_read_kernel(ip, sizeof(ip), head + skb->network_header))
 		return 0;
 	if (ip[0] >> 4 == 4) {
 		if (ip[9] != EG_PROTO_TCP || (ip[6] & 0x1f) || ip[7])
 			return 0;
-		eg_put_v4(k.key.local, *(__u32 *)(ip + 16));
-		eg_put_v4(k.key.remote, *(__u32 *)(ip + 12));
+		eg_put_v4(k.local, *(__u32 *)(ip + 16));
+		eg_put_v4(k.remote, *(__u32 *)(ip + 12));
 		len = ip[2] << 8 | ip[3];
-	} else if (ip[0] >> 4 == 6) {
-		if (ip[6] != EG_PROTO_TCP)
-			return 0;
-		__builtin_memcpy(k.key.local, ip + 24, 16);
-		__builtin_memcpy(k.key.remote, ip + 8, 16);
+	} else if (ip[0] >> 4 == 6 && ip[6] == EG_PROTO_TCP) {
+		__builtin_memcpy(k.local, ip + 24, 16);
+		__builtin_memcpy(k.remote, ip + 8, 16);
 		len = 40 + (ip[4] << 8 | ip[5]);
 	} else {
 		return 0;
 	}
-	if (bpf_probe_read_kernel(tcp, sizeof(tcp), head + skb->transport_header) || !skb->dev)
+	if (bpf_probe_read_kernel(tcp, sizeof(tcp), head + skb->transport_header))
 		return 0;
-	k.key.lport = tcp[2] << 8 | tcp[3];
-	k.key.rport = tcp[0] << 8 | tcp[1];
-	k.key.proto = EG_PROTO_TCP;
-	k.zone = skb->dev->nd_net.net->net_cookie;
-	t = bpf_map_lookup_elem(&eg_tails, &k);
-	if (!t)
+	k.lport = tcp[2] << 8 | tcp[3];
+	k.rport = tcp[0] << 8 | tcp[1];
+	k.proto = EG_PROTO_TCP;
+	zone = skb->dev->nd_net.net->net_cookie;
+	tag = eg_tag(&k, zone);
+	t = eg_tail_slot(tag);
+	if (!t || t->tag != tag)
 		return 0;
 	doff = (tcp[12] >> 4) * 4;
 	r = bpf_ringbuf_reserve(&eg_ring, sizeof(*r), 0);
 	if (!r) {
-		struct eg_counts n = { .rx_packets = 1, .rx_bytes = len };
-
-		eg_lose(EG_LOSS_RING_FLOW, &n);
+		eg_lose_packet(EG_LOSS_RING_FLOW, len, 0);
 		return 0;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
 	r->rec.type = EG_REC_TAIL;
 	r->rec.time_ns = bpf_ktime_get_ns();
-	r->key = k.key;
-	r->zone = k.zone;
+	r->key = k;
+	r->zone = zone;
 	r->cookie = t->cookie;
 	r->n.rx_packets = 1;
 	r->n.rx_bytes = len;
@@ -262,7 +273,7 @@ int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 	}
 	if (tcp[13] & (EG_FIN | EG_RST)) {
 		r->last = 1;
-		bpf_map_delete_elem(&eg_tails, &k);
+		t->tag = 0;
 	}
 	bpf_ringbuf_submit(r, eg_wake());
 	return 0;

@@ -22,31 +22,38 @@ int eg_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct eg_flow_id id = {};
 	struct eg_close c = {};
+	struct eg_hot total;
 	int tcp, idle;
 
-	if (!s || !sk || !(s->flags & EG_KEYED))
+	if (!s || !sk || !(s->hot.flags & EG_KEYED))
 		return 0;
-	tcp = s->key.proto == EG_PROTO_TCP && sk->sk_type == 1;
-	idle = !tcp && sweep_idle_ns != ~0ULL && eg_flow_idle(&s->key, s->last_ns);
-	if (s->last_ns < sweep_since_ns && (s->flags & EG_OPEN_SENT) && !idle)
-		return 0;
-	c.rec.time_ns = bpf_ktime_get_ns();
-	id.zone = sk->__sk_common.skc_net.net->net_cookie;
 	id.cookie = bpf_get_socket_cookie(sk);
+	eg_total(s, id.cookie, &total);
+	tcp = s->key.proto == EG_PROTO_TCP && sk->sk_type == 1;
+	idle = !tcp && sweep_idle_ns != ~0ULL && eg_flow_idle(&s->key, total.last_ns);
+	if (total.last_ns < sweep_since_ns && (s->hot.flags & EG_OPEN_SENT) && !idle)
+		return 0;
+	id.zone = sk->__sk_common.skc_net.net->net_cookie;
+	if (idle)
+		eg_fold(s, id.cookie, 1);
+	c.rec.time_ns = bpf_ktime_get_ns();
 	eg_fill_close(&c, s, &id);
 	c.state = sk->__sk_common.skc_state;
 	if (idle) {
 		/* The next packet begins a new flow; what is counted between these two lines belongs to it. */
 		eg_take_counts(s, &c.n);
-		__sync_fetch_and_and(&s->flags, ~(EG_KEYED | EG_OPEN_SENT | EG_INBOUND | EG_MIDSTREAM | EG_TX_OPEN |
-						  EG_RX_OPEN));
+		__sync_fetch_and_and(&s->hot.flags, ~(EG_KEYED | EG_OPEN_SENT | EG_INBOUND | EG_MIDSTREAM | EG_TX_OPEN |
+						      EG_RX_OPEN));
 		c.idle = 1;
 	} else {
-		c.n = s->n;
-		__sync_fetch_and_or(&s->flags, EG_OPEN_SENT);
+		c.n = total.n;
+		c.tx_tcp = total.tx_tcp;
+		c.rx_tcp = total.rx_tcp;
+		c.last_ns = total.last_ns;
+		__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 	}
 	if (tcp)
-		eg_tcp_health(sk, s, &c);
+		eg_tcp_health(sk, &c);
 	else
 		eg_dgram_payload(&c.key, &c.n, s->tx_adjust, s->rx_adjust, &c.tx_payload, &c.rx_payload);
 	s->swept_tx_bytes = idle ? 0 : c.n.tx_bytes;
@@ -135,24 +142,25 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
 		return 0;
 	}
-	if (s->flags & EG_OWNED)
+	if (s->hot.flags & EG_OWNED)
 		return 0; /* made after the hooks were there, or the same socket in another process */
 	eg_owner_of(task, &o);
 	eg_sock_set_owner(s, &o);
 	listens = sk->sk_type == 1 && sk->__sk_common.skc_state == EG_TCP_LISTEN;
 	if (sk->sk_type == 3)
-		__sync_fetch_and_or(&s->flags, EG_RAW);
+		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
 	if (!sk->__sk_common.skc_dport || listens)
 		return 0;
-	if (!(s->flags & EG_KEYED)) {
+	if (!(s->hot.flags & EG_KEYED)) {
 		eg_sock_key(sk, &s->key);
-		s->proto = sk->sk_protocol;
-		s->last_ns = bpf_ktime_get_ns();
-		__sync_fetch_and_or(&s->flags, EG_KEYED | EG_CONNECTED | EG_MIDSTREAM | EG_SEEDED);
+		s->hot.peer_tag = eg_peer_tag((const __u32 *)s->key.remote, s->key.rport);
+		s->hot.proto = sk->sk_protocol;
+		s->hot.last_ns = bpf_ktime_get_ns();
+		__sync_fetch_and_or(&s->hot.flags, EG_KEYED | EG_CONNECTED | EG_MIDSTREAM | EG_SEEDED);
 	}
-	__sync_fetch_and_or(&s->flags, EG_OPEN_SENT);
+	__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 	r.open.rec.type = EG_REC_OPEN;
-	r.open.rec.flags = s->flags;
+	r.open.rec.flags = s->hot.flags;
 	r.open.rec.time_ns = bpf_ktime_get_ns();
 	r.open.key = s->key;
 	r.open.zone = sk->__sk_common.skc_net.net->net_cookie;

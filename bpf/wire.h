@@ -17,11 +17,59 @@ struct eg_wire {
 };
 
 /* Not inlined: its buffers must not stay on the stack of what follows. */
-static __noinline int eg_read(struct __sk_buff *skb, struct eg_packet *p)
+static __noinline int eg_read_any(struct __sk_buff *skb, struct eg_packet *p)
 {
 	if (!p)
 		return -1;
 	return eg_parse(skb, skb->len, p);
+}
+
+/* The packet almost all packets are: IPv4 without options, or IPv6 without extension headers, of TCP or UDP. */
+static __always_inline int eg_read(struct __sk_buff *skb, struct eg_packet *p)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const __u8 *b = data, *t;
+	__u32 at;
+
+	if (data + 48 > end) /* a UDP datagram of IPv6 with nothing in it, or TCP of IPv4 with options */
+		return eg_read_any(skb, p);
+	if (b[0] == 0x45 && !(b[6] & 0x3f) && !b[7]) {
+		eg_put_v4(p->src, *(const __u32 *)(b + 12));
+		eg_put_v4(p->dst, *(const __u32 *)(b + 16));
+		p->proto = b[9];
+		p->v6 = 0;
+		t = b + 20;
+		at = 20;
+	} else if (b[0] >> 4 == 6) {
+		__builtin_memcpy(p->src, b + 8, 16);
+		__builtin_memcpy(p->dst, b + 24, 16);
+		p->proto = b[6];
+		p->v6 = 1;
+		t = b + 40;
+		at = 40;
+	} else {
+		return eg_read_any(skb, p);
+	}
+	if (p->proto == EG_PROTO_UDP) {
+		p->sport = t[0] << 8 | t[1];
+		p->dport = t[2] << 8 | t[3];
+		p->tcp_flags = p->tcp_len = 0;
+		p->seq = p->ack = 0;
+		p->payload_at = at + 8;
+	} else if (p->proto == EG_PROTO_TCP && (void *)t + 20 <= end) {
+		p->sport = t[0] << 8 | t[1];
+		p->dport = t[2] << 8 | t[3];
+		p->seq = bpf_ntohl(*(const __u32 *)(t + 4));
+		p->ack = bpf_ntohl(*(const __u32 *)(t + 8));
+		p->tcp_len = (t[12] >> 4) * 4;
+		p->tcp_flags = t[13];
+		p->payload_at = at + p->tcp_len;
+	} else {
+		return eg_read_any(skb, p);
+	}
+	p->ip_header = at;
+	p->payload_len = skb->len > p->payload_at ? skb->len - p->payload_at : 0;
+	return 0;
 }
 
 /* A datagram of `len` bytes whose fragments carry at most `room` bytes after their headers. */
@@ -54,29 +102,33 @@ static __always_inline __u32 eg_skb_mtu(struct sk_buff *skb)
 	return mtu ?: skb->dev->mtu;
 }
 
-static __noinline void eg_wire_tx(struct __sk_buff *ctx, struct eg_wire *w)
+static __noinline void eg_wire_tx(struct __sk_buff *ctx, struct eg_wire *w, int dgram)
 {
-	__u32 segs = ctx->gso_segs, header;
-	struct eg_packet p;
+	__u32 segs = ctx->gso_segs, v4 = ctx->protocol == bpf_htons(0x0800), header = v4 ? 20 : 40;
 	struct sk_buff *skb;
-	__u64 need;
+	__u64 need, have;
+	__u8 b;
 
 	if (!w || !has_kern_ctx)
 		return;
 	skb = bpf_cast_to_kern_ctx(ctx);
 	if (segs <= 1) {
-		header = ctx->protocol == bpf_htons(0x0800) ? 20 : 40;
-		eg_fragments(w, ctx->len, header, header == 40 ? 8 : 0,
-			     eg_skb_mtu(skb) - header - (header == 40 ? 8 : 0));
+		eg_fragments(w, ctx->len, header, v4 ? 0 : 8, eg_skb_mtu(skb) - header - (v4 ? 0 : 8));
 		return;
 	}
-	if (eg_read(ctx, &p))
+	/* the device almost always takes it whole: ask that before looking into the packet */
+	need = dgram ? EG_FEATURE_GSO_UDP_L4 : v4 ? EG_FEATURE_TSO : EG_FEATURE_TSO6;
+	have = skb->dev->features & need;
+	if (have)
 		return;
-	need = p.proto == EG_PROTO_TCP ? (p.v6 ? EG_FEATURE_TSO6 : EG_FEATURE_TSO) : EG_FEATURE_GSO_UDP_L4;
-	if (skb->dev->features & need)
-		return;
+	if (v4 && !bpf_skb_load_bytes(ctx, 0, &b, 1))
+		header = (b & 15) * 4;
+	if (dgram)
+		header += 8;
+	else if (!bpf_skb_load_bytes(ctx, header + 12, &b, 1))
+		header += (b >> 4) * 4;
 	w->packets = segs;
-	w->bytes += (__u64)(segs - 1) * p.payload_at;
+	w->bytes += (__u64)(segs - 1) * header;
 }
 
 /* Fragments that were joined on their way in: all but the last are as large as the largest. */
@@ -98,30 +150,45 @@ static __noinline void eg_wire_rx(struct __sk_buff *ctx, struct eg_wire *w)
 	eg_fragments(w, ctx->len, header, header == 40 ? 8 : 0, max - header - (header == 40 ? 8 : 0));
 }
 
-static __always_inline void eg_count_tx(struct __sk_buff *ctx, struct eg_counts *n, __u64 *last_ns,
-					__s32 *adjust, int dgram)
+/* Datagrams of many packets take the slow way, which knows what that means for their payload. */
+static __always_inline void eg_add_tx(struct eg_hot *h, __u64 packets, __u64 bytes, int dgram)
 {
-	struct eg_wire w = { .packets = 1, .bytes = ctx->len };
-
-	if (ctx->gso_segs > 1 || (dgram && w.bytes > EG_WIRE_SMALL)) {
-		eg_wire_tx(ctx, &w);
-		*adjust += w.adjust;
+	if (dgram) {
+		__sync_fetch_and_add(&h->n.tx_packets, packets);
+		__sync_fetch_and_add(&h->n.tx_bytes, bytes);
+	} else {
+		/* TCP only sends with the socket locked; what comes in is counted before it is */
+		h->n.tx_packets += packets;
+		h->n.tx_bytes += bytes;
 	}
-	__sync_fetch_and_add(&n->tx_packets, w.packets);
-	__sync_fetch_and_add(&n->tx_bytes, w.bytes);
-	*last_ns = bpf_ktime_get_coarse_ns();
+	h->last_ns = bpf_ktime_get_coarse_ns();
 }
 
-static __always_inline void eg_count_rx(struct __sk_buff *ctx, struct eg_counts *n, __u64 *last_ns,
-					__s32 *adjust, int dgram)
+static __always_inline void eg_add_rx(struct eg_hot *h, __u64 packets, __u64 bytes)
+{
+	__sync_fetch_and_add(&h->n.rx_packets, packets);
+	__sync_fetch_and_add(&h->n.rx_bytes, bytes);
+	h->last_ns = bpf_ktime_get_coarse_ns();
+}
+
+/* The slow way's: `n` and `adjust` are a socket's or a peer's. */
+static __noinline void eg_count(struct __sk_buff *ctx, struct eg_counts *n, __u64 *last_ns, __s32 *adjust,
+				__u32 how)
 {
 	struct eg_wire w = { .packets = 1, .bytes = ctx->len };
+	int tx = how & 1, dgram = how & 2;
 
-	if (dgram && w.bytes > EG_WIRE_SMALL) {
+	if (!n || !last_ns || !adjust)
+		return;
+	if (tx && (ctx->gso_segs > 1 || (dgram && w.bytes > EG_WIRE_SMALL)))
+		eg_wire_tx(ctx, &w, dgram);
+	else if (!tx && dgram && w.bytes > EG_WIRE_SMALL)
 		eg_wire_rx(ctx, &w);
-		*adjust += w.adjust;
-	}
-	__sync_fetch_and_add(&n->rx_packets, w.packets);
-	__sync_fetch_and_add(&n->rx_bytes, w.bytes);
+	*adjust += w.adjust;
+	__sync_fetch_and_add(tx ? &n->tx_packets : &n->rx_packets, w.packets);
+	__sync_fetch_and_add(tx ? &n->tx_bytes : &n->rx_bytes, w.bytes);
 	*last_ns = bpf_ktime_get_coarse_ns();
 }
+
+#define EG_COUNT_TX 1
+#define EG_COUNT_DGRAM 2

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "attach/attach.h"
-#include "attach/features.h"
+#include "attach/cgroup2.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -171,18 +171,14 @@ static void add_status(void *ctx, struct json *j)
 
 static int open_cgroup(struct daemon *d)
 {
-	char path[256];
-	int r = features_cgroup2_mount(path, sizeof(path));
-
-	if (r < 0)
-		return log_errno(r, "no cgroup v2 is mounted; 'egret doctor' says more");
-	d->mount_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d->mount_fd = cgroup2_open();
 	if (d->mount_fd < 0)
-		return log_errno(errno, "cannot open %s", path);
+		return log_errno(d->mount_fd,
+				 "no cgroup v2 can be had here; 'egret doctor' says more");
 	d->cgroup_fd = openat(d->mount_fd, d->config.cgroup[1] ? d->config.cgroup + 1 : ".",
 			      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->cgroup_fd < 0)
-		return log_errno(errno, "cannot open the cgroup %s%s", path, d->config.cgroup);
+		return log_errno(errno, "cannot open the cgroup %s", d->config.cgroup);
 	return 0;
 }
 
@@ -212,6 +208,9 @@ static int open_outputs(struct daemon *d)
 					     .status = add_status,
 					     .status_ctx = d,
 					     .now = time_now,
+					     .texts = pipeline_texts(d->pipeline),
+					     .names = pipeline_names(d->pipeline),
+					     .procs = pipeline_procs(d->pipeline),
 				     });
 	if (r < 0 || !d->config.eve[0])
 		return r;

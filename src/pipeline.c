@@ -126,9 +126,24 @@ struct event_out pipeline_input(struct pipeline *p)
 	return (struct event_out){ .on_event = on_event, .ctx = p->flows };
 }
 
-struct flow_table *pipeline_flows(struct pipeline *p)
+struct flow_table *pipeline_flows(const struct pipeline *p)
 {
 	return p->flows;
+}
+
+struct intern *pipeline_texts(const struct pipeline *p)
+{
+	return p->texts;
+}
+
+struct name_table *pipeline_names(const struct pipeline *p)
+{
+	return p->names;
+}
+
+struct proc_table *pipeline_procs(const struct pipeline *p)
+{
+	return p->procs;
 }
 
 void pipeline_tick(struct pipeline *p, uint64_t now_ns)

@@ -29,5 +29,8 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_config *cfg, struc
 struct pipeline *pipeline_free(struct pipeline *p);
 
 struct event_out pipeline_input(struct pipeline *p);
-struct flow_table *pipeline_flows(struct pipeline *p);
-void pipeline_tick(struct pipeline *p, uint64_t now_ns); /* time passed, nothing else */
+struct flow_table *pipeline_flows(const struct pipeline *p);
+struct intern *pipeline_texts(const struct pipeline *p);
+struct name_table *pipeline_names(const struct pipeline *p);
+struct proc_table *pipeline_procs(const struct pipeline *p); /* NULL when not live */
+void pipeline_tick(struct pipeline *p, uint64_t now_ns);     /* time passed, nothing else */

@@ -6,12 +6,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 
 #include "attach/internal.h"
 #include "base/cleanup.h"
-#include "bpf/host.skel.h"
 
 #define BUCKETS 4096
 
@@ -54,11 +51,7 @@ static void release(struct attach *a, struct held *h)
 
 static void release_oldest(struct attach *a)
 {
-	struct held *h = container_of(a->held_by_age.next, struct held, by_age);
-	struct eg_tail_key k = { .key = h->close.key, .zone = h->close.zone };
-
-	bpf_map_delete_elem(bpf_map__fd(a->skel->maps.eg_tails), &k);
-	release(a, h);
+	release(a, container_of(a->held_by_age.next, struct held, by_age));
 }
 
 void held_add(struct attach *a, const struct eg_close *c)

@@ -31,12 +31,14 @@ static inline bool str_eq(struct str a, struct str b)
 
 static inline bool str_has_prefix(struct str s, struct str prefix)
 {
-	return s.n >= prefix.n && !memcmp(s.p, prefix.p, prefix.n);
+	return !prefix.n || (s.n >= prefix.n && !memcmp(s.p, prefix.p, prefix.n));
 }
 
 /* [from, from+n) of s, cut to what s holds. */
 static inline struct str str_sub(struct str s, size_t from, size_t n)
 {
+	if (!s.p)
+		return s;
 	if (from > s.n)
 		from = s.n;
 	if (n > s.n - from)

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cli/cmd.h"
-
 static const char *reason(int r)
 {
 	switch (r) {
@@ -20,12 +18,12 @@ static const char *reason(int r)
 	}
 }
 
-int ask_daemon(struct client **ret, struct str request, char why[256])
+int ask_daemon(struct client **ret, const char *run, struct str request, char why[256])
 {
-	int r = client_new(ret, arg_run, request);
+	int r = client_new(ret, run, request);
 
 	if (r < 0)
-		snprintf(why, 256, "%.100s/egret.sock: %s", arg_run, reason(r));
+		snprintf(why, 256, "%.100s/egret.sock: %s", run, reason(r));
 	return r;
 }
 

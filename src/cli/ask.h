@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "serve/client.h"
 
-/* 0; -errno, and the reason in `why` (never empty then). */
-int ask_daemon(struct client **ret, struct str request, char why[256]);
+/* `run` is the folder of its socket. 0; -errno, and the reason in `why` (never empty then). */
+int ask_daemon(struct client **ret, const char *run, struct str request, char why[256]);
 
 /* A line of an answer. NULL when it is no JSON, or {"error":…}: then the reason is in `why`. The caller's to decref. */
 json_t *ask_parse(struct str line, char why[256]);

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "attach/features.h"
+#include "attach/cgroup2.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 
@@ -38,31 +38,32 @@ static int own_path(char *ret, size_t size)
 
 int cgroup_make(struct cgroup *c, char error[256])
 {
-	char mount[256], own[256];
-	int r = features_cgroup2_mount(mount, sizeof(mount));
+	char own[256];
+	int r;
 
-	if (r < 0) {
-		snprintf(error, 256, "no cgroup v2 is mounted; 'egret doctor' says more");
-		return r;
+	c->mount_fd = cgroup2_open();
+	if (c->mount_fd < 0) {
+		snprintf(error, 256, "no cgroup v2 can be had here: %s", strerror(-c->mount_fd));
+		return c->mount_fd;
 	}
-	r = own_path(own, sizeof(own));
-	if (r < 0)
-		snprintf(own, sizeof(own), "/");
-	snprintf(c->path, sizeof(c->path), "%s%s%segret-exec-%d", mount, own,
-		 own[strlen(own) - 1] == '/' ? "" : "/", (int)getpid());
-	c->mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->mount_fd < 0 || mkdir(c->path, 0755) < 0) {
+	/* A caller whose cgroup lies outside what is mounted here gets a folder at the root. */
+	if (own_path(own, sizeof(own)) < 0 || faccessat(c->mount_fd, own + 1, F_OK, 0) < 0)
+		own[1] = 0;
+	snprintf(c->path, sizeof(c->path), "%s%segret-exec-%d", own + 1, own[1] ? "/" : "",
+		 (int)getpid());
+	if (mkdirat(c->mount_fd, c->path, 0755) < 0) {
 		r = -errno;
 		snprintf(error, 256, "cannot make the cgroup %.180s: %s", c->path, strerror(-r));
 		return r;
 	}
-	c->fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c->fd = openat(c->mount_fd, c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->fd < 0) {
 		r = -errno;
 		snprintf(error, 256, "cannot open the cgroup %.180s: %s", c->path, strerror(-r));
-		rmdir(c->path);
+		unlinkat(c->mount_fd, c->path, AT_REMOVEDIR);
+		return r;
 	}
-	return r;
+	return 0;
 }
 
 pid_t cgroup_fork(const struct cgroup *c)
@@ -112,7 +113,9 @@ int cgroup_remove(struct cgroup *c)
 	if (c->fd < 0)
 		return 0;
 	/* A folder is busy for a moment after its last process ended. */
-	for (int tries = 0; rmdir(c->path) < 0 && errno == EBUSY && tries < 100; tries++) {
+	for (int tries = 0;
+	     unlinkat(c->mount_fd, c->path, AT_REMOVEDIR) < 0 && errno == EBUSY && tries < 100;
+	     tries++) {
 		n = evict(c);
 		moved += n > 0 ? n : 0;
 		if (n <= 0)

@@ -6,9 +6,9 @@
 #include <sys/types.h>
 
 struct cgroup {
-	char path[640]; /* absolute, below the cgroup2 mount */
+	char path[512]; /* below the cgroup2 mount, no '/' in front */
 	int fd;         /* of the folder; -1 before cgroup_make() */
-	int mount_fd;   /* of the cgroup2 mount */
+	int mount_fd;   /* of the cgroup2 root */
 };
 
 #define CGROUP_INIT ((struct cgroup){ .fd = -1, .mount_fd = -1 })

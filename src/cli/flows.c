@@ -106,6 +106,19 @@ static void follow_row(struct flows_out *o, const struct str *cells)
 	fwrite(o->line.p, 1, o->line.n, stdout);
 }
 
+/* Texts stand as they are in a file or a pipe; a terminal is not given what it could obey. */
+static void print_csv(struct flows_out *o)
+{
+	size_t n = o->line.n - 1;
+
+	if (o->width) {
+		cell_put_all(&o->line, (struct str){ o->line.p, n });
+		buf_drop_front(&o->line, n + 1);
+		buf_putc(&o->line, '\n');
+	}
+	fwrite(o->line.p, 1, o->line.n, stdout);
+}
+
 static void show_row(struct flows_out *o, const json_t *record)
 {
 	char texts[ARRAY_SIZE(columns)][FLOW_ROW_TEXT];
@@ -114,7 +127,7 @@ static void show_row(struct flows_out *o, const json_t *record)
 
 	if (o->args->form == FORM_CSV) {
 		flows_csv_row(&o->line, record);
-		fwrite(o->line.p, 1, o->line.n, stdout);
+		print_csv(o);
 		return;
 	}
 	flow_row_read(&row, record);
@@ -239,7 +252,7 @@ static int run(const struct flows_args *a)
 		log_error("the filter is too long");
 		return EXIT_USAGE;
 	}
-	if (ask_daemon(&c, buf_str(&request), why) < 0) {
+	if (ask_daemon(&c, arg_run, buf_str(&request), why) < 0) {
 		log_error("%s", why);
 		return EXIT_FAILURE;
 	}

@@ -137,7 +137,7 @@ static int run(bool as_json)
 	struct str line;
 	char why[256];
 	json_t *j = NULL;
-	int r = ask_daemon(&c, STR("{\"ask\":\"status\"}"), why);
+	int r = ask_daemon(&c, arg_run, STR("{\"ask\":\"status\"}"), why);
 
 	if (r < 0) {
 		log_error("%s", why);

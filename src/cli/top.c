@@ -63,9 +63,10 @@ static int ask(struct top *t)
 	t->client = client_free(t->client);
 	t->asked_ns = time_now_boot();
 	top_model_request(&t->model, &request);
-	r = ask_daemon(&t->client, buf_str(&request), why);
+	r = ask_daemon(&t->client, arg_run, buf_str(&request), why);
 	if (r < 0) {
-		snprintf(t->model.trouble, sizeof(t->model.trouble), "%s", why);
+		snprintf(t->model.trouble, sizeof(t->model.trouble), "%s",
+			 t->model.heard_ns ? "egretd has gone; trying again each second" : why);
 		return r;
 	}
 	client_set_nonblocking(t->client);
@@ -168,15 +169,19 @@ static int catch_signals(struct top *t)
 
 static int run_screen(struct top *t)
 {
-	int r = catch_signals(t);
+	int r;
 
+	t->model.now_ns = time_now();
+	if (ask(t) < 0) {
+		log_error("%s", t->model.trouble);
+		return EXIT_FAILURE;
+	}
+	r = catch_signals(t);
 	if (r < 0)
 		return log_errno(r, "cannot wait for signals"), EXIT_FAILURE;
 	r = top_term_begin();
 	if (r < 0)
 		return r == -EINVAL ? EXIT_FAILURE : (log_errno(r, "no terminal"), EXIT_FAILURE);
-	t->model.now_ns = time_now();
-	ask(t);
 	draw(t);
 	r = watch(t);
 	top_term_end();

@@ -62,20 +62,20 @@ enum {
 
 static const struct column group_columns[GROUP_COLUMNS] = {
 	[GROUP_LABEL] = { "", 0 },
-	[GROUP_FLOWS] = { "FLOWS", 9, true, 1 },
-	[GROUP_UP_RATE] = { "UP", 9, true, 0 },
-	[GROUP_DOWN_RATE] = { "DOWN", 9, true, 0 },
-	[GROUP_UP] = { "SENT", 8, true, 2 },
-	[GROUP_DOWN] = { "RECEIVED", 8, true, 3 },
+	[GROUP_FLOWS] = { "FLOWS", 9, true, 3 },
+	[GROUP_UP_RATE] = { "UP", 9, true, 1 },
+	[GROUP_DOWN_RATE] = { "DOWN", 9, true, 2 },
+	[GROUP_UP] = { "SENT", 8, true, 4 },
+	[GROUP_DOWN] = { "RECEIVED", 8, true, 5 },
 };
 
 static const struct column flow_columns[FLOW_COLUMNS] = {
-	[FLOW_START] = { "START", 11, false, 7 }, [FLOW_PROGRAM] = { "PROGRAM", 12, false, 1 },
-	[FLOW_USER] = { "USER", 8, false, 8 },    [FLOW_NAME] = { "NAME", 0 },
-	[FLOW_SOURCE] = { "FROM", 5, false, 6 },  [FLOW_ADDRESS] = { "ADDRESS", 15, false, 5 },
-	[FLOW_PORT] = { "PORT", 5, true, 3 },     [FLOW_PROTO] = { "PROTO", 9, false, 4 },
-	[FLOW_UP] = { "SENT", 7, true, 0 },       [FLOW_DOWN] = { "RECV", 7, true, 0 },
-	[FLOW_STATE] = { "STATE", 11, false, 2 },
+	[FLOW_START] = { "START", 11, false, 9 }, [FLOW_PROGRAM] = { "PROGRAM", 12, false, 3 },
+	[FLOW_USER] = { "USER", 8, false, 10 },   [FLOW_NAME] = { "NAME", 0 },
+	[FLOW_SOURCE] = { "FROM", 5, false, 8 },  [FLOW_ADDRESS] = { "ADDRESS", 15, false, 7 },
+	[FLOW_PORT] = { "PORT", 5, true, 5 },     [FLOW_PROTO] = { "PROTO", 9, false, 6 },
+	[FLOW_UP] = { "SENT", 7, true, 1 },       [FLOW_DOWN] = { "RECV", 7, true, 2 },
+	[FLOW_STATE] = { "STATE", 11, false, 4 },
 };
 
 void top_frame_init(struct top_frame *f)
@@ -302,12 +302,15 @@ static void put_record(struct top_model *m, struct top_frame *f, size_t page, si
 {
 	struct str rest = buf_str(&m->record_text), line;
 	struct top_cursor *c = &m->record_cursor;
-	size_t n = 0;
+	size_t n = 0, lines = 0;
 
 	put_line(f, columns, TOP_HEAD,
 		 m->record_gone ? STR("RECORD (the flow is gone; this is the last of it)")
 				: STR("RECORD"));
+	for (size_t i = 0; i < rest.n; i++)
+		lines += rest.p[i] == '\n';
 	c->page = page;
+	c->at = MIN(c->at, lines > page ? lines - page : 0);
 	while (str_cut(&rest, '\n', &line)) {
 		if (n >= c->at && n < c->at + page)
 			put_line(f, columns, TOP_PLAIN, line);
@@ -343,14 +346,14 @@ static void put_help(struct top_frame *f, size_t page, size_t columns)
 
 static void put_title(const struct top_model *m, struct top_frame *f, size_t columns)
 {
-	char clock[16], flows[HUMAN_TEXT_MAX], up[HUMAN_TEXT_MAX], down[HUMAN_TEXT_MAX];
+	char clock[24], flows[HUMAN_TEXT_MAX], up[HUMAN_TEXT_MAX], down[HUMAN_TEXT_MAX];
 	time_t now = (time_t)(m->now_ns / NSEC_PER_SEC);
 	struct tm tm;
 
 	clock[0] = 0;
-	if (localtime_r(&now, &tm))
-		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	put_format(f, columns, TOP_TITLE, "egret %s  %s flows  up %s  down %s%s", clock,
+	if (columns >= 64 && localtime_r(&now, &tm))
+		strftime(clock, sizeof(clock), "egret %H:%M:%S  ", &tm);
+	put_format(f, columns, TOP_TITLE, "%s%s flows  up %s  down %s%s", clock,
 		   human_count(m->flows_now, flows), human_rate(m->totals.up_rate, up),
 		   human_rate(m->totals.down_rate, down), m->paused ? "  HELD" : "");
 }

@@ -307,10 +307,10 @@ static enum app_match dns_side(struct str s, bool port)
 	if (!s.n || (!c.bad && length < 12 + 5))
 		return APP_NO;
 	cursor_u32(&c);
-	if (s.n < 2 + 12 + 5) /* one question, as soon as that can be told */
-		return cursor_u16(&c) == 1 || c.bad ? APP_MORE : APP_NO;
-	if (!dns_is_message(message))
+	if (cursor_u16(&c) != 1 && !c.bad) /* questions */
 		return APP_NO;
+	if (!dns_is_message(message)) /* the question may not be whole yet */
+		return s.n < MIN(2 + length, (size_t)2 + 12 + 255 + 4) ? APP_MORE : APP_NO;
 	return message.n == length || port ? APP_YES : APP_MORE;
 }
 

@@ -12,7 +12,7 @@ struct engine {
 	EVP_MD_CTX *ctx;
 };
 
-static _Thread_local struct engine sha256, md5;
+static _Thread_local struct engine sha256, sha1, md5;
 
 static int engine_get(struct engine *e, const char *name)
 {
@@ -42,6 +42,11 @@ static int digest(struct engine *e, const char *name, struct str bytes, uint8_t 
 int digest_sha256(struct str bytes, uint8_t ret[SHA256_SIZE])
 {
 	return digest(&sha256, "SHA256", bytes, ret);
+}
+
+int digest_sha1(struct str bytes, uint8_t ret[SHA1_SIZE])
+{
+	return digest(&sha1, "SHA1", bytes, ret);
 }
 
 int digest_md5(struct str bytes, uint8_t ret[MD5_SIZE])

@@ -11,9 +11,11 @@
 #include "base/str.h"
 
 #define SHA256_SIZE 32
+#define SHA1_SIZE 20
 #define MD5_SIZE 16
 
 int digest_sha256(struct str bytes, uint8_t ret[SHA256_SIZE]); /* 0; -ENOMEM, -EOPNOTSUPP */
+int digest_sha1(struct str bytes, uint8_t ret[SHA1_SIZE]);
 int digest_md5(struct str bytes, uint8_t ret[MD5_SIZE]); /* -EOPNOTSUPP where policy forbids MD5 */
 
 /* HMAC-SHA256 (RFC 2104) over a ‖ b; `key` at most 64 bytes, a and b together at most 128. */

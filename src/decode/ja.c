@@ -4,7 +4,6 @@
  * (the TLS client part, BSD 3-clause); where its text leaves room, the values its own tools give for real captures
  * decide: an SSL 2 compatible hello has no lists.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"

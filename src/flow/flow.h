@@ -136,7 +136,7 @@ void flow_table_stats(const struct flow_table *t, struct flow_table_stats *ret);
 /* Every living flow, oldest first; the callback must not feed events. */
 void flow_table_each(struct flow_table *t, void (*fn)(void *ctx, const struct flow *f), void *ctx);
 
-/* Community ID version 1 with seed 0 (github.com/corelight/community-id-spec): "1:…"; `text` of 31 bytes or more. */
+/* Community ID version 1 with seed 0 (github.com/corelight/community-id-spec): "1:…"; empty when OpenSSL has no SHA-1. */
 void flow_community_id(const struct flow *f, char text[32]);
 const char *flow_direction_name(enum flow_direction d); /* NULL for unknown */
 /* EVE flow.reason: "timeout", "tcp_fin", "tcp_reset", "shutdown", "forced"; and two that EVE has no word for:

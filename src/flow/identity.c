@@ -144,7 +144,6 @@ struct text *identity_user(struct identity *id, uint32_t uid)
 	if (!u->known || u->uid != uid) {
 		struct text *name = find_user(id, uid);
 
-		/* The old name stays valid for processes that still show it: texts never go while they are used. */
 		intern_put(id->texts, u->name);
 		*u = (struct user){ true, uid, name };
 	}

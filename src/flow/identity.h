@@ -18,7 +18,8 @@ struct workload;
 int identity_new(struct identity **ret, struct intern *texts, const char *root, int cgroup2_fd);
 struct identity *identity_free(struct identity *id);
 
-struct text *identity_user(struct identity *id, uint32_t uid); /* borrowed; NULL: no name */
+/* Borrowed until the next call; NULL: no name. */
+struct text *identity_user(struct identity *id, uint32_t uid);
 /* `path` may be empty: then it is looked up by the cgroup id. `pid` helps on hosts where units live in cgroup v1.
  * NULL only without memory. Borrowed until the next call; who keeps it takes a reference. */
 const struct workload *identity_workload(struct identity *id, struct str path, uint64_t cgroup_id,

@@ -100,8 +100,8 @@ static void count(struct flow *f, enum flow_side side, const struct event *e)
 	h->bytes += e->packet.ip_bytes;
 	if (e->time_ns > f->last_ns)
 		f->last_ns = e->time_ns;
-	if (side == TO_CLIENT && f->state == FLOW_NEW && f->key.proto != IPPROTO_TCP &&
-	    f->half[TO_SERVER].packets)
+	/* Both have spoken. */
+	if (f->state == FLOW_NEW && f->key.proto != IPPROTO_TCP && f->half[!side].packets)
 		f->state = FLOW_ESTABLISHED;
 }
 

@@ -34,7 +34,8 @@ static uint32_t window_of(const struct flow *f, enum flow_side side)
 
 static void eat(struct look *l, enum flow_side side, size_t n)
 {
-	l->head[side] = str_sub(l->head[side], n, SIZE_MAX);
+	if (n)
+		l->head[side] = str_sub(l->head[side], n, SIZE_MAX);
 }
 
 static void eat_all(struct look *l, enum flow_side side)
@@ -339,6 +340,19 @@ static bool is_buffered(const struct flow *f, enum flow_side side)
 	return f->stream && f->stream->side[side].n_ranges;
 }
 
+/* Between two messages HTTP is read packet by packet, whatever is missing before and in whatever order. */
+static void between_messages(struct flow_table *t, struct flow *f, enum flow_side side,
+			     uint32_t seq, struct str bytes, bool more)
+{
+	struct flow_tcp *s = &f->tcp[side];
+	uint32_t ahead = s->look;
+
+	s->look = seq;
+	look_in_place(t, f, side, bytes, more);
+	if (!is_buffered(f, side) && (int32_t)(ahead - s->look) > 0)
+		s->look = ahead;
+}
+
 /* A TCP segment with payload; `fresh` of its bytes were not seen before. */
 void payload_segment(struct flow_table *t, struct flow *f, enum flow_side side,
 		     const struct event *e, uint32_t fresh)
@@ -354,18 +368,16 @@ void payload_segment(struct flow_table *t, struct flow *f, enum flow_side side,
 		s->look = seq;
 		s->seen |= SEEN_LOOK;
 	}
-	if (!fresh)
-		return;
 	/* What the kernel hands on of messages past the window: so that both show the same. */
 	if (f->look_phase == LOOK_HTTP && f->half[side].payload > window[side] &&
 	    bytes.n > HTTP_LATER_BYTES) {
 		bytes = str_sub(bytes, 0, HTTP_LATER_BYTES);
 		more = false;
 	}
-	/* Between two messages HTTP is read packet by packet, whatever is missing before. */
-	if (f->look_phase == LOOK_HTTP && !is_buffered(f, side) && fresh == p->payload_bytes &&
-	    (int32_t)(seq - s->look) > 0)
-		s->look = seq;
+	if (f->look_phase == LOOK_HTTP && !is_buffered(f, side) && fresh == p->payload_bytes) {
+		between_messages(t, f, side, seq, bytes, more);
+		return;
+	}
 	off = (int32_t)(seq - s->look);
 	if (off < 0) {
 		if ((uint32_t)-off >= bytes.n)

@@ -77,6 +77,7 @@ void proc_put(struct proc_table *t, struct proc *p)
 		intern_put(t->cfg.texts, p->exe);
 		intern_put(t->cfg.texts, p->comm);
 		intern_put(t->cfg.texts, p->args);
+		intern_put(t->cfg.texts, p->user);
 		if (p->workload)
 			workload_put(t->cfg.identity, p->workload);
 		pool_put(&t->images, (struct image *)p);
@@ -187,16 +188,18 @@ static void set_args(struct proc_table *t, struct proc *p, struct str args, bool
 	while (args.n && !args.p[args.n - 1])
 		args.n--;
 	buf_clear(&t->args);
-	redact_args(str_sub(args, 0, ARGS_MAX / 2), &t->args);
+	p->args_cut = cut || args.n > ARGS_MAX / 2;
+	args.n = MIN(args.n, (size_t)ARGS_MAX / 2);
+	redact_args(args, &t->args);
+	p->args_cut |= t->args.failed;
 	set_text(t, &p->args, buf_str(&t->args));
-	p->args_cut = cut || args.n > ARGS_MAX / 2 || t->args.failed;
 }
 
 static void set_user(struct proc_table *t, struct proc *p, uint32_t uid, uint32_t gid)
 {
 	p->uid = uid;
 	p->gid = gid;
-	p->user = t->cfg.identity ? identity_user(t->cfg.identity, uid) : NULL;
+	p->user = t->cfg.identity ? text_ref(identity_user(t->cfg.identity, uid)) : NULL;
 }
 
 static void set_cgroup(struct proc_table *t, struct image *i, struct str path, uint64_t id)

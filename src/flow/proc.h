@@ -44,10 +44,11 @@ struct proc {
 };
 
 struct proc_table_config {
-	struct intern *texts;      /* borrowed */
-	struct identity *identity; /* borrowed; NULL: no users, units and containers (a capture) */
-	size_t max;                /* images alive at once */
-	uint64_t boot_unix_ns;     /* what to add to CLOCK_BOOTTIME for Unix time */
+	struct intern *texts; /* borrowed */
+	struct identity
+		*identity; /* borrowed, with the same texts; NULL: no users, units, containers */
+	size_t max;        /* images alive at once */
+	uint64_t boot_unix_ns; /* what to add to CLOCK_BOOTTIME for Unix time */
 };
 
 int proc_table_new(struct proc_table **ret, const struct proc_table_config *cfg);

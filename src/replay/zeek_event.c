@@ -193,7 +193,7 @@ static bool put(struct dns_message *m, char c)
 /* In the form dns.h promises: odd octets as \DDD, names in lower case. */
 static bool put_octet(struct dns_message *m, uint8_t c, bool name)
 {
-	if (c < ' ' || c >= 0x7f || c == '\\' || (c == (name ? ' ' : '"')))
+	if (c < ' ' || c > '~' || c == '\\' || (name && c == ' '))
 		return put(m, '\\') && put(m, (char)('0' + c / 100)) &&
 		       put(m, (char)('0' + c / 10 % 10)) && put(m, (char)('0' + c % 10));
 	return put(m, (char)(name && c >= 'A' && c <= 'Z' ? c | 0x20 : c));

@@ -9,7 +9,7 @@
 #include "flow/filter.h"
 #include "serve/conn.h"
 
-#define MAX_GROUPS 20000
+#define MAX_GROUPS 10000
 
 struct look {
 	struct conn *conn;

@@ -99,7 +99,7 @@ def measure(n, name, traffic):
 
 
 def main():
-    lab.need(CASES, "curl", "nginx", "dnsmasq", "dig", "socat", "ethtool", "ping", "nft")
+    lab.need(CASES, "curl", "nginx", "dnsmasq", "dig", "ethtool", "ping", "nft")
     n = lab.Lab("cnt")
     try:
         n.nginx()
@@ -107,11 +107,8 @@ def main():
         n.sink(7001)
         n.sink(7002, udp=True)
         n.echo(7003, udp=True)
-        n.start("socat", "-b", "65536", "-U", "TCP6-LISTEN:7010,ipv6only=0,reuseaddr,fork",
-                "SYSTEM:head -c 300000 /dev/zero", ready=lambda _: n.listens("t", 7010))
-        n.start("/usr/bin/python3", "-c", "import socket,struct\ns=socket.create_server(('',7011))\n"
-                "while True:\n c,_=s.accept(); c.recv(1); c.setsockopt(1,13,struct.pack('ii',1,0)); c.close()",
-                ready=lambda _: n.listens("t", 7011))
+        n.small_server("source", 7010)
+        n.small_server("reset", 7011)
         for how, setting in (("offloads on", lambda: offloads(n, True)), ("offloads off", lambda: offloads(n, False)),
                              ("tso off gso on", lambda: only_tso_off(n))):
             setting()

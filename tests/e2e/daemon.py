@@ -25,7 +25,7 @@ def bpf_programs():
 def left_behind(n, d, name):
     """Nothing of a dead daemon is left: no attached program of the lab's cgroup, no pin."""
     CASES.check(f"{name}: no program stays attached", lab.wait_for(
-        "programs to be detached", lambda: not [p for p in bpf_programs() if n.name in p[0]], 5))
+        "programs to be detached", lambda: not [p for p in bpf_programs() if n.name in p[0]]))
     CASES.check(f"{name}: no pin", not os.path.exists("/sys/fs/bpf/egret"))
 
 
@@ -120,7 +120,7 @@ def hostile_clients(n):
     path = os.path.join(d.run_dir, "egret.sock")
     for what in (b"\n", b"not json\n", b"{}\n", b'{"ask":"nothing"}\n', b'{"ask":"top","by":"x"}\n',
                  b'{"ask":"flows","limit":-1}\n', b"[" * 8000 + b"\n", b"x" * 100000, b'{"ask":"flows","filter":"\xff"}\n',
-                 b'{"ask":"events","types":[' + b'"flow",' * 500 + b'"flow"]}\n', b"\0" * 4096 + b"\n"):
+                 b'{"ask":"events","types":["nothing"]}\n', b"\0" * 4096 + b"\n"):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(5)
         s.connect(path)
@@ -137,7 +137,10 @@ def hostile_clients(n):
     for _ in range(100):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(5)
-        s.connect(path)
+        try:
+            s.connect(path)
+        except OSError:             # more than 64 are not let in
+            pass
         many.append(s)
     for s in many:
         s.close()
@@ -151,15 +154,15 @@ def restart_and_death(n):
     d.stop()
     d.start()
     n.run("bash", "-c", f"exec 3<>/dev/tcp/{S4}/7001; echo x >&3")
-    d.wait_record("the second flow", lambda r: r["event_type"] == "flow" and r["process"]["pid"] > 0)
+    lab.wait_for("the second flow", lambda: len(lab.last_flows(d.records())) == 2)
     d.child.send_signal(signal.SIGKILL)
     d.child.wait()
     left_behind(n, d, "after kill -9")
-    CASES.check("the file holds whole lines up to then", len(lab.last_flows(d.records())) >= 1)
+    CASES.equal("kill -9: what was written is whole", len(lab.last_flows(d.records())), 2)
     d.start()                                       # over the socket file of the dead one
     n.run("bash", "-c", f"exec 3<>/dev/tcp/{S4}/7001; echo x >&3")
     CASES.equal("starts again after kill -9, and ends well", d.stop(), 0)
-    CASES.check("restart appends", len([r for r in lab.last_flows(d.records())]) >= 3, len(d.records()))
+    CASES.equal("a restart appends to eve.json", len(lab.last_flows(d.records())), 3)
 
 
 def configurations(n):
@@ -183,7 +186,7 @@ def configurations(n):
 
 
 def main():
-    lab.need(CASES, "socat", "bpftool", "setpriv")
+    lab.need(CASES, "bpftool", "setpriv")
     n = lab.Lab("dae")
     try:
         n.sink(7001)

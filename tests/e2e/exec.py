@@ -15,7 +15,7 @@ CASES = lab.golden.Cases()
 
 
 def cgroups():
-    return {os.path.join(d, x) for d, dirs, _ in os.walk(lab.cgroup2_mount()) for x in dirs}
+    return {os.path.join(d, x) for d, dirs, _ in os.walk(lab.cgroup2_mount()) for x in dirs if x.startswith("egret-exec")}
 
 
 def egret_exec(n, *argv, **kw):

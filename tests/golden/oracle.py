@@ -21,7 +21,7 @@ class Flow:
         self.payload = [0, 0]               # TCP/UDP payload as on the wire
         self.segments = ([], [])            # TCP: (relative sequence number, length)
         self.base = [None, None]
-        self.syn = False                    # begins with a SYN of side 0
+        self.flags = []                     # TCP: (side, flags, payload) of the last packets
 
     def unique_payload(self, side):
         """TCP payload of one side with what was sent again counted once."""
@@ -190,7 +190,6 @@ def count(path):
         flow = flows.get(key)
         if flow is None:
             flow = flows[key] = Flow(a)
-            flow.syn = proto == 6 and len(body) >= 14 and body[13] & 18 == SYN
         side = 0 if a == flow.src else 1
         flow.packets[side] += 1
         flow.bytes[side] += total
@@ -202,6 +201,7 @@ def count(path):
             header = (body[12] >> 4) * 4
             size = rest - header
             flow.payload[side] += size
+            flow.flags = flow.flags[-11:] + [f"{'<>'[side == 0]}{body[13]:02x}+{size}"]
             seq = struct.unpack_from(">I", body, 4)[0] + bool(body[13] & SYN)
             if flow.base[side] is None:
                 flow.base[side] = seq

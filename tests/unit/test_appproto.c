@@ -280,7 +280,8 @@ static void byte_by_byte(void **state)
 			in.server = STR_NONE;
 			app = app_detect(&in);
 			if (app != APP_UNDECIDED && app != cases[i].app)
-				print_error("case %zu (%s) at byte %zu: %s\n", i, app_name(cases[i].app), n, app_name(app));
+				print_error("case %zu (%s) at byte %zu: %s\n", i,
+					    app_name(cases[i].app), n, app_name(app));
 			assert_true(app == APP_UNDECIDED || app == cases[i].app);
 		}
 		for (size_t n = 1; n <= server.n; n++) {

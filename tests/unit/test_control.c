@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket from both ends: a control with a flow table of its own, and clients in the same thread. */
-#include "unit/test.h"
+#include "test.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -502,7 +502,6 @@ static void test_socket_in_the_file_system(void **state)
 
 	assert_ok(lstat(fx.path, &st));
 	assert_int_equal(st.st_mode & 0777, 0660);
-	log_set_level((enum log_level) - 1);
 	assert_err(control_new(&other, &cfg), -EADDRINUSE); /* somebody answers there */
 	assert_null(other);
 
