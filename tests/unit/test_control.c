@@ -25,6 +25,7 @@
 static struct fixture {
 	struct intern *texts;
 	struct name_table *names;
+	struct proc_table *procs;
 	struct flow_table *flows;
 	struct loop *loop;
 	struct control *control;
@@ -57,6 +58,9 @@ static struct control_config config(void)
 		.format = { .vantage = EVE_HOST, .host = "t" },
 		.status = add_status,
 		.now = now,
+		.texts = fx.texts,
+		.names = fx.names,
+		.procs = fx.procs,
 	};
 }
 
@@ -73,6 +77,8 @@ static int set_up(void **state)
 	snprintf(fx.path, sizeof(fx.path), "%s/egret.sock", fx.dir);
 	assert_ok(intern_new(&fx.texts, 100000));
 	assert_ok(name_table_new(&fx.names, fx.texts, 1000));
+	assert_ok(proc_table_new(&fx.procs,
+				 &(struct proc_table_config){ .texts = fx.texts, .max = 100 }));
 	flows.texts = fx.texts;
 	flows.names = fx.names;
 	assert_ok(flow_table_new(&fx.flows, &flows, (struct record_out){ on_record, NULL }));
@@ -87,6 +93,7 @@ static int tear_down(void **state)
 	fx.control = control_free(fx.control);
 	assert_err(access(fx.path, F_OK), -1);
 	flow_table_free(fx.flows);
+	proc_table_free(fx.procs);
 	name_table_free(fx.names);
 	intern_free(fx.texts);
 	loop_free(fx.loop);
@@ -311,6 +318,42 @@ static void test_flows(void **state)
 	assert_int_equal(first, 100 + 2499);
 	json_decref(end);
 	client_free(c);
+}
+
+/* The answer's names, so that a flow to its address holds references to texts and names. */
+static void name_the_address(void)
+{
+	static const struct addr to = { { [10] = 0xff, [11] = 0xff, 0xc6, 0x33, 0x64, 0x07 } };
+
+	name_table_add(fx.names, NULL, &to, STR("api.example.org"), NAME_DNS, fx.now_ns,
+		       UINT64_MAX);
+}
+
+static void test_ended_flows_can_be_asked_for(void **state)
+{
+	struct client *c;
+	json_t *j;
+
+	name_the_address();
+	make_flows(3, 53);
+	flow_table_finish(fx.flows);
+	make_flows(2, 123);
+	assert_flows("{\"ask\":\"flows\"}", 2, 2);
+	assert_flows("{\"ask\":\"flows\",\"ended\":true}", 5, 5);
+	assert_flows("{\"ask\":\"flows\",\"ended\":true,\"filter\":\"port:53 name:api.*\"}", 3, 3);
+	c = ask("{\"ask\":\"flows\",\"ended\":true,\"filter\":\"port:53\",\"sort\":\"up\"}");
+	j = next(c);
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(j, "flow"), "reason")),
+		"shutdown");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(j, "egret"), "name")),
+			    "api.example.org");
+	json_decref(j);
+	client_free(c);
+	make_flows(1500,
+		   443); /* only the last ones are kept, and the others let go of what they held */
+	flow_table_finish(fx.flows);
+	assert_flows("{\"ask\":\"flows\",\"ended\":true,\"limit\":0}", 1000, 1000);
 }
 
 static void test_two_requests_on_one_connection(void **state)
@@ -555,6 +598,7 @@ int main(void)
 		TEST(test_malformed_requests),
 		TEST(test_a_request_without_end),
 		TEST(test_flows),
+		TEST(test_ended_flows_can_be_asked_for),
 		TEST(test_two_requests_on_one_connection),
 		TEST(test_whoever_stops_sending_gets_its_answer),
 		TEST(test_events),

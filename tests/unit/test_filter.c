@@ -159,7 +159,7 @@ static void test_mistakes(void **state)
 		size_t column;
 		const char *message;
 	} cases[] = {
-		{ "prot:443", 1, "unknown key 'prot'; did you mean 'port'?" },
+		{ "porrt:443", 1, "unknown key 'porrt'; did you mean 'port'?" },
 		{ "a zzzzzz:1", 3, "unknown key 'zzzzzz'" },
 		{ "port:http", 6, "a port, or a range as 8000-8100 is expected here" },
 		{ "port:70000", 6, "a port, or a range as 8000-8100 is expected here" },
