@@ -123,7 +123,7 @@ void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_en
 	attach_emit(a, &e);
 }
 
-static enum event_end end_of(const struct eg_close *c)
+enum event_end attach_end_of(const struct eg_close *c)
 {
 	uint8_t flags = c->tx_tcp | c->rx_tcp;
 	bool inbound = c->rec.flags & EG_INBOUND;
@@ -143,10 +143,10 @@ static void on_close(struct attach *a, const struct eg_close *c)
 		a->closing[a->n_closing++] = c->cookie;
 	if (!(c->rec.flags & EG_KEYED))
 		return;
-	if (c->rec.flags & EG_TAIL)
+	if (c->tail)
 		held_add(a, c);
 	else
-		attach_emit_close(a, c, end_of(c));
+		attach_emit_close(a, c, attach_end_of(c));
 }
 
 /* A direction's first bytes come after its SYN, as in a capture: then the stream's start is known. */

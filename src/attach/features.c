@@ -12,6 +12,7 @@
 #include <bpf/libbpf.h>
 
 #include "attach/features.h"
+#include "attach/cgroup2.h"
 #include "base/cleanup.h"
 
 struct probe {
@@ -73,7 +74,7 @@ static enum feature_state try_cgroup2(const struct probe *p, char detail[128])
 	char path[4096];
 
 	(void)p;
-	if (features_cgroup2_mount(path, sizeof(path)))
+	if (cgroup2_mount_path(path, sizeof(path)))
 		return FEATURE_NO;
 	snprintf(detail, 128, "%.127s", path);
 	return FEATURE_YES;
@@ -151,6 +152,8 @@ static const struct probe probes[] = {
 	  BTF_KIND_TYPEDEF, 0, "btf_trace_tcp_destroy_sock" },
 	{ "tracepoint kfree_skb", "the peer's FIN after the socket is gone", NULL, NEEDS_KERNEL, "2.6.30", try_btf,
 	  BTF_KIND_TYPEDEF, 0, "btf_trace_kfree_skb" },
+	{ "tracepoint tcp_send_reset", "resets sent for a socket, not by it", NULL, NEEDS_KERNEL, "4.16", try_btf,
+	  BTF_KIND_TYPEDEF, 0, "btf_trace_tcp_send_reset" },
 	{ "tracepoints of processes", "programs that are gone before user space looks", NULL, NEEDS_KERNEL, "2.6.30",
 	  try_btf, BTF_KIND_TYPEDEF, 0, "btf_trace_sched_process_exec" },
 	{ "iterator over sockets", "the steady sweep of all counters", NULL, NEEDS_KERNEL, "5.9", try_btf, BTF_KIND_FUNC,
@@ -184,24 +187,4 @@ size_t features_probe(struct feature *ret, size_t max)
 		ret[i].state = p->try(p, ret[i].detail);
 	}
 	return ARRAY_SIZE(probes);
-}
-
-int features_cgroup2_mount(char *ret_path, size_t size)
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/mounts", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t room = 0;
-
-	while (f && getline(&line, &room, f) >= 0) {
-		char *rest = line, *path, *type;
-
-		strsep(&rest, " ");
-		path = strsep(&rest, " ");
-		type = strsep(&rest, " ");
-		if (!path || !type || strcmp(type, "cgroup2") || strlen(path) >= size)
-			continue;
-		snprintf(ret_path, size, "%s", path);
-		return 0;
-	}
-	return -ENOENT;
 }

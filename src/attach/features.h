@@ -19,6 +19,3 @@ struct feature {
 
 /* Fills at most `max` rows and returns how many there are. Needs no rights to run; says what it could not try. */
 size_t features_probe(struct feature *ret, size_t max);
-
-/* Where cgroup v2 is mounted (from /proc/self/mounts; also beside v1); 0 or -ENOENT. */
-int features_cgroup2_mount(char *ret_path, size_t size);

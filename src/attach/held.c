@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Closes held back. A TCP closer's socket is gone before the peer's FIN comes; the kernel's side tells of that FIN in a
- * record of its own, and the flow's last counters are only complete with it. A close waits for it for at most
- * ATTACH_HOLD_NS, which is how long the kernel's stub lives; when there are too many the oldest goes first.
+ * Closes held back. A TCP closer's socket is gone before the peer's FIN comes, and after a reset more may be under way;
+ * the kernel's side tells of such packets in records of their own, and the flow's last counters are only complete with
+ * them. A close waits as long as the kernel's stub lives, or a second after a reset; when there are too many the oldest
+ * goes first.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "attach/internal.h"
 #include "base/cleanup.h"
+#include "base/time.h"
 
 #define BUCKETS 4096
+#define HOLD_FIN_NS (60 * NSEC_PER_SEC) /* net.ipv4.tcp_fin_timeout */
+#define HOLD_RESET_NS NSEC_PER_SEC
 
 static struct list *bucket(struct attach *a, uint64_t cookie)
 {
@@ -24,7 +28,8 @@ int held_init(struct attach *a)
 	if (!a->held || !a->held_by_cookie)
 		return -ENOMEM;
 	list_init(&a->held_free);
-	list_init(&a->held_by_age);
+	for (size_t i = 0; i < ARRAY_SIZE(a->held_by_age); i++)
+		list_init(&a->held_by_age[i]);
 	for (size_t i = 0; i < BUCKETS; i++)
 		list_init(&a->held_by_cookie[i]);
 	for (size_t i = 0; i < ATTACH_HELD; i++) {
@@ -46,26 +51,27 @@ static void release(struct attach *a, struct held *h)
 	list_del(&h->by_cookie);
 	list_push_back(&a->held_free, &h->by_age);
 	a->n_held--;
-	attach_emit_close(a, &h->close, END_FIN);
+	attach_emit_close(a, &h->close, attach_end_of(&h->close));
 }
 
-static void release_oldest(struct attach *a)
+static void release_first(struct attach *a, struct list *ages)
 {
-	release(a, container_of(a->held_by_age.next, struct held, by_age));
+	release(a, container_of(ages->next, struct held, by_age));
 }
 
 void held_add(struct attach *a, const struct eg_close *c)
 {
 	struct held *h;
 
-	if (list_empty(&a->held_free))
-		release_oldest(a);
+	for (size_t i = 0; list_empty(&a->held_free); i++)
+		if (!list_empty(&a->held_by_age[i]))
+			release_first(a, &a->held_by_age[i]);
 	h = container_of(a->held_free.next, struct held, by_age);
 	list_del(&h->by_age);
 	h->cookie = c->cookie;
-	h->since_ns = c->rec.time_ns;
+	h->until_ns = c->rec.time_ns + (c->tail == EG_TAIL_FIN ? HOLD_FIN_NS : HOLD_RESET_NS);
 	h->close = *c;
-	list_push_back(&a->held_by_age, &h->by_age);
+	list_push_back(&a->held_by_age[c->tail == EG_TAIL_FIN ? EG_TAIL_FIN : EG_TAIL_RESET], &h->by_age);
 	list_push_back(bucket(a, c->cookie), &h->by_cookie);
 	a->n_held++;
 }
@@ -92,11 +98,10 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t)
 
 void held_expire(struct attach *a, uint64_t now_ns)
 {
-	while (!list_empty(&a->held_by_age)) {
-		struct held *h = container_of(a->held_by_age.next, struct held, by_age);
+	for (size_t i = 0; i < ARRAY_SIZE(a->held_by_age); i++) {
+		struct list *ages = &a->held_by_age[i];
 
-		if (now_ns != UINT64_MAX && h->since_ns + ATTACH_HOLD_NS > now_ns)
-			return;
-		release_oldest(a);
+		while (!list_empty(ages) && container_of(ages->next, struct held, by_age)->until_ns <= now_ns)
+			release_first(a, ages);
 	}
 }

@@ -20,12 +20,11 @@ struct ring_buffer;
 #define ATTACH_HELD 16384        /* closes that wait for a last FIN, as many as the kernel remembers */
 #define ATTACH_CLOSING 1024      /* sockets that closed since the last sweep and had several peers */
 #define ATTACH_PACKET_SOCKS 256  /* packet sockets told of */
-#define ATTACH_HOLD_NS 60000000000ULL
 
 /* A close that waits for what TCP still does without its socket (bpf/tcp.h). */
 struct held {
 	struct list by_age, by_cookie;
-	uint64_t cookie, since_ns; /* CLOCK_MONOTONIC */
+	uint64_t cookie, until_ns; /* CLOCK_MONOTONIC */
 	struct eg_close close;
 };
 
@@ -47,7 +46,8 @@ struct attach {
 	size_t n_links;
 	struct bpf_link *iter_socks, *iter_peers, *iter_files, *iter_tasks;
 	struct ring_buffer *ring;
-	struct eg_handshake *handshakes; /* mapped; NULL: not read */
+	struct eg_handshake *handshakes; /* both maps are read and written in place */
+	struct eg_slot *slots;
 	bool cap_hook;                   /* socket(AF_PACKET) is told of when it happens */
 	bool ready;                      /* hooks are attached: there is something to hand on */
 
@@ -59,7 +59,7 @@ struct attach {
 	bool scan_packet_socks;
 
 	struct held *held; /* ATTACH_HELD of them */
-	struct list held_free, held_by_age, *held_by_cookie;
+	struct list held_free, held_by_age[EG_TAIL_RESET + 1], *held_by_cookie; /* by age for each EG_TAIL_* */
 	size_t n_held;
 
 	uint64_t closing[ATTACH_CLOSING];
@@ -84,6 +84,7 @@ int attach_on_record(void *ctx, void *data, size_t size); /* of the ring buffer 
 void attach_emit(struct attach *a, const struct event *e);
 void attach_emit_open(struct attach *a, const struct eg_open *o, const char *comm);
 void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_end end);
+enum event_end attach_end_of(const struct eg_close *c);
 void attach_emit_count(struct attach *a, const struct eg_close *c);
 void attach_key(struct event_key *ret, const struct eg_key *k, uint64_t zone);
 void attach_open_from(struct attach *a, const struct eg_close *c); /* an EVENT_OPEN for a flow whose notice was lost */

@@ -15,7 +15,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "attach/features.h"
+#include "attach/cgroup2.h"
 #include "attach/internal.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -43,25 +43,6 @@ static bool btf_has(const struct btf *btf, const char *name, uint32_t kind)
 	return btf__find_by_name_kind(btf, name, kind) > 0;
 }
 
-/* How deep the subtree lies below the cgroup2 mount: the number of components of its path. */
-static uint32_t cgroup_level(int fd)
-{
-	char link[64], path[4096], mount[4096];
-	uint32_t level = 0;
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n < 0 || features_cgroup2_mount(mount, sizeof(mount)))
-		return 0;
-	path[n] = 0;
-	if (strncmp(path, mount, strlen(mount)))
-		return 0;
-	for (const char *p = path + strlen(mount); *p; p++)
-		level += *p == '/' && p[1];
-	return level;
-}
-
 static int configure(struct attach *a, const struct attach_config *cfg)
 {
 	uint32_t ring = cfg->ring_bytes ? cfg->ring_bytes : RING_DEFAULT;
@@ -81,7 +62,7 @@ static int configure(struct attach *a, const struct attach_config *cfg)
 	if (ring < RING_LEAST || (ring & (ring - 1)))
 		return -EINVAL;
 	s->rodata->watch_cgroup_id = st.st_ino;
-	s->rodata->watch_level = cgroup_level(cfg->cgroup_fd);
+	s->rodata->watch_level = cgroup2_level(cfg->cgroup_fd);
 	s->rodata->trace_all_processes = cfg->trace_all_processes;
 	s->rodata->hash_seed = hash_random_seed();
 	s->rodata->ring_wake_bytes = ring / 4;
@@ -123,7 +104,7 @@ static int add_iter(struct bpf_link **ret, struct bpf_program *prog, struct bpf_
 static int attach_iters(struct attach *a)
 {
 	struct host_bpf *s = a->skel;
-	int r = add_iter(&a->iter_socks, s->progs.eg_sweep, s->maps.eg_socks);
+	int r = add_iter(&a->iter_socks, s->progs.eg_sweep_socks, s->maps.eg_socks);
 
 	if (!r)
 		r = add_iter(&a->iter_peers, s->progs.eg_sweep_peers, s->maps.eg_peers);
@@ -140,6 +121,7 @@ static int attach_hooks(struct attach *a, int cgroup_fd)
 	struct host_bpf *s = a->skel;
 	struct bpf_program *const tracing[] = {
 		s->progs.eg_fork,  s->progs.eg_exec, s->progs.eg_exit, s->progs.eg_tcp_destroy, s->progs.eg_kfree_skb,
+		s->progs.eg_send_reset,
 		a->cap_hook ? s->progs.eg_cap : NULL,
 	};
 	struct bpf_program *const cgroup[] = {
@@ -156,15 +138,23 @@ static int attach_hooks(struct attach *a, int cgroup_fd)
 	return r;
 }
 
-static int map_handshakes(struct attach *a)
+static int map_map(const struct bpf_map *map, size_t size, void *ret)
 {
-	void *p = mmap(NULL, EG_HANDSHAKES * sizeof(struct eg_handshake), PROT_READ | PROT_WRITE, MAP_SHARED,
-		       bpf_map__fd(a->skel->maps.eg_handshakes), 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
-	a->handshakes = p;
+	*(void **)ret = p;
 	return 0;
+}
+
+static int map_maps(struct attach *a)
+{
+	int r = map_map(a->skel->maps.eg_slots, EG_SLOTS * sizeof(*a->slots), &a->slots);
+
+	if (!r)
+		r = map_map(a->skel->maps.eg_handshakes, EG_HANDSHAKES * sizeof(*a->handshakes), &a->handshakes);
+	return r;
 }
 
 static int explain(char error[256], int r, const char *what)
@@ -207,7 +197,7 @@ int attach_new(struct attach **ret, const struct attach_config *cfg, struct even
 	a->ring = ring_buffer__new(bpf_map__fd(a->skel->maps.eg_ring), attach_on_record, a, NULL);
 	if (!a->ring)
 		return explain(error, -errno, "cannot read the ring buffer");
-	r = map_handshakes(a);
+	r = map_maps(a);
 	if (!r)
 		r = attach_iters(a);
 	if (!r)
@@ -236,7 +226,9 @@ struct attach *attach_free(struct attach *a)
 	bpf_link__destroy(a->iter_tasks);
 	ring_buffer__free(a->ring);
 	if (a->handshakes)
-		munmap(a->handshakes, EG_HANDSHAKES * sizeof(struct eg_handshake));
+		munmap(a->handshakes, EG_HANDSHAKES * sizeof(*a->handshakes));
+	if (a->slots)
+		munmap(a->slots, EG_SLOTS * sizeof(*a->slots));
 	host_bpf__destroy(a->skel);
 	held_done(a);
 	for (size_t i = 0; i < ATTACH_CGROUPS; i++)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "bpf/host.skel.h"
+#include "bpf/sweep.h"
 #include "decode/packet.h"
 
 #define UDP_IDLE_NS (60 * NSEC_PER_SEC)
@@ -56,6 +57,26 @@ static void on_sock(void *ctx, const void *rec)
 
 	a->n_sockets++;
 	swept(a, rec);
+}
+
+static void sweep_slots(struct attach *a, const struct eg_sweep *w, uint64_t now)
+{
+	for (size_t i = 0; i < EG_SLOTS; i++) {
+		struct eg_slot *slot = &a->slots[i];
+		uint64_t cookie = slot->cookie;
+		struct eg_close c;
+
+		if (!cookie)
+			continue;
+		a->n_sockets++;
+		if (!eg_sweep_sock(&slot->sock, cookie, w, &c))
+			continue;
+		/* ended while we read: its close tells all of it */
+		if (__atomic_load_n(&slot->cookie, __ATOMIC_ACQUIRE) != cookie)
+			continue;
+		c.rec.time_ns = now;
+		swept(a, &c);
+	}
 }
 
 static bool is_closing(const struct attach *a, uint64_t cookie)
@@ -164,17 +185,23 @@ static int sweep_peers(struct attach *a)
 int attach_sweep(struct attach *a)
 {
 	uint64_t now = attach_mono_ns();
+	struct eg_sweep w = {
+		/* The coarse clock is up to a tick behind: overlap rather than miss. */
+		.since_ns = a->swept_ns - 20 * NSEC_PER_MSEC,
+		.idle_ns = now > UDP_IDLE_NS ? now - UDP_IDLE_NS : 0,
+		.idle_dns_ns = now > DNS_IDLE_NS ? now - DNS_IDLE_NS : 0,
+	};
 	int r;
 
 	attach_clock(a);
 	r = ring_buffer__consume(a->ring);
 	if (r < 0)
 		return r;
-	/* The coarse clock is up to a tick behind: overlap rather than miss. */
-	a->skel->bss->sweep_since_ns = a->swept_ns - 20 * NSEC_PER_MSEC;
-	a->skel->data->sweep_idle_ns = now > UDP_IDLE_NS ? now - UDP_IDLE_NS : 0;
-	a->skel->data->sweep_idle_dns_ns = now > DNS_IDLE_NS ? now - DNS_IDLE_NS : 0;
+	a->skel->bss->sweep_since_ns = w.since_ns;
+	a->skel->data->sweep_idle_ns = w.idle_ns;
+	a->skel->data->sweep_idle_dns_ns = w.idle_dns_ns;
 	a->n_sockets = 0;
+	sweep_slots(a, &w, now);
 	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
 	if (!r)
 		r = sweep_peers(a);
@@ -201,6 +228,7 @@ int attach_settle(struct attach *a, unsigned int ms)
 	while (r >= 0 && a->n_held && attach_mono_ns() < until) {
 		poll(NULL, 0, 5);
 		r = ring_buffer__consume(a->ring);
+		held_expire(a, attach_mono_ns());
 	}
 	return r < 0 ? r : 0;
 }

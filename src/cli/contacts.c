@@ -144,8 +144,8 @@ void contacts_add(struct contacts *c, const struct flow *f)
 	row->start_ns = row->flows ? MIN(row->start_ns, f->start_ns) : f->start_ns;
 	row->last_ns = MAX(row->last_ns, f->last_ns);
 	row->flows++;
-	row->up += f->half[TO_SERVER].bytes;
-	row->down += f->half[TO_CLIENT].bytes;
+	row->up += flow_up(f)->bytes;
+	row->down += flow_down(f)->bytes;
 }
 
 static int by_bytes(const void *a, const void *b)

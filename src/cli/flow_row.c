@@ -34,11 +34,14 @@ void flow_row_read(struct flow_row *ret, const json_t *record)
 	const json_t *flow = json_object_get(record, "flow");
 	const json_t *process = json_object_get(record, "process");
 	const json_t *egret = json_object_get(record, "egret");
+	struct str direction = text_at(egret, "direction");
+	/* As flow_up_side(): what leaves our side is "up", also where the other side opened the flow. */
+	bool other_opened = str_eq(direction, STR("reply")) || str_eq(direction, STR("ingress"));
 
 	*ret = (struct flow_row){
 		.id = number_at(record, "flow_id"),
-		.up = number_at(flow, "bytes_toserver"),
-		.down = number_at(flow, "bytes_toclient"),
+		.up = number_at(flow, other_opened ? "bytes_toclient" : "bytes_toserver"),
+		.down = number_at(flow, other_opened ? "bytes_toserver" : "bytes_toclient"),
 		.start = text_at(flow, "start"),
 		.state = text_at(flow, "state"),
 		.reason = text_at(flow, "reason"),

@@ -163,13 +163,13 @@ static bool get_pid(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 
 static bool get_up(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 {
-	*ret = f->half[TO_SERVER].bytes;
+	*ret = flow_up(f)->bytes;
 	return true;
 }
 
 static bool get_down(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 {
-	*ret = f->half[TO_CLIENT].bytes;
+	*ret = flow_down(f)->bytes;
 	return true;
 }
 
@@ -219,8 +219,8 @@ const struct filter_key filter_key_table[] = {
 	{ "app", "application protocol, as told from the bytes", FILTER_TEXT, .texts = get_app },
 	{ "dir", "egress, reply, ingress or forward", FILTER_TEXT, .texts = get_dir },
 	{ "state", "new, established or closed", FILTER_TEXT, .texts = get_state },
-	{ "up", "bytes sent by the opener, as >1mb", FILTER_SIZE, .number = get_up },
-	{ "down", "bytes sent to the opener", FILTER_SIZE, .number = get_down },
+	{ "up", "bytes that left our side, as >1mb", FILTER_SIZE, .number = get_up },
+	{ "down", "bytes that came in", FILTER_SIZE, .number = get_down },
 	{ "bytes", "bytes both ways", FILTER_SIZE, .number = get_bytes },
 	{ "packets", "packets both ways", FILTER_COUNT, .number = get_packets },
 	{ "age", "time since the flow began, as >5m", FILTER_DURATION, .number = get_age },

@@ -98,6 +98,25 @@ struct flow {
 	uint64_t hash, cookie, reported_ns, syn_ns;
 };
 
+/*
+ * "Up" is what leaves our side, "down" what comes in, for people, filters and sums: the opener's packets, but the
+ * responder's where the other side opened the flow (REPLY, INGRESS).
+ */
+static inline enum flow_side flow_up_side(const struct flow *f)
+{
+	return f->direction == FLOW_REPLY || f->direction == FLOW_INGRESS ? TO_CLIENT : TO_SERVER;
+}
+
+static inline const struct flow_half *flow_up(const struct flow *f)
+{
+	return &f->half[flow_up_side(f)];
+}
+
+static inline const struct flow_half *flow_down(const struct flow *f)
+{
+	return &f->half[!flow_up_side(f)];
+}
+
 struct record_out {
 	void (*on_record)(void *ctx, const struct record *r);
 	void *ctx;

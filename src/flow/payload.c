@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 
 #include "base/cleanup.h"
+#include "decode/http.h"
 #include "decode/mail.h"
 #include "decode/packet.h"
 #include "decode/quic.h"
@@ -346,9 +347,14 @@ static void between_messages(struct flow_table *t, struct flow *f, enum flow_sid
 {
 	struct flow_tcp *s = &f->tcp[side];
 	uint32_t ahead = s->look;
+	bool begins = side == TO_SERVER ? http_is_request(bytes) : http_is_response(bytes);
 
 	s->look = seq;
-	look_in_place(t, f, side, bytes, more);
+	/* Else it is of a body: most packets of most captures. */
+	if (begins || (f->stream && f->stream->tunnel))
+		look_in_place(t, f, side, bytes, more);
+	else
+		s->look += (uint32_t)bytes.n;
 	if (!is_buffered(f, side) && (int32_t)(ahead - s->look) > 0)
 		s->look = ahead;
 }
@@ -421,17 +427,17 @@ void payload_gap(struct flow_table *t, struct flow *f, enum flow_side side, uint
 
 static void look_quic(struct flow_table *t, struct flow *f, struct str bytes)
 {
-	struct flow_stream *s = stream_get(t, f);
+	struct quic *quic = stream_quic(t, f);
 	struct quic_result q = { 0 };
 	char version[16];
 	size_t need;
 	int r;
 
-	if (!s || (!s->quic && quic_new(&s->quic) < 0)) {
+	if (!quic) {
 		payload_stop(t, f);
 		return;
 	}
-	r = quic_client_datagram(s->quic, bytes, &q);
+	r = quic_client_datagram(quic, bytes, &q);
 	if (r == 0 && q.gquic_sni.n) {
 		facts_gquic(t, f, q.gquic_sni, q.gquic_ua, quic_version_name(q.version, version));
 		payload_stop(t, f);

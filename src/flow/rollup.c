@@ -24,6 +24,7 @@ struct group {
 	struct group *next;
 	uint64_t hash, last_ns;
 	struct sums past, live;
+	uint64_t begun_up, begun_down;   /* `past` when the interval began */
 	uint64_t shown_up, shown_down;   /* when the rows were last asked for */
 	uint64_t before_up, before_down; /* the same, one interval earlier */
 	struct str label;
@@ -35,6 +36,7 @@ struct rollup {
 	size_t max, count;
 	uint64_t began_ns, interval_ns;
 	bool second; /* at least one interval is over */
+	bool asked;  /* for the rows, in this interval */
 	struct group *buckets[BUCKETS];
 	struct group *others; /* what found no group */
 	struct rollup_row *rows;
@@ -149,10 +151,13 @@ static struct group *find(struct rollup *r, struct str label)
 	return g;
 }
 
-static void end_interval(struct group *g)
+/* Nobody looked: what ended since the interval began may be in `live` as well, and is left for the next one. */
+static void end_interval(struct group *g, bool asked)
 {
-	g->before_up = g->shown_up;
-	g->before_down = g->shown_down;
+	g->before_up = asked ? g->shown_up : g->begun_up + g->live.up_bytes;
+	g->before_down = asked ? g->shown_down : g->begun_down + g->live.down_bytes;
+	g->begun_up = g->past.up_bytes;
+	g->begun_down = g->past.down_bytes;
 	g->live = (struct sums){ 0 };
 }
 
@@ -163,8 +168,9 @@ void rollup_begin(struct rollup *r, uint64_t now_ns)
 	r->began_ns = now_ns;
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct group *g = r->buckets[i]; g; g = g->next)
-			end_interval(g);
-	end_interval(r->others);
+			end_interval(g, r->asked);
+	end_interval(r->others, r->asked);
+	r->asked = false;
 }
 
 void rollup_flow(struct rollup *r, const struct flow *f, bool ended)
@@ -174,10 +180,10 @@ void rollup_flow(struct rollup *r, const struct flow *f, bool ended)
 	struct sums *s = ended ? &g->past : &g->live;
 
 	s->flows++;
-	s->up_bytes += f->half[TO_SERVER].bytes;
-	s->down_bytes += f->half[TO_CLIENT].bytes;
-	s->up_packets += f->half[TO_SERVER].packets;
-	s->down_packets += f->half[TO_CLIENT].packets;
+	s->up_bytes += flow_up(f)->bytes;
+	s->down_bytes += flow_down(f)->bytes;
+	s->up_packets += flow_up(f)->packets;
+	s->down_packets += flow_down(f)->packets;
 	g->last_ns = MAX(g->last_ns, f->last_ns);
 }
 
@@ -271,6 +277,7 @@ const struct rollup_row *rollup_rows(struct rollup *r, const char *sort, size_t 
 		if (!strcmp(orders[i].word, sort))
 			qsort(r->rows, n, sizeof(*r->rows), orders[i].compare);
 	*ret_n = n;
+	r->asked = true;
 	return r->rows;
 }
 

@@ -7,12 +7,14 @@
  */
 #include "flow/table.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "decode/quic.h"
 
 #define SIDE_MIN 2048
+#define QUIC_BYTES (19 << 10) /* about what struct quic takes */
 
 static void side_clear(struct flow_table *t, struct stream_side *s)
 {
@@ -29,6 +31,8 @@ void stream_put(struct flow_table *t, struct flow *f)
 		return;
 	side_clear(t, &s->side[0]);
 	side_clear(t, &s->side[1]);
+	if (s->quic)
+		t->stream_bytes -= QUIC_BYTES;
 	quic_free(s->quic);
 	buf_done(&s->heads);
 	list_del(&s->link);
@@ -50,11 +54,22 @@ static bool steal(struct flow_table *t, const struct flow *mine)
 
 		if (f == mine)
 			continue;
-		t->stats.loss[LOSS_TABLE_STREAMS]++;
+		/* A datagram kept in case the other side's tells more: most never needed it. */
+		if (f->look_phase != LOOK_DETECT || f->key.proto == IPPROTO_TCP)
+			t->stats.loss[LOSS_TABLE_STREAMS]++;
 		payload_stop(t, f);
 		return true;
 	}
 	return false;
+}
+
+/* Room for so many bytes more, taken from others if need be. */
+static bool make_room(struct flow_table *t, const struct flow *mine, size_t n)
+{
+	while (t->stream_bytes + n > t->max_stream_bytes)
+		if (!steal(t, mine))
+			return false;
+	return true;
 }
 
 struct flow_stream *stream_get(struct flow_table *t, struct flow *f)
@@ -76,6 +91,21 @@ struct flow_stream *stream_get(struct flow_table *t, struct flow *f)
 	return s;
 }
 
+/* The state of a QUIC handshake; NULL: none could be had, and the loss was counted. */
+struct quic *stream_quic(struct flow_table *t, struct flow *f)
+{
+	struct flow_stream *s = stream_get(t, f);
+
+	if (!s || s->quic)
+		return s ? s->quic : NULL;
+	if (!make_room(t, f, QUIC_BYTES) || quic_new(&s->quic) < 0) {
+		t->stats.loss[LOSS_TABLE_STREAMS]++;
+		return NULL;
+	}
+	t->stream_bytes += QUIC_BYTES;
+	return s->quic;
+}
+
 static bool side_grow(struct flow_table *t, struct flow *f, struct stream_side *s, uint32_t n)
 {
 	uint32_t cap = s->cap ? s->cap : SIDE_MIN;
@@ -85,9 +115,8 @@ static bool side_grow(struct flow_table *t, struct flow *f, struct stream_side *
 		cap *= 2;
 	if (cap == s->cap)
 		return true;
-	while (t->stream_bytes + (cap - s->cap) > t->max_stream_bytes)
-		if (!steal(t, f))
-			return false;
+	if (!make_room(t, f, cap - s->cap))
+		return false;
 	p = realloc(s->p, cap);
 	if (!p)
 		return false;

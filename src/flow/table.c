@@ -181,11 +181,15 @@ static bool event_is_live(const struct flow_table *t, const struct event *e)
 struct flow *flow_find(struct flow_table *t, const struct event *e, enum flow_side *ret_side)
 {
 	bool live = event_is_live(t, e);
-	uint64_t hash = key_hash(t, &e->key, live);
+	uint64_t hash;
 
+	/* Packets come in trains. */
+	if (t->recent && flow_is(t->recent, e, live, ret_side))
+		return t->recent;
+	hash = key_hash(t, &e->key, live);
 	for (size_t i = hash & (t->n_slots - 1); t->slots[i].flow; i = (i + 1) & (t->n_slots - 1))
 		if (t->slots[i].hash == hash && flow_is(t->slots[i].flow, e, live, ret_side))
-			return t->slots[i].flow;
+			return t->recent = t->slots[i].flow;
 	return NULL;
 }
 
@@ -393,6 +397,8 @@ void flow_end(struct flow_table *t, struct flow *f, enum event_end end)
 		f->state = FLOW_CLOSED;
 	record_flow(t, f, true);
 	slots_del(t, f);
+	if (t->recent == f)
+		t->recent = NULL;
 	list_del(&f->idle);
 	list_del(&f->all);
 	list_del(&f->report);

@@ -110,6 +110,7 @@ struct flow_table {
 
 	struct slot *slots; /* open addressing, linear; at most 3/4 full */
 	size_t n_slots, n_flows;
+	struct flow *recent; /* the last one found */
 	struct pool flows;
 	struct list idle[IDLE_CLASSES], all, report;
 
@@ -159,6 +160,7 @@ void payload_stop(struct flow_table *t, struct flow *f);
 /* stream.c */
 struct flow_stream *stream_get(struct flow_table *t, struct flow *f); /* NULL: counted as lost */
 void stream_put(struct flow_table *t, struct flow *f);
+struct quic *stream_quic(struct flow_table *t, struct flow *f);
 bool stream_insert(struct flow_table *t, struct flow *f, enum flow_side side, uint32_t off,
 		   struct str bytes, uint32_t max);
 struct str stream_head(const struct flow *f, enum flow_side side);

@@ -36,7 +36,7 @@ static bool in_group(const struct request *q, const struct flow *f)
 
 static uint64_t sort_key(const struct look *l, const struct flow *f)
 {
-	const struct flow_half *up = &f->half[TO_SERVER], *down = &f->half[TO_CLIENT];
+	const struct flow_half *up = flow_up(f), *down = flow_down(f);
 
 	switch (l->request->sort) {
 	case FLOW_SORT_START:

@@ -143,6 +143,21 @@ static void test_what_has_no_label_says_so(void **state)
 	assert_err(rollup_key_parse(STR("nonsense"), &key), -EINVAL);
 }
 
+/* What leaves is "up" also where the other side opened the flow. */
+static void test_replies_leave_too(void **state)
+{
+	struct flow f = flow_to(1, 10, 5000);
+	struct rollup *r;
+
+	f.direction = FLOW_REPLY;
+	assert_ok(rollup_new(&r, ROLLUP_ADDRESS, 10));
+	rollup_begin(r, NSEC_PER_SEC);
+	rollup_flow(r, &f, false);
+	assert_int_equal(row(r, "192.0.2.1")->up_bytes, 5000);
+	assert_int_equal(row(r, "192.0.2.1")->down_bytes, 10);
+	rollup_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_an_end_between_looks_counts_once),
 		cmocka_unit_test(test_the_rest_is_summed_never_dropped),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_replies_leave_too),
 		cmocka_unit_test(test_what_has_no_label_says_so),
 	};
 

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Completion of egret and egretd for bash; tests/docs.py compares it with what the programs say.
+
+_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: source: addr: src: port: proto: app:
+	dir: state: up: down: bytes: packets: age: rtt: ja3: ja4:'
+
+# Words of `$1` that begin with what was typed.
+_egret_words() {
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+}
+
+# Keys of the filter language are followed by a value, not by a blank.
+_egret_filter() {
+	_egret_words "$_egret_filter_keys"
+	compopt -o nospace
+}
+
+_egret_command() {
+	local command='' i=1
+
+	while [ "$i" -lt "$cword" ]; do
+		case ${words[i]} in
+		--run) i=$((i + 1)) ;;
+		-*) ;;
+		*)
+			command=${words[i]}
+			break
+			;;
+		esac
+		i=$((i + 1))
+	done
+	egret_command=$command
+	egret_command_at=$i
+}
+
+# What `egret exec` runs has completions of its own.
+_egret_exec() {
+	local at=$((egret_command_at + 1))
+
+	while [ "$at" -lt "$cword" ]; do
+		case ${words[at]} in
+		--json | --user | -j | -u) at=$((at + 2)) ;;
+		--)
+			at=$((at + 1))
+			break
+			;;
+		-*) at=$((at + 1)) ;;
+		*) break ;;
+		esac
+	done
+	if [ "$at" -le "$cword" ] && { [ "$at" -lt "$cword" ] || [[ $cur != -* ]]; }; then
+		_command_offset "$at"
+		return
+	fi
+	_egret_words '--json --user --wait --quiet --help --'
+}
+
+_egret() {
+	local cur prev words cword egret_command egret_command_at
+
+	_init_completion -n : || return
+	_egret_command
+	case $prev in
+	--run)
+		_filedir -d
+		return
+		;;
+	--json)
+		if [ "$egret_command" = exec ]; then
+			_filedir
+			return
+		fi
+		;;
+	--user)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
+	--by)
+		_egret_words 'program user unit container name address host app'
+		return
+		;;
+	--sort)
+		if [ "$egret_command" = top ]; then
+			_egret_words 'rate up down bytes flows label'
+		else
+			_egret_words 'start up down bytes packets last'
+		fi
+		return
+		;;
+	--filter)
+		_egret_filter
+		return
+		;;
+	--limit | --inside)
+		return
+		;;
+	esac
+	case $egret_command in
+	'') _egret_words 'top flows status exec read doctor help --run --version --help' ;;
+	top)
+		case $cur in
+		-*) _egret_words '--by --sort --once --limit --help' ;;
+		*) _egret_filter ;;
+		esac
+		;;
+	flows)
+		case $cur in
+		-*) _egret_words '--ended --follow --sort --limit --json --csv --help' ;;
+		*) _egret_filter ;;
+		esac
+		;;
+	status) _egret_words '--json --help' ;;
+	exec) _egret_exec ;;
+	read)
+		case $cur in
+		-*) _egret_words '--json --filter --inside --all --quiet --help' ;;
+		*) _filedir ;;
+		esac
+		;;
+	doctor) _egret_words '--help' ;;
+	help) _egret_words 'top flows status exec read doctor help' ;;
+	esac
+}
+
+_egretd() {
+	local cur prev words cword
+
+	_init_completion || return
+	case $prev in
+	-c) _filedir ;;
+	*) _egret_words '-c -T --foreground --verbose --version --help' ;;
+	esac
+}
+
+complete -F _egret egret
+complete -F _egretd egretd

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completion of egret for fish; tests/docs.py compares it with what the programs say.
+
+set -l commands top flows status exec read doctor help
+set -l none "not __fish_seen_subcommand_from $commands"
+
+complete -c egret -f
+complete -c egret -n $none -l run -r -F -d 'Folder of the control socket'
+complete -c egret -n $none -l version -d 'Print the version'
+complete -c egret -l help -d 'Print a short help'
+
+complete -c egret -n $none -a top -d 'Live view of what leaves'
+complete -c egret -n $none -a flows -d 'The flows of a running egretd'
+complete -c egret -n $none -a status -d 'What egretd watches, saw and lost'
+complete -c egret -n $none -a exec -d 'Run a command and show what it contacted'
+complete -c egret -n $none -a read -d 'The same for captures and Zeek logs'
+complete -c egret -n $none -a doctor -d 'What this kernel offers'
+complete -c egret -n $none -a help -d 'The list of commands, or how to use one'
+
+complete -c egret -n '__fish_seen_subcommand_from top' -l by -x -a 'program user unit container name address host app' -d 'Group rows'
+complete -c egret -n '__fish_seen_subcommand_from top' -l sort -x -a 'rate up down bytes flows label' -d 'Order of rows'
+complete -c egret -n '__fish_seen_subcommand_from top' -l once -d 'Print one picture and end'
+complete -c egret -n '__fish_seen_subcommand_from top' -l limit -x -d 'At most so many rows'
+
+complete -c egret -n '__fish_seen_subcommand_from flows' -l ended -d 'Also those that ended lately'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l follow -d 'Print each flow when it ends'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l sort -x -a 'start up down bytes packets last' -d 'Largest first'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l limit -x -d 'At most so many flows'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l json -d 'EVE records'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l csv -d 'Comma-separated values'
+
+complete -c egret -n '__fish_seen_subcommand_from status' -l json -d 'Print the answer as JSON'
+
+complete -c egret -n '__fish_seen_subcommand_from exec' -l json -r -F -d 'Also write the records'
+complete -c egret -n '__fish_seen_subcommand_from exec' -l user -x -a '(__fish_complete_users)' -d 'Run as this user'
+complete -c egret -n '__fish_seen_subcommand_from exec' -l wait -d 'Wait for everything it started'
+complete -c egret -n '__fish_seen_subcommand_from exec' -l quiet -d 'No table'
+complete -c egret -n '__fish_seen_subcommand_from exec' -a '(__fish_complete_subcommand --fcs-skip=2)'
+
+complete -c egret -n '__fish_seen_subcommand_from read' -l json -d 'EVE records instead of the summary'
+complete -c egret -n '__fish_seen_subcommand_from read' -l filter -x -d 'Only flows that match'
+complete -c egret -n '__fish_seen_subcommand_from read' -l inside -x -d 'What counts as ours'
+complete -c egret -n '__fish_seen_subcommand_from read' -l all -d 'Every row of the summary'
+complete -c egret -n '__fish_seen_subcommand_from read' -l quiet -d 'No progress bar'
+complete -c egret -n '__fish_seen_subcommand_from read' -F
+
+complete -c egret -n '__fish_seen_subcommand_from help' -a "$commands"
