@@ -11,6 +11,7 @@
 #include "attach/internal.h"
 #include "base/cleanup.h"
 #include "base/time.h"
+#include "decode/packet.h"
 
 #define BUCKETS 4096
 #define HOLD_FIN_NS (60 * NSEC_PER_SEC) /* net.ipv4.tcp_fin_timeout */
@@ -45,6 +46,16 @@ void held_done(struct attach *a)
 	free(a->held_by_cookie);
 }
 
+/* Waits from now on, for what `tail` says is to be expected. */
+static void wait_for(struct attach *a, struct held *h, uint64_t now_ns, int tail)
+{
+	bool fin = tail == EG_TAIL_FIN;
+
+	list_del(&h->by_age);
+	h->until_ns = now_ns + (fin ? HOLD_FIN_NS : HOLD_RESET_NS);
+	list_push_back(&a->held_by_age[fin ? EG_TAIL_FIN : EG_TAIL_RESET], &h->by_age);
+}
+
 static void release(struct attach *a, struct held *h)
 {
 	list_del(&h->by_age);
@@ -67,11 +78,9 @@ void held_add(struct attach *a, const struct eg_close *c)
 		if (!list_empty(&a->held_by_age[i]))
 			release_first(a, &a->held_by_age[i]);
 	h = container_of(a->held_free.next, struct held, by_age);
-	list_del(&h->by_age);
 	h->cookie = c->cookie;
-	h->until_ns = c->rec.time_ns + (c->tail == EG_TAIL_FIN ? HOLD_FIN_NS : HOLD_RESET_NS);
 	h->close = *c;
-	list_push_back(&a->held_by_age[c->tail == EG_TAIL_FIN ? EG_TAIL_FIN : EG_TAIL_RESET], &h->by_age);
+	wait_for(a, h, c->rec.time_ns, c->tail);
 	list_push_back(bucket(a, c->cookie), &h->by_cookie);
 	a->n_held++;
 }
@@ -92,6 +101,8 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t)
 		h->close.last_ns = h->close.rec.time_ns = t->rec.time_ns;
 		if (t->last)
 			release(a, h);
+		else if (t->tx_tcp & TCP_RST) /* the kernel's stub is gone now, and so will soon be the peer */
+			wait_for(a, h, t->rec.time_ns, EG_TAIL_RESET);
 		return;
 	}
 }

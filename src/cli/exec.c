@@ -84,6 +84,9 @@ static int start_watching(struct run *run, const struct exec_args *a)
 	int r;
 
 	gethostname(host, sizeof(host) - 1);
+	/* One command, one file: what an earlier run left goes. Pipes and devices cannot be cut. */
+	if (a->json && truncate(a->json, 0) < 0 && errno != ENOENT && errno != EINVAL)
+		return log_errno(errno, "cannot write %s", a->json);
 	r = a->json ? eve_sink_new(&run->sink, &format, a->json, &run->write_errors) : 0;
 	if (r < 0)
 		return log_errno(r, "cannot write %s", a->json);

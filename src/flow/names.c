@@ -262,6 +262,25 @@ static const struct dns_record *find_cname(const struct dns_message *m, struct s
 	return NULL;
 }
 
+/* The side of hosts that ask over one family for addresses of the other; no host has this address. */
+static const struct addr other_family = { .b = { 0xff } };
+
+/*
+ * A host with both families mostly asks over IPv4 and connects over IPv6, from an address that never asked anything:
+ * such answers count for every asker of the other family too, after its own.
+ */
+static void learn_addr(struct name_table *t, const struct addr *client, const struct addr *addr,
+		       struct str asked, const struct str *chain, size_t n_chain, uint64_t now_ns,
+		       uint64_t expires_ns)
+{
+	struct entry *e = entry_get(t, client, addr, now_ns);
+
+	if (e)
+		entry_add(t, e, asked, chain, n_chain, NAME_DNS, expires_ns);
+	if (client && client != &other_family && addr_is_v4(client) != addr_is_v4(addr))
+		learn_addr(t, &other_family, addr, asked, chain, n_chain, now_ns, expires_ns);
+}
+
 static void learn_question(struct name_table *t, const struct addr *client,
 			   const struct dns_message *m, struct str asked, uint64_t now_ns)
 {
@@ -283,14 +302,10 @@ static void learn_question(struct name_table *t, const struct addr *client,
 	/* Only addresses at the end of the chain answer the question; others were not asked for. */
 	for (size_t i = 0; i < m->n_answers && i < DNS_MAX_ANSWERS; i++) {
 		const struct dns_record *r = &m->answers[i];
-		struct entry *e;
 
-		if (!r->has_addr || !str_eq_nocase(r->name, owner))
-			continue;
-		e = entry_get(t, client, &r->addr, now_ns);
-		if (e)
-			entry_add(t, e, asked, chain, n_chain, NAME_DNS,
-				  now_ns + MIN(ttl, r->ttl) * NSEC_PER_SEC);
+		if (r->has_addr && str_eq_nocase(r->name, owner))
+			learn_addr(t, client, &r->addr, asked, chain, n_chain, now_ns,
+				   now_ns + MIN(ttl, r->ttl) * NSEC_PER_SEC);
 	}
 }
 
@@ -306,10 +321,10 @@ void name_table_learn(struct name_table *t, const struct addr *client, const str
 	/* mDNS does not repeat the question (RFC 6762 6): the owner is what the address is called. */
 	for (size_t i = 0; i < m->n_answers && i < DNS_MAX_ANSWERS; i++) {
 		const struct dns_record *r = &m->answers[i];
-		struct entry *e = r->has_addr ? entry_get(t, client, &r->addr, now_ns) : NULL;
 
-		if (e)
-			entry_add(t, e, r->name, NULL, 0, NAME_DNS, now_ns + r->ttl * NSEC_PER_SEC);
+		if (r->has_addr)
+			learn_addr(t, client, &r->addr, r->name, NULL, 0, now_ns,
+				   now_ns + r->ttl * NSEC_PER_SEC);
 	}
 }
 
@@ -325,13 +340,22 @@ void name_table_add(struct name_table *t, const struct addr *client, const struc
 		entry_add(t, e, name, NULL, 0, source, expires_ns);
 }
 
+static bool has_text(struct name *const *names, size_t n, const struct text *text)
+{
+	for (size_t i = 0; i < n; i++)
+		if (names[i]->asked == text)
+			return true;
+	return false;
+}
+
 static size_t collect(const struct entry *e, uint64_t now_ns, bool valid,
 		      struct name *ret[NAMES_PER_ADDR], size_t n)
 {
 	for (int i = 0; e && i < e->n && n < NAMES_PER_ADDR; i++) {
 		struct name *name = e->names[i];
 
-		if (is_over(name, now_ns) || (name->expires_ns >= now_ns) != valid)
+		if (is_over(name, now_ns) || (name->expires_ns >= now_ns) != valid ||
+		    has_text(ret, n, name->asked))
 			continue;
 		name->refs++;
 		ret[n++] = name;
@@ -345,12 +369,15 @@ size_t name_table_find(struct name_table *t, const struct addr *client, const st
 	static const struct addr everybody;
 	const struct entry *own = client ? entry_find(t, client, addr) : NULL;
 	const struct entry *all = entry_find(t, &everybody, addr);
+	const struct entry *other = client ? entry_find(t, &other_family, addr) : NULL;
 	size_t n;
 
 	n = collect(own, now_ns, true, ret, 0);
 	n = collect(all, now_ns, true, ret, n);
+	n = collect(other, now_ns, true, ret, n);
 	n = collect(own, now_ns, false, ret, n);
-	return collect(all, now_ns, false, ret, n);
+	n = collect(all, now_ns, false, ret, n);
+	return collect(other, now_ns, false, ret, n);
 }
 
 size_t name_table_count(const struct name_table *t)

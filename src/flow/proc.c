@@ -211,11 +211,18 @@ static void set_cgroup(struct proc_table *t, struct image *i, struct str path, u
 	workload_ref(i->p.workload);
 }
 
-static void set_parent(struct proc_table *t, struct proc *p, uint32_t ppid, uint64_t start_ns)
+static struct image *read_image(struct proc_table *t, uint32_t pid, uint64_t start_ns,
+				uint64_t now_ns);
+
+/* A parent that was never announced (its notice was lost, or no walk over tasks gave it) is read from /proc. */
+static void set_parent(struct proc_table *t, struct proc *p, uint32_t ppid, uint64_t start_ns,
+		       uint64_t now_ns)
 {
 	struct image *parent = ppid && ppid != p->pid ? find(t, ppid, start_ns) : NULL;
 
 	p->ppid = ppid;
+	if (!parent && ppid && start_ns && t->cfg.identity)
+		parent = read_image(t, ppid, start_ns, now_ns);
 	if (p->parent || !parent || p->pid == 1)
 		return;
 	/* A parent began before its child; else the pid was used again (and no ring can come of it). */
@@ -269,7 +276,7 @@ static struct image *on_fork(struct proc_table *t, const struct event *ev)
 		set_text(t, &i->p.comm, e->comm);
 	set_user(t, &i->p, e->uid, e->gid);
 	set_cgroup(t, i, e->cgroup, e->cgroup_id);
-	set_parent(t, &i->p, e->ppid, e->parent_start_ns);
+	set_parent(t, &i->p, e->ppid, e->parent_start_ns, ev->time_ns);
 	return i;
 }
 
@@ -290,7 +297,11 @@ static struct image *on_exec(struct proc_table *t, const struct event *ev)
 		i->p.opened_packet_socket = old->p.opened_packet_socket;
 	}
 	set_cgroup(t, i, e->cgroup, e->cgroup_id ? e->cgroup_id : old ? old->cgroup_id : 0);
-	set_parent(t, &i->p, e->ppid ? e->ppid : old ? old->p.ppid : 0, e->parent_start_ns);
+	set_parent(t, &i->p,
+		   e->ppid ? e->ppid
+		   : old   ? old->p.ppid
+			   : 0,
+		   e->parent_start_ns, ev->time_ns);
 	while (old) {
 		struct image *next = old->next;
 
@@ -370,10 +381,38 @@ struct proc *proc_table_event(struct proc_table *t, const struct event *e)
 	return i ? &named(t, i)->p : NULL;
 }
 
-/* Never announced: what the notice says, and what /proc says if it is still the same process. */
-static struct image *stand_in(struct proc_table *t, const struct event_open *o, uint64_t now_ns)
+/* What /proc says, if it is still the same process. */
+static int fill_from_proc(struct proc_table *t, struct image *i, uint64_t now_ns)
 {
 	struct proc_read read = { 0 };
+	int r = proc_read(&read, i->p.pid, i->p.start_ns);
+
+	if (r < 0)
+		return r;
+	i->p.exe_state = read.exe_state;
+	set_text(t, &i->p.exe, str_of(read.exe));
+	if (read.comm[0])
+		set_text(t, &i->p.comm, str_of(read.comm));
+	set_args(t, &i->p, (struct str){ read.args, read.n_args }, read.args_cut);
+	set_parent(t, &i->p, read.ppid, 0, now_ns);
+	return 0;
+}
+
+static struct image *read_image(struct proc_table *t, uint32_t pid, uint64_t start_ns,
+				uint64_t now_ns)
+{
+	struct image *i = image_new(t, pid, start_ns, now_ns);
+
+	if (!i)
+		return NULL;
+	if (fill_from_proc(t, i, now_ns) < 0)
+		set_ended(t, i, now_ns); /* gone already: its number is all there is */
+	return named(t, i);
+}
+
+/* Never announced: what the notice says, and what /proc says. */
+static struct image *stand_in(struct proc_table *t, const struct event_open *o, uint64_t now_ns)
+{
 	struct image *i = image_new(t, o->pid, o->proc_start_ns, now_ns);
 
 	if (!i)
@@ -386,14 +425,8 @@ static struct image *stand_in(struct proc_table *t, const struct event_open *o, 
 		return i;
 	}
 	set_text(t, &i->p.comm, o->comm);
-	if (!o->proc_start_ns || proc_read(&read, o->pid, o->proc_start_ns) < 0)
-		return i;
-	i->p.exe_state = read.exe_state;
-	set_text(t, &i->p.exe, str_of(read.exe));
-	if (read.comm[0])
-		set_text(t, &i->p.comm, str_of(read.comm));
-	set_args(t, &i->p, (struct str){ read.args, read.n_args }, read.args_cut);
-	set_parent(t, &i->p, read.ppid, 0);
+	if (o->proc_start_ns)
+		fill_from_proc(t, i, now_ns); /* gone already: the notice must do */
 	return i;
 }
 

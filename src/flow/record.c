@@ -17,7 +17,6 @@ void record_flow(struct flow_table *t, struct flow *f, bool ends)
 {
 	struct record r = { .type = RECORD_FLOW, .flow = f, .flow_ends = ends };
 
-	facts_dns_names(t, f);
 	record_emit(t, &r);
 	f->seq++;
 }

@@ -395,6 +395,8 @@ void flow_end(struct flow_table *t, struct flow *f, enum event_end end)
 		f->end = end;
 	if (f->end == END_FIN || f->end == END_RESET || f->end == END_CLOSED)
 		f->state = FLOW_CLOSED;
+	else if (f->end == END_FAILED)
+		f->state = f->half[TO_CLIENT].packets ? FLOW_CLOSED : FLOW_NEW;
 	record_flow(t, f, true);
 	slots_del(t, f);
 	if (t->recent == f)
