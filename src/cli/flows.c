@@ -17,6 +17,7 @@
 #include "cli/flow_row.h"
 #include "cli/flows_csv.h"
 #include "cli/table.h"
+#include "flow/filter.h"
 
 #define MAX_REQUEST 8192
 #define MAX_LINE (1U << 20)
@@ -248,10 +249,8 @@ static int run(const struct flows_args *a)
 	int status;
 
 	make_request(&request, a);
-	if (request.failed) {
-		log_error("the filter is too long");
-		return EXIT_USAGE;
-	}
+	if (request.failed)
+		return log_errno(ENOMEM, "no request"), EXIT_FAILURE;
 	if (ask_daemon(&c, arg_run, buf_str(&request), why) < 0) {
 		log_error("%s", why);
 		return EXIT_FAILURE;
@@ -269,6 +268,24 @@ static int run(const struct flows_args *a)
 	buf_done(&o.line);
 	client_free(c);
 	return status;
+}
+
+/* A mistake in the filter is found here, before the daemon is asked. */
+static int parse_filter(struct flows_args *a, int n, char **words)
+{
+	struct filter_error error;
+	struct filter *f = NULL;
+
+	ask_join_filter(&a->filter, n, words);
+	if (!a->filter.failed && filter_parse(buf_str(&a->filter), &f, &error) == 0) {
+		filter_free(f);
+		return -1;
+	}
+	if (a->filter.failed)
+		log_error("filter: too long");
+	else
+		log_error("filter, column %zu: %s", error.column, error.message);
+	return EXIT_USAGE;
 }
 
 /* -1: go on; else the exit status. */
@@ -317,8 +334,7 @@ static int parse_args(int argc, char **argv, struct flows_args *a)
 			  "with it");
 		return EXIT_USAGE;
 	}
-	ask_join_filter(&a->filter, argc - optind, argv + optind);
-	return -1;
+	return parse_filter(a, argc - optind, argv + optind);
 }
 
 int cmd_flows(int argc, char **argv)

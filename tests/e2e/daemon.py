@@ -77,7 +77,6 @@ def rotation(n):
     ends = [r for r in records if r["event_type"] == "flow" and "reason" in r["flow"] and r["dest_port"] == 7001]
     CASES.equal("three rotations under traffic: every flow once", [len(ends), len({r["flow_id"] for r in ends})],
                 [100, 100])
-    CASES.check("rotation: the files hold different records", all(os.path.getsize(p) for p in moved))
 
 
 def clients(n):
