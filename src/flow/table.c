@@ -8,6 +8,9 @@
  */
 #include "flow/table.h"
 
+/* Ids begin at the millisecond of the start, with room for 4,096 flows each: a restart does not use one again. */
+#define FLOW_ID_START_MASK ((1ULL << 41) - 1)
+
 #include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -474,7 +477,7 @@ static void tick(struct flow_table *t)
 {
 	if (!t->next_tick_ns) {
 		/* Ids begin where the clock is, so that two runs of a daemon do not use the same ones. */
-		t->next_id = (t->now_ns / NSEC_PER_SEC & UINT32_MAX) << 21 | 1;
+		t->next_id = (t->now_ns / NSEC_PER_MSEC & FLOW_ID_START_MASK) << 12 | 1;
 		t->next_stats_ns = t->now_ns + STATS_EVERY_NS;
 	}
 	t->next_tick_ns = t->now_ns + NSEC_PER_SEC / 10;
