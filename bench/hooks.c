@@ -27,7 +27,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "attach/features.h"
+#include "attach/cgroup2.h"
 #include "base/cleanup.h"
 #include "bpf/host.skel.h"
 
@@ -93,7 +93,7 @@ static int attach_noop(struct hooks *h)
 
 static int attach_egret(struct hooks *h)
 {
-	struct bpf_program *const tracing[] = { skel->progs.eg_tcp_destroy, skel->progs.eg_kfree_skb,
+	struct bpf_program *const tracing[] = { skel->progs.eg_tcp_destroy, skel->progs.eg_kfree_skb, skel->progs.eg_send_reset,
 						skel->progs.eg_fork,	    skel->progs.eg_exec,
 						skel->progs.eg_exit,	    skel->progs.eg_cap };
 	struct bpf_program *const cgroup[] = { skel->progs.eg_release,	skel->progs.eg_bind4,  skel->progs.eg_bind6,
@@ -445,7 +445,7 @@ static void enter(void)
 	cpu_set_t cpus;
 	int fd;
 
-	if (features_cgroup2_mount(mount, sizeof(mount)))
+	if (cgroup2_mount_path(mount, sizeof(mount)))
 		die("cgroup2");
 	snprintf(cgroup_path, sizeof(cgroup_path), "%s/egret-bench-%d", mount, getpid());
 	if (mkdir(cgroup_path, 0755))
@@ -470,6 +470,15 @@ static void enter(void)
 	CPU_ZERO(&cpus);
 	CPU_SET(sched_getcpu(), &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+/* Hooks of others above us are part of the base then, and hide most of what ours add. */
+static void warn_of_others(void)
+{
+	__u32 ids[8], n = 8;
+
+	if (!bpf_prog_query(cgroup_fd, BPF_CGROUP_INET_EGRESS, BPF_F_QUERY_EFFECTIVE, NULL, ids, &n) && n)
+		fprintf(stderr, "hooks: %u program(s) of others watch this cgroup too: the ratios are too good\n", n);
 }
 
 static void leave(void)
@@ -523,6 +532,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	enter();
+	warn_of_others();
 	load_programs();
 	for (size_t i = 0; i < ARRAY_SIZE(works); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(hook_sets); j++)

@@ -82,8 +82,9 @@ struct eg_window {
 #define EG_MULTI (1U << 15)     /* not connected: compare each packet's peer with the key */
 #define EG_CONNECTING (1U << 16) /* connect() was called, no packet yet */
 #define EG_KEYING (1U << 17)    /* one CPU is writing the key just now */
-#define EG_TAIL (1U << 18)      /* the peer's FIN is still to come, after the socket is gone */
 #define EG_RAW (1U << 19)       /* raw socket: sees copies of packets that are not its own */
+#define EG_QUIC (1U << 18)      /* began with a long header of QUIC */
+#define EG_ANSWERED (1U << 21)  /* the next reset out of this socket is counted already (tcp.h) */
 #define EG_SEEDED (1U << 20)    /* owner comes from the walk over open files at start */
 
 /* All that a packet in the middle of a known flow needs and changes. */
@@ -99,35 +100,37 @@ struct eg_hot {
 };
 _Static_assert(sizeof(struct eg_hot) == 56, "abi");
 
-/*
- * A socket's hot part in front of its storage: one cache line, found by the low bits of the socket's cookie, where the
- * way to the storage costs three (measured with 1,000 sockets: 300 ns a packet less). The flow's counts are the sum
- * of both. Two sockets that want the same slot: the later one counts in its storage.
- */
-#define EG_SLOTS 65536
-struct eg_slot {
-	__u64 cookie; /* 0: free */
-	struct eg_hot hot;
-};
-_Static_assert(sizeof(struct eg_slot) == 64, "one cache line");
-
-/*
- * What each socket carries. 184 bytes is all that fits a 256-byte object of the kernel's allocator with the kernel's
- * own 72.
- */
+/* What is kept of a socket and the flow it carries. Zeroed when free. */
 struct eg_sock {
 	struct eg_hot hot;
 	struct eg_key key;
 	struct eg_window tx, rx;
-	__u64 owner_start_ns, owner_cgroup_id;
-	__u32 uid, gid;
-	__u32 passed_s; /* when a new owner was last told of */
-	__s32 tx_adjust, rx_adjust; /* datagrams: payload = bytes - packets x headers + this (fragments) */
-	__u32 pad1;
-	__u64 swept_tx_bytes, swept_rx_bytes; /* what the last sweep reported … */
+	__u64 zone;
+	struct eg_owner owner; /* owner.pid is hot.pid as well */
+	char comm[16];         /* of the owner */
+	__u64 swept_tx_bytes, swept_rx_bytes;     /* what the last sweep reported … */
 	__u32 swept_tx_packets, swept_rx_packets; /* … modulo 2^32 */
+	__u64 tx_payload, rx_payload; /* TCP: as of the last look at its health, about once a second */
+	__u32 retransmits, rtt_us;
+	__s32 tx_adjust, rx_adjust; /* datagrams: payload = bytes - packets x headers + this (fragments) */
+	__u32 passed_s; /* when a new owner was last told of */
+	__u32 ifindex;
+	__u64 pad;
 };
-_Static_assert(sizeof(struct eg_sock) <= 184, "one kmalloc-256 object with the kernel's 72 bytes");
+_Static_assert(sizeof(struct eg_sock) == 248, "abi");
+
+/*
+ * Where it is kept: in the slot picked by the low bits of the socket's cookie, whose first cache line is all that a
+ * packet touches. Storage inside the socket, which is the other place for it, costs three lines instead of one (with
+ * 1,000 sockets 300 ns a packet more, measured here) and two allocations a connection; it serves the sockets that find
+ * their slot taken.
+ */
+#define EG_SLOTS 65536
+struct eg_slot {
+	__u64 cookie; /* 0: free */
+	struct eg_sock sock;
+};
+_Static_assert(sizeof(struct eg_slot) == 256, "four cache lines");
 
 /* One more peer of a socket that is not connected. */
 struct eg_peer_key {
@@ -151,31 +154,38 @@ struct eg_peer {
 _Static_assert(sizeof(struct eg_peer) == 128, "abi");
 
 /*
- * SYN, SYN-ACK and the ACK that completes them pass on the listening socket; here their counts wait for the child.
- * Directly mapped by a hash of the flow: a stranger found in the slot is pushed out and counted.
+ * SYN, SYN-ACK and the ACK that completes them pass on the listening socket; here their counts wait for the child, with
+ * whose the listener is. Two places for each, by a hash of the flow: when both hold strangers the older one is pushed
+ * out and counted as lost.
  */
-#define EG_HANDSHAKES 4096
+#define EG_HANDSHAKES 16384
 struct eg_handshake {
 	__u64 tag; /* hash of key and zone; 0: free */
 	__u64 first_ns, last_ns;
 	__u64 zone;
 	struct eg_counts n;
 	struct eg_key key;
-	struct eg_owner owner;
+	struct eg_owner owner; /* the listener's */
+	char comm[16];
 	__u32 tx_isn, rx_isn;
 	__u32 flags; /* EG_OWNED, EG_TX_ISN, EG_RX_ISN */
 	__u32 ifindex;
 	__u8 tx_tcp, rx_tcp;
 	__u8 pad[6];
 };
-_Static_assert(sizeof(struct eg_handshake) == 160, "abi");
+_Static_assert(sizeof(struct eg_handshake) == 176, "abi");
 
-/* A TCP flow whose socket is gone while the peer's FIN is still to come. Slots as above. */
+/* A TCP flow whose socket is gone while packets may still come. Directly mapped by the hash of the flow. */
 #define EG_TAILS 16384
+#define EG_TAIL_FIN 1   /* the peer's FIN is expected */
+#define EG_TAIL_RESET 2 /* we sent a reset: what was under way is answered with another */
 struct eg_tail {
 	__u64 tag;
 	__u64 cookie;
+	__u32 rcv_nxt;
+	__u32 what;
 };
+_Static_assert(sizeof(struct eg_tail) == 24, "abi");
 
 /* DNS answers seen: address to names, newest first, and the hash of a name to its text. */
 struct eg_addr {
@@ -253,8 +263,8 @@ struct eg_close {
 	struct eg_owner owner;
 	__u8 tx_tcp, rx_tcp;
 	__u8 idle; /* a sweep: the flow was idle for so long that it is over */
-	__u8 state; /* TCP state of the socket */
-	__u32 tail_len; /* EG_TAIL: length of the ACK that the kernel will answer the FIN with */
+	__u8 tail; /* EG_TAIL_*: more is to be expected */
+	__u32 ifindex;
 };
 _Static_assert(sizeof(struct eg_close) == 176, "abi");
 

@@ -7,6 +7,9 @@
  *
  * A retransmit is handed on again, a hole keeps the window open until it is filled. The window of the opener's side
  * shrinks to the ClientHello when the first byte says TLS, the responder's to one record. DNS has no end.
+ *
+ * Functions here that are not static are so for the verifier: it looks at them once, on their own, and not again from
+ * each place and state that they are called in.
  */
 #pragma once
 
@@ -109,28 +112,28 @@ static __always_inline void eg_look(struct __sk_buff *skb, struct eg_sock *s, co
 }
 
 /* One TCP packet with payload, while its direction's window is open. */
-static __noinline void eg_capture_tcp(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-				      struct eg_flow_id *id, int tx)
+__noinline int eg_capture_tcp(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
+				      __u64 cookie, int tx)
 {
 	struct eg_window *w;
 	struct eg_chunk c = {};
 	__u32 off, left, i, open, begun;
 
-	if (!s || !p || !id)
-		return;
+	if (!s || !p)
+		return 0;
 	w = tx ? &s->tx : &s->rx;
 	open = tx ? EG_TX_OPEN : EG_RX_OPEN;
 	begun = tx ? EG_TX_BEGUN : EG_RX_BEGUN;
 	off = p->seq - w->isn - 1 + ((p->tcp_flags & EG_SYN) ? 1 : 0);
 	if (off > 0x7fffffff) /* a keep-alive probe sends the byte before the next */
-		return;
+		return 0;
 	if (off == 0 && !(s->hot.flags & begun))
 		eg_look(skb, s, p, w, !!tx == !(s->hot.flags & EG_INBOUND));
 	if (off >= w->end)
-		return;
+		return 0;
 	c.key = &s->key;
-	c.zone = id->zone;
-	c.cookie = id->cookie;
+	c.zone = s->zone;
+	c.cookie = cookie;
 	c.flags = s->hot.flags;
 	c.ack = p->ack;
 	c.isn = w->isn;
@@ -154,21 +157,22 @@ static __noinline void eg_capture_tcp(struct __sk_buff *skb, struct eg_sock *s, 
 		w->next = off + p->payload_len;
 	if (w->next >= w->end)
 		__sync_fetch_and_and(&s->hot.flags, ~open);
+	return 0;
 }
 
 /* After the windows: heads of further requests and answers of a connection that spoke HTTP. */
-static __noinline void eg_capture_http(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-				       struct eg_flow_id *id, int tx)
+__noinline int eg_capture_http(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
+				       __u64 cookie, int tx)
 {
 	struct eg_chunk c = {};
 	__u8 b[8];
 
-	if (!s || !p || !id || p->payload_len < 16 || bpf_skb_load_bytes(skb, p->payload_at, b, 8) ||
+	if (!s || !p || p->payload_len < 16 || bpf_skb_load_bytes(skb, p->payload_at, b, 8) ||
 	    !eg_http_begins(b))
-		return;
+		return 0;
 	c.key = &s->key;
-	c.zone = id->zone;
-	c.cookie = id->cookie;
+	c.zone = s->zone;
+	c.cookie = cookie;
 	c.flags = s->hot.flags;
 	c.seq = p->seq;
 	c.ack = p->ack;
@@ -179,53 +183,58 @@ static __noinline void eg_capture_http(struct __sk_buff *skb, struct eg_sock *s,
 	c.what = tx ? EG_DATA_TX : 0;
 	c.tcp_flags = p->tcp_flags;
 	eg_send_chunk(skb, &c);
+	return 0;
 }
 
-/* One datagram; `seen` counts those of its direction. Returns 0 when no more are wanted. */
-static __always_inline int eg_capture_dgram(struct __sk_buff *skb, struct eg_packet *p, struct eg_chunk *c,
-				       __u32 seen)
-{
-	__u32 max = EG_UDP_BYTES_MAX;
-	int more = 1;
-	__u8 first;
+#define EG_DGRAM_MORE 1 /* further datagrams are wanted */
+#define EG_DGRAM_QUIC 2 /* this one has a long header */
 
-	if (!p || !c)
-		return 0;
+/* One datagram; `seen` counts those of its direction. */
+static __always_inline int eg_capture_dgram(struct __sk_buff *skb, struct eg_packet *p, struct eg_chunk *c,
+					    __u32 seen)
+{
+	__u32 max = EG_UDP_BYTES_MAX, opener;
+	int ret = EG_DGRAM_MORE;
+	__u8 first = 0;
+
 	c->at = p->payload_at;
 	c->total = p->payload_len;
 	if (c->what & EG_DATA_IS_DNS) {
 		max = EG_CHUNK_MAX;
 	} else {
-		__u32 opener = !!(c->what & EG_DATA_TX) == !(c->flags & EG_INBOUND);
-
+		opener = !!(c->what & EG_DATA_TX) == !(c->flags & EG_INBOUND);
 		if (seen + 1 >= (opener ? EG_UDP_OPENER_MAX : EG_UDP_RESPONDER_MAX))
-			more = 0;
+			ret = 0;
+		if (p->payload_len)
+			bpf_skb_load_bytes(skb, p->payload_at, &first, 1);
 		/* a short header: QUIC's handshake is behind us */
-		if (p->payload_len && !bpf_skb_load_bytes(skb, p->payload_at, &first, 1) && seen &&
-		    (first & 0xc0) == 0x40)
+		if ((c->flags & EG_QUIC) && (first & 0xc0) == 0x40)
 			return 0;
+		if ((first & 0xc0) == 0xc0)
+			ret |= EG_DGRAM_QUIC;
 	}
 	c->len = p->payload_len < max ? p->payload_len : max;
 	if (!seen)
 		c->what |= EG_DATA_FIRST;
 	eg_send_chunk(skb, c);
-	return more;
+	return ret;
 }
 
 /* A DNS answer just coming in: its names are known before the one who asked reads it. */
-static __noinline void eg_learn(struct __sk_buff *skb, struct eg_packet *p)
+__noinline int eg_learn(struct __sk_buff *skb, struct eg_packet *p)
 {
 	__u32 zero = 0, len;
 	struct eg_dns_walk *scratch = bpf_map_lookup_elem(&eg_scratch, &zero);
 
 	if (!scratch || !p)
-		return;
+		return 0;
 	len = p->payload_len;
 	if (!len)
-		return;
+		return 0;
 	if (len > EG_DNS_MAX)
 		len = EG_DNS_MAX;
 	if (bpf_skb_load_bytes(skb, p->payload_at, scratch->bytes, len))
-		return;
+		return 0;
 	eg_names_learn(scratch, len, p->sport != 53);
+	return 0;
 }

@@ -37,45 +37,52 @@ static __always_inline int eg_raw_copy(const struct eg_packet *p)
 	       p->proto == EG_PROTO_ICMPV6 || p->proto == EG_PROTO_UDPLITE || p->proto == EG_PROTO_SCTP;
 }
 
-static __always_inline void eg_dgram_chunk(struct eg_chunk *c, const struct eg_key *key,
-					   const struct eg_flow_id *id, __u32 flags, int tx)
+static __always_inline void eg_dgram_chunk(struct eg_chunk *c, const struct eg_key *key, __u64 zone, __u64 cookie,
+					   __u32 flags, int tx)
 {
 	__builtin_memset(c, 0, sizeof(*c));
 	c->key = key;
-	c->zone = id->zone;
-	c->cookie = id->cookie;
+	c->zone = zone;
+	c->cookie = cookie;
 	c->flags = flags;
 	c->what = tx ? EG_DATA_TX : 0;
 	if (eg_dns_port(key->lport) || eg_dns_port(key->rport))
 		c->what |= EG_DATA_IS_DNS;
 }
 
+/* What a datagram that was handed on means for the next. */
+static __always_inline void eg_dgram_seen(__u32 *flags, int what, __u32 open)
+{
+	if (!(what & EG_DGRAM_MORE))
+		__sync_fetch_and_and(flags, ~open);
+	if ((what & EG_DGRAM_QUIC) && !(*flags & EG_QUIC))
+		__sync_fetch_and_or(flags, EG_QUIC);
+}
+
 /* The flow in the socket itself. */
-static __noinline void eg_dgram_capture(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-					struct eg_flow_id *id, int tx)
+__noinline int eg_dgram_capture(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
+					__u64 cookie, int tx)
 {
 	struct eg_chunk c;
 	__u32 open = tx ? EG_TX_OPEN : EG_RX_OPEN, seen;
 
-	if (!s || !p || !id || !(s->hot.flags & open))
-		return;
+	if (!s || !p || !(s->hot.flags & open))
+		return 0;
 	seen = tx ? s->tx.next++ : s->rx.next++;
-	eg_dgram_chunk(&c, &s->key, id, s->hot.flags, tx);
-	if (!eg_capture_dgram(skb, p, &c, seen) && !(c.what & EG_DATA_IS_DNS))
-		__sync_fetch_and_and(&s->hot.flags, ~open);
+	eg_dgram_chunk(&c, &s->key, s->zone, cookie, s->hot.flags, tx);
+	eg_dgram_seen(&s->hot.flags, eg_capture_dgram(skb, p, &c, seen), open);
+	return 0;
 }
 
 static const struct eg_peer eg_no_peer; /* too large for the stack */
 
 /* A new entry for one more peer; NULL when there is no room. */
-static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_key *k, struct eg_flow_id *id,
-					      int tx)
+static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_key *k, __u32 ifindex, int tx)
 {
 	struct eg_peer *peer;
-	struct eg_owner owner;
 	__u32 flags;
 
-	if (!s || !k || !id)
+	if (!s || !k)
 		return NULL;
 	if (bpf_map_update_elem(&eg_peers, k, &eg_no_peer, BPF_NOEXIST))
 		return bpf_map_lookup_elem(&eg_peers, k); /* no room, or another CPU was faster */
@@ -85,11 +92,10 @@ static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_
 	flags = EG_KEYED | (tx ? 0 : EG_INBOUND) | (s->hot.flags & EG_OWNED);
 	if (k->key.proto == EG_PROTO_UDP)
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
-	eg_sock_owner(s, &owner);
-	peer->zone = id->zone;
-	peer->ifindex = id->ifindex;
-	peer->owner = owner;
-	if (eg_send_open(&k->key, &owner, id, flags))
+	peer->zone = s->zone;
+	peer->ifindex = ifindex;
+	peer->owner = s->owner;
+	if (eg_send_open(&k->key, &peer->owner, s->zone, k->cookie, flags, ifindex, s->comm))
 		flags |= EG_OPEN_SENT;
 	__sync_fetch_and_or(&peer->flags, flags);
 	return peer;
@@ -97,22 +103,22 @@ static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_
 
 /* A packet of another peer than the socket's first, counted; NULL: it found no place, or, with `find_only`, no entry. */
 static __noinline struct eg_peer *eg_peer_count(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-						struct eg_flow_id *id, __u32 how)
+						__u64 cookie, __u32 how)
 {
 	int tx = how & 1, find_only = how & 2;
 	struct eg_peer_key k = {};
 	struct eg_peer *peer;
 
-	if (!s || !p || !id)
+	if (!s || !p)
 		return NULL;
-	k.cookie = id->cookie;
+	k.cookie = cookie;
 	eg_packet_key(p, &k.key, tx);
 	peer = bpf_map_lookup_elem(&eg_peers, &k);
 	if (!peer) {
 		if (find_only)
 			return NULL;
 		__sync_fetch_and_or(&s->hot.flags, EG_HAS_PEERS);
-		peer = eg_peer_new(s, &k, id, tx);
+		peer = eg_peer_new(s, &k, skb->ifindex, tx);
 	}
 	if (peer)
 		eg_count(skb, &peer->n, &peer->last_ns, tx ? &peer->tx_adjust : &peer->rx_adjust, EG_COUNT_DGRAM | tx);
@@ -121,37 +127,38 @@ static __noinline struct eg_peer *eg_peer_count(struct __sk_buff *skb, struct eg
 	return peer;
 }
 
-static __noinline void eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, struct eg_packet *p,
-				       struct eg_flow_id *id, int tx)
+__noinline int eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, struct eg_packet *p,
+				       __u64 cookie, int tx)
 {
 	struct eg_chunk c;
 	struct eg_key key;
 	__u32 seen;
 
-	if (!peer || !p || !id)
-		return;
+	if (!peer || !p)
+		return 0;
 	eg_packet_key(p, &key, tx);
 	seen = tx ? peer->tx_datagrams++ : peer->rx_datagrams++;
-	eg_dgram_chunk(&c, &key, id, peer->flags, tx);
-	if (!eg_capture_dgram(skb, p, &c, seen) && !(c.what & EG_DATA_IS_DNS))
-		__sync_fetch_and_and(&peer->flags, ~(tx ? EG_TX_OPEN : EG_RX_OPEN));
+	eg_dgram_chunk(&c, &key, peer->zone, cookie, peer->flags, tx);
+	eg_dgram_seen(&peer->flags, eg_capture_dgram(skb, p, &c, seen), tx ? EG_TX_OPEN : EG_RX_OPEN);
+	return 0;
 }
 
 #define EG_PEER_FIND 2
 
 static __always_inline struct eg_peer *eg_peer_packet(struct __sk_buff *skb, struct eg_sock *s,
-						      struct eg_packet *p, struct eg_flow_id *id, __u32 how)
+						      struct eg_packet *p, __u64 cookie, __u32 how)
 {
-	struct eg_peer *peer = eg_peer_count(skb, s, p, id, how);
+	struct eg_peer *peer = eg_peer_count(skb, s, p, cookie, how);
 
 	if (peer && (peer->flags & (how & 1 ? EG_TX_OPEN : EG_RX_OPEN)))
-		eg_peer_capture(skb, peer, p, id, how & 1);
+		eg_peer_capture(skb, peer, p, cookie, how & 1);
 	return peer;
 }
 
 /* The socket carries no flow yet: it takes this packet's. 0 when another CPU is just doing so. */
 static __always_inline int eg_dgram_begin(struct eg_sock *s,
-					  struct eg_packet *p, struct eg_flow_id *id, int tx)
+					  struct eg_packet *p, __u64 cookie, __u32 ifindex,
+					  int tx)
 {
 	__u32 flags = EG_KEYED;
 
@@ -159,6 +166,7 @@ static __always_inline int eg_dgram_begin(struct eg_sock *s,
 		return 0;
 	eg_packet_key(p, &s->key, tx);
 	s->hot.proto = p->proto;
+	s->ifindex = ifindex;
 	s->hot.peer_tag = eg_peer_tag((const __u32 *)s->key.remote, s->key.rport);
 	if (!tx)
 		flags |= EG_INBOUND;
@@ -166,13 +174,13 @@ static __always_inline int eg_dgram_begin(struct eg_sock *s,
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
 	__sync_fetch_and_or(&s->hot.flags, flags);
 	__sync_fetch_and_and(&s->hot.flags, ~EG_KEYING);
-	eg_open(s, id);
+	eg_open(s, cookie);
 	return 1;
 }
 
 /* One packet of a socket that is not TCP. */
 static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct eg_sock *s,
-					    struct eg_packet *p, struct eg_flow_id *id, int tx)
+					    struct eg_packet *p, __u64 cookie, int tx)
 {
 	int keyed = (s->hot.flags & EG_KEYED) != 0, copy;
 
@@ -180,17 +188,15 @@ static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct eg_soc
 		eg_learn(skb, p);
 	copy = !tx && (s->hot.flags & EG_RAW) && eg_raw_copy(p);
 	if (keyed ? !eg_packet_is(p, &s->key, tx) : (s->hot.flags & EG_HAS_PEERS) != 0) {
-		if (eg_peer_packet(skb, s, p, id, tx | (copy || !keyed ? EG_PEER_FIND : 0)) || keyed)
+		if (eg_peer_packet(skb, s, p, cookie, tx | (copy || !keyed ? EG_PEER_FIND : 0)) || keyed)
 			return;
 	}
 	if (!keyed && copy)
 		return;
-	if (!keyed && !eg_dgram_begin(s, p, id, tx)) {
-		eg_peer_packet(skb, s, p, id, tx);
+	if (!keyed && !eg_dgram_begin(s, p, cookie, skb->ifindex, tx)) {
+		eg_peer_packet(skb, s, p, cookie, tx);
 		return;
 	}
 	eg_count(skb, &s->hot.n, &s->hot.last_ns, tx ? &s->tx_adjust : &s->rx_adjust, EG_COUNT_DGRAM | tx);
-	eg_dgram_capture(skb, s, p, id, tx);
-	if ((s->hot.flags & (EG_TX_OPEN | EG_RX_OPEN)) != (EG_TX_OPEN | EG_RX_OPEN))
-		eg_publish(s, id->cookie);
+	eg_dgram_capture(skb, s, p, cookie, tx);
 }

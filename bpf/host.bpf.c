@@ -9,7 +9,7 @@
  *   connect4/6, post_bind4/6   whose socket it is, in process context
  *   cgroup_skb egress/ingress  counts; the first packet names the flow
  *   tcp_destroy_sock, sock_release   its end
- *   kfree_skb                  what TCP does after the socket (tcp.h)
+ *   kfree_skb, tcp_send_reset  what TCP does without the socket (tcp.h)
  *   process.h                  processes; walk.h: iterators for start and sweep
  */
 #include "dgram.h"
@@ -34,52 +34,76 @@ static __always_inline __u64 eg_zone(struct __sk_buff *skb)
 	return BPF_CORE_READ(task, nsproxy, net_ns, net_cookie);
 }
 
-/* First packet of a socket that no hook saw before: who runs now is its owner only when it plausibly sends. */
-static __always_inline void eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_sock *s,
-				     const struct eg_packet *p, int tx)
+/* A socket of the kernel's own: its control sockets, tunnels, network file systems. */
+static __always_inline int eg_is_kernel(struct __sk_buff *skb)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	int tcp = sk->protocol == EG_PROTO_TCP && sk->type == 1;
 	struct sk_buff *k;
-	struct sock *ksk;
+	struct sock *sk;
 
-	if (has_kern_ctx) {
-		k = bpf_cast_to_kern_ctx(skb);
-		ksk = k->sk;
-		if (ksk && BPF_CORE_READ_BITFIELD_PROBED(ksk, sk_kern_sock)) {
-			s->hot.pid = 0;
-			s->owner_start_ns = 0;
-			__sync_fetch_and_or(&s->hot.flags, EG_OWNED);
-			return;
-		}
-	}
-	if (!tx || (tcp && (p->tcp_flags & (EG_SYN | EG_ACK)) != EG_SYN) || (task->flags & PF_KTHREAD))
-		return;
-	eg_sock_own(s);
+	if (!has_kern_ctx)
+		return 0;
+	k = bpf_cast_to_kern_ctx(skb);
+	sk = k->sk;
+	return sk && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
 }
 
-/* A socket that is not connected was handed to another process: the one that sends is the owner. Where several share one
- * socket and take turns, user space is told once a second at most. */
-static __noinline void eg_passed(struct eg_sock *s, struct eg_flow_id *id)
+/* First packet of a socket that no hook saw before. Who runs now is its owner only when it plausibly sends. */
+static __noinline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk, __u64 cookie, __u32 tcp_flags,
+					   int tx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	int kernel = eg_is_kernel(skb), tcp;
+	struct eg_sock *s;
+
+	if (!sk)
+		return NULL;
+	tcp = sk->protocol == EG_PROTO_TCP && sk->type == 1;
+	/* nobody tells when a socket of the kernel goes; a listener is looked for by its socket (tcp.h) */
+	s = EG_MAKE(sk, cookie, kernel || (tcp && sk->state == EG_TCP_LISTEN));
+	if (!s)
+		return NULL;
+	s->zone = eg_zone(skb);
+	if (sk->type == 3)
+		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
+	else if (!tcp && sk->state == EG_TCP_ESTABLISHED)
+		__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED); /* before egret looked */
+	if (kernel)
+		__sync_fetch_and_or(&s->hot.flags, EG_OWNED); /* by pid 0 */
+	else if (tx && !(task->flags & PF_KTHREAD) && (!tcp || (tcp_flags & (EG_SYN | EG_ACK)) == EG_SYN))
+		eg_sock_own(s);
+	return s;
+}
+
+/*
+ * A socket that is not connected was handed to another process: the one that sends is the owner. Where several share one
+ * socket and take turns, user space is told once a second at most.
+ */
+static __noinline void eg_passed(struct eg_sock *s, __u64 cookie)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 now = bpf_ktime_get_coarse_ns() / 1000000000ULL;
 
-	if (!s || !id || (task->flags & PF_KTHREAD) || s->passed_s == now)
+	if (!s || (task->flags & PF_KTHREAD) || s->passed_s == now)
 		return;
 	s->passed_s = now;
 	eg_sock_own(s);
 	if (s->hot.flags & EG_KEYED)
-		eg_open(s, id);
+		eg_open(s, cookie);
+}
+
+/* A reset that eg_send_reset has counted: sent for a socket that is no more, or in answer to a packet. */
+static __always_inline int eg_counted_reset(struct bpf_sock *sk, struct eg_sock *s)
+{
+	if (!s)
+		return sk->protocol == EG_PROTO_TCP && sk->type == 1 && sk->state == EG_TCP_CLOSE;
+	return __sync_fetch_and_and(&s->hot.flags, ~EG_ANSWERED) & EG_ANSWERED;
 }
 
 /* All that is not "count and go". Not inlined: its registers and stack must not burden the fast way. */
-static __noinline int eg_slow(struct __sk_buff *skb, __u64 cookie, int tx)
+static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie, int tx)
 {
-	struct eg_flow_id id;
-	struct eg_packet p;
 	struct bpf_sock *sk = skb->sk;
-	struct eg_sock *s;
+	struct eg_packet p;
 	int created = 0;
 
 	if (!sk)
@@ -87,50 +111,48 @@ static __noinline int eg_slow(struct __sk_buff *skb, __u64 cookie, int tx)
 	sk = bpf_sk_fullsock(sk);
 	if (!sk || eg_read(skb, &p))
 		return 1;
-	s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
+	if (tx && (p.tcp_flags & EG_RST) && p.proto == EG_PROTO_TCP && eg_counted_reset(sk, s))
+		return 1;
 	if (!s) {
-		s = bpf_sk_storage_get(&eg_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		s = eg_adopt(skb, sk, cookie, p.tcp_flags, tx);
 		if (!s) {
 			eg_lose_packet(EG_LOSS_MAP_SOCKETS, skb->len, tx);
 			return 1;
 		}
 		created = EG_CREATED;
-		if (sk->type == 3)
-			__sync_fetch_and_or(&s->hot.flags, EG_RAW);
-		else if (sk->protocol != EG_PROTO_TCP && sk->state == EG_TCP_ESTABLISHED)
-			__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED); /* before egret looked */
-		eg_adopt(skb, sk, s, &p, tx);
 	}
-	id.zone = eg_zone(skb);
-	id.cookie = cookie;
-	id.ifindex = skb->ifindex;
-	if (sk->protocol == EG_PROTO_TCP && sk->type == 1) {
-		if (sk->state == EG_TCP_LISTEN) {
-			eg_handshake_packet(s, &p, skb->len, &id, tx);
+	if (sk->protocol != EG_PROTO_TCP || sk->type != 1) {
+		if (tx && p.proto == EG_PROTO_TCP && !s->hot.pid && eg_tcp_answered(skb, &p, s->zone))
 			return 1;
-		}
-		if (!(s->hot.flags & EG_KEYED))
-			eg_tcp_begin(sk, s, &p, &id, created | tx);
-		eg_count(skb, &s->hot.n, &s->hot.last_ns, &s->tx_adjust, tx);
-		eg_tcp_packet(skb, s, &p, &id, tx);
-		eg_publish(s, cookie);
+		if (tx && !(s->hot.flags & EG_CONNECTED) && s->hot.pid && s->hot.pid != bpf_get_current_pid_tgid() >> 32)
+			eg_passed(s, cookie);
+		eg_dgram_packet(skb, s, &p, cookie, tx);
 		return 1;
 	}
-	if (tx && !(s->hot.flags & EG_CONNECTED) && s->hot.pid && s->hot.pid != bpf_get_current_pid_tgid() >> 32)
-		eg_passed(s, &id);
-	eg_dgram_packet(skb, s, &p, &id, tx);
+	if (sk->state == EG_TCP_LISTEN) {
+		eg_handshake_packet(s, &p, skb->len, skb->ifindex, tx);
+		return 1;
+	}
+	if (!(s->hot.flags & EG_KEYED)) {
+		eg_tcp_begin(skb, sk, s, &p, created | tx);
+		eg_open(s, cookie);
+	}
+	eg_count(skb, &s->hot.n, &s->hot.last_ns, &s->tx_adjust, tx);
+	eg_tcp_packet(skb, s, &p, cookie, tx);
 	return 1;
 }
 
 #define EG_FAST (EG_KEYED | EG_CONNECTED)
 
 /* TCP in the middle of a known flow, and no first bytes to look at: 1 when counted. */
-static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_hot *h, int tx)
+static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s, int tx)
 {
+	struct eg_hot *h = &s->hot;
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	__u8 *b = data, *seen = tx ? &h->tx_tcp : &h->rx_tcp, f;
 	__u32 flags = h->flags, head;
 	struct eg_wire w;
+	__u64 was;
 
 	if ((flags & EG_FAST) != EG_FAST)
 		return 0;
@@ -144,17 +166,20 @@ static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_hot *h, 
 		return 0;
 	}
 	w.bytes = skb->len;
-	if ((f & EG_SYN) || ((flags & ((tx ? EG_TX_OPEN : EG_RX_OPEN) | EG_HTTP)) && w.bytes > head))
+	if ((f & (EG_SYN | EG_RST)) || ((flags & ((tx ? EG_TX_OPEN : EG_RX_OPEN) | EG_HTTP)) && w.bytes > head))
 		return 0;
 	if ((f | *seen) != *seen)
 		*seen |= f;
 	w.packets = 1;
 	if (tx && skb->gso_segs > 1)
 		eg_wire_tx(skb, &w, 0);
+	was = h->last_ns;
 	if (tx)
 		eg_add_tx(h, w.packets, w.bytes, 0);
 	else
 		eg_add_rx(h, w.packets, w.bytes);
+	if ((was ^ h->last_ns) >> 30) /* about every second */
+		eg_tcp_look(skb, s);
 	return 1;
 }
 
@@ -210,24 +235,16 @@ static __always_inline int eg_fast_udp(struct __sk_buff *skb, struct eg_hot *h, 
 static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
-	struct eg_slot *slot = eg_slot(cookie);
 	struct bpf_sock *sk = skb->sk;
-	struct eg_hot *h = NULL;
 	struct eg_sock *s;
 
 	if (!sk)
 		return 1;
-	if (slot && slot->cookie == cookie) {
-		h = &slot->hot;
-	} else {
-		s = bpf_sk_storage_get(&eg_socks, sk, NULL, 0);
-		if (s)
-			h = &s->hot;
-	}
-	if (h && (h->proto == EG_PROTO_TCP ? eg_fast_tcp(skb, h, tx) :
-					     h->proto == EG_PROTO_UDP && eg_fast_udp(skb, h, tx)))
+	s = EG_FIND(sk, cookie);
+	if (s && (s->hot.proto == EG_PROTO_TCP ? eg_fast_tcp(skb, s, tx) :
+						 s->hot.proto == EG_PROTO_UDP && eg_fast_udp(skb, &s->hot, tx)))
 		return 1;
-	return eg_slow(skb, cookie, tx);
+	return eg_slow(skb, s, cookie, tx);
 }
 
 SEC("cgroup_skb/egress")
@@ -244,17 +261,18 @@ int eg_ingress(struct __sk_buff *skb)
 
 static __always_inline int eg_connect(struct bpf_sock_addr *ctx, const __u8 remote[16], __u16 rport)
 {
+	__u64 cookie = bpf_get_socket_cookie(ctx);
 	struct bpf_sock *sk = ctx->sk;
-	struct eg_flow_id id = {};
 	struct eg_sock *s;
 
 	if (!sk)
 		return 1;
-	s = bpf_sk_storage_get(&eg_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	s = EG_FIND_OR_MAKE(sk, cookie);
 	if (!s) {
 		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
 		return 1;
 	}
+	s->zone = bpf_get_netns_cookie(ctx);
 	eg_sock_own(s);
 	if (s->hot.flags & EG_KEYED) {
 		/* Connected anew: to another peer it is another flow; a TCP socket only gets here when the first try failed. */
@@ -262,9 +280,7 @@ static __always_inline int eg_connect(struct bpf_sock_addr *ctx, const __u8 remo
 			__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED);
 			return 1;
 		}
-		id.zone = bpf_get_netns_cookie(ctx);
-		id.cookie = bpf_get_socket_cookie(ctx);
-		eg_close_dgram(s, &id);
+		eg_close(s, cookie);
 	}
 	__sync_fetch_and_or(&s->hot.flags, ctx->protocol == EG_PROTO_TCP ? EG_CONNECTING : EG_CONNECTED);
 	return 1;
@@ -294,12 +310,16 @@ int eg_connect6(struct bpf_sock_addr *ctx)
 /* A socket with an address of its own may be a server: what comes in belongs to who bound it. */
 static __always_inline int eg_bound(struct bpf_sock *ctx)
 {
-	struct eg_sock *s = bpf_sk_storage_get(&eg_socks, ctx, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct eg_sock *s = EG_FIND(ctx, cookie);
 
+	if (!s)
+		s = EG_MAKE(ctx, cookie, ctx->protocol == EG_PROTO_TCP && ctx->type == 1);
 	if (!s) {
 		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
 		return 1;
 	}
+	s->zone = bpf_get_netns_cookie(ctx);
 	eg_sock_own(s);
 	if (ctx->type == 3)
 		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
@@ -321,16 +341,17 @@ int eg_bind6(struct bpf_sock *ctx)
 SEC("cgroup/sock_release")
 int eg_release(struct bpf_sock *ctx)
 {
-	struct eg_flow_id id = {};
 	struct eg_sock *s;
+	__u64 cookie;
 
 	if (ctx->protocol == EG_PROTO_TCP && ctx->type == 1)
 		return 1; /* the connection outlives its socket: eg_tcp_destroy */
-	s = bpf_sk_storage_get(&eg_socks, ctx, NULL, 0);
-	if (!s || !(s->hot.flags & (EG_KEYED | EG_HAS_PEERS)))
+	cookie = bpf_get_socket_cookie(ctx);
+	s = EG_FIND(ctx, cookie);
+	if (!s)
 		return 1;
-	id.zone = bpf_get_netns_cookie(ctx);
-	id.cookie = bpf_get_socket_cookie(ctx);
-	eg_close_dgram(s, &id);
+	if (s->hot.flags & (EG_KEYED | EG_HAS_PEERS))
+		eg_close(s, cookie);
+	eg_drop(cookie);
 	return 1;
 }

@@ -59,7 +59,12 @@ struct dst_entry {
 	unsigned long _metrics;
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
+	atomic64_t skc_cookie;
 	__be32 skc_daddr, skc_rcv_saddr;
 	__be16 skc_dport;
 	__u16 skc_num;
@@ -259,9 +264,10 @@ struct user_pt_regs___arm64 {
 #endif
 
 #define EG_TCP_ESTABLISHED 1
-#define EG_TCP_SYN_SENT 2
+#define EG_TCP_TIME_WAIT 6
 #define EG_TCP_CLOSE 7
 #define EG_TCP_LISTEN 10
+#define EG_TCP_NEW_SYN_RECV 12
 
 /* netdev_features: 1 << (16 + SKB_GSO_* bit), as skb_gso_ok() relies on; the enum has no name that CO-RE could find. */
 #define EG_FEATURE_TSO (1ULL << 16)

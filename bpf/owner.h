@@ -35,30 +35,18 @@ static __always_inline void eg_owner_of(struct task_struct *task, struct eg_owne
 
 static __always_inline void eg_sock_set_owner(struct eg_sock *s, const struct eg_owner *o)
 {
+	s->owner = *o;
 	s->hot.pid = o->pid;
-	s->uid = o->uid;
-	s->gid = o->gid;
-	s->owner_start_ns = o->start_ns;
-	s->owner_cgroup_id = o->cgroup_id;
 	__sync_fetch_and_or(&s->hot.flags, EG_OWNED);
-}
-
-static __always_inline void eg_sock_owner(const struct eg_sock *s, struct eg_owner *o)
-{
-	o->pid = s->hot.pid;
-	o->uid = s->uid;
-	o->gid = s->gid;
-	o->start_ns = s->owner_start_ns;
-	o->cgroup_id = s->owner_cgroup_id;
-	o->pad = 0;
 }
 
 /* In process context only: the one that runs is the one that asked. */
 static __always_inline void eg_sock_own(struct eg_sock *s)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct eg_owner o;
 
-	eg_owner_of(task, &o);
-	eg_sock_set_owner(s, &o);
+	eg_owner_of(task, &s->owner);
+	s->hot.pid = s->owner.pid;
+	bpf_get_current_comm(s->comm, sizeof(s->comm));
+	__sync_fetch_and_or(&s->hot.flags, EG_OWNED);
 }

@@ -19,7 +19,7 @@ const volatile __u8 has_kern_ctx = 0; /* bpf_cast_to_kern_ctx() is there: since 
 const volatile __u64 hash_seed = 0;
 const volatile __u32 ring_wake_bytes = 0; /* more than so much unread: wake the reader */
 
-/* Set by user space before a sweep. */
+/* Set by user space before a sweep; see sweep.h. */
 __u64 sweep_since_ns = 0;   /* flows that moved after this */
 __u64 sweep_idle_ns = ~0ULL; /* datagram flows silent since this are over */
 __u64 sweep_idle_dns_ns = ~0ULL;
@@ -30,7 +30,7 @@ extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 /* --- maps ----------------------------------------------------------------------------------------------------- */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct eg_sock);
 } eg_socks SEC(".maps");

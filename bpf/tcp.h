@@ -5,8 +5,12 @@
  *   connect(): owner -> SYN out: key, notice -> packets: counted -> tcp_destroy_sock: last counts, notice
  *   listener:  SYN, SYN-ACK, ACK wait in eg_handshakes -> child's first packet: key, counts taken over, notice
  *
- * A closer whose FIN was acknowledged leaves its socket in FIN_WAIT2 and the kernel keeps a stub: the peer's FIN and
- * our ACK of it pass by no cgroup hook. The flow's key stays in eg_tails until kfree_skb shows that FIN.
+ * Packets that the cgroup hooks do not see on their socket, found by experiment on 6.18:
+ *   - the peer's FIN, or data, for a closer whose own FIN was acknowledged: its socket is gone, a stub in FIN_WAIT2
+ *     answers. The flow waits in eg_tails until kfree_skb shows that packet.
+ *   - what was under way when we reset the connection, and the resets that answer it: likewise.
+ *   - a reset that answers a packet on a socket, mostly one that died of that packet, is sent from a socket of the
+ *     kernel (since 6.13 our hook sees it on the dead one): tcp_send_reset shows it everywhere, so it counts there.
  */
 #pragma once
 
@@ -54,37 +58,68 @@ static __always_inline void eg_sk_key(struct bpf_sock *sk, struct eg_key *k, __u
 #define EG_TX 1
 #define EG_CREATED 2 /* the socket carried no storage before this packet */
 
+/*
+ * A child whose handshake was pushed out before it was taken: whose the listener is still says who, and that the other
+ * side began. 0: there is no listener, so this flow was open before egret looked.
+ */
+static __noinline int eg_tcp_adopt(struct __sk_buff *skb, struct eg_sock *s)
+{
+	struct bpf_sock_tuple t = {};
+	struct eg_sock *listener;
+	struct bpf_sock *sk;
+	__u32 size;
+
+	if (!s)
+		return 0;
+	/* port 0 is nobody's: what is found for it listens */
+	if (eg_is_v4mapped(s->key.local)) {
+		__builtin_memcpy(&t.ipv4.saddr, s->key.remote + 12, 4);
+		__builtin_memcpy(&t.ipv4.daddr, s->key.local + 12, 4);
+		t.ipv4.dport = bpf_htons(s->key.lport);
+		size = sizeof(t.ipv4);
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, s->key.remote, 16);
+		__builtin_memcpy(t.ipv6.daddr, s->key.local, 16);
+		t.ipv6.dport = bpf_htons(s->key.lport);
+		size = sizeof(t.ipv6);
+	}
+	sk = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	listener = bpf_sk_storage_get(&eg_socks, sk, NULL, 0); /* listeners hold no slot */
+	if (listener)
+		eg_sock_set_owner(s, &listener->owner);
+	bpf_sk_release(sk);
+	return 1;
+}
+
 /* First packet of a flow on this socket. */
-static __noinline void eg_tcp_begin(struct bpf_sock *sk, struct eg_sock *s, struct eg_packet *p,
-				    struct eg_flow_id *id, __u32 how)
+static __noinline void eg_tcp_begin(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_sock *s,
+				    struct eg_packet *p, __u32 how)
 {
 	__u32 flags, syn;
 
-	if (!sk || !s || !p || !id)
+	if (!sk || !s || !p)
 		return;
-	flags = s->hot.flags;
-	syn = p->tcp_flags & (EG_SYN | EG_ACK);
 	eg_sk_key(sk, &s->key, EG_PROTO_TCP);
 	s->hot.proto = EG_PROTO_TCP;
-	if ((how & EG_TX) && syn == EG_SYN) {
-		flags = EG_KEYED | EG_CONNECTED; /* no connect() hook: another path of MPTCP, a kernel socket */
-	} else if ((how & EG_CREATED) || (flags & EG_SEEDED)) {
-		flags = EG_KEYED | EG_CONNECTED | EG_MIDSTREAM;
-	} else if (flags & EG_CONNECTING) {
-		flags = EG_KEYED | EG_CONNECTED | EG_MIDSTREAM;
-	} else {
+	s->ifindex = skb->ifindex;
+	flags = s->hot.flags;
+	syn = p->tcp_flags & (EG_SYN | EG_ACK);
+	if ((how & EG_TX) && syn == EG_SYN)
+		flags = EG_KEYED | EG_CONNECTED; /* without a connect() seen: another path of MPTCP, a kernel socket */
+	else if ((how & EG_CREATED) && (eg_handshake_take(s) || eg_tcp_adopt(skb, s)))
 		flags = EG_KEYED | EG_CONNECTED | EG_INBOUND;
-		eg_handshake_take(s, id->zone);
-	}
+	else
+		flags = EG_KEYED | EG_CONNECTED | EG_MIDSTREAM;
 	if (flags & EG_MIDSTREAM)
 		__sync_fetch_and_or(&s->hot.flags, flags);
 	else
 		eg_windows_open(s, flags);
-	eg_open(s, id);
 }
 
 static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-					  struct eg_flow_id *id, int tx)
+					  __u64 cookie, int tx)
 {
 	__u32 flags;
 
@@ -103,9 +138,9 @@ static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock 
 		return;
 	flags = s->hot.flags;
 	if ((flags & (tx ? EG_TX_OPEN : EG_RX_OPEN)) && (flags & (tx ? EG_TX_ISN : EG_RX_ISN)))
-		eg_capture_tcp(skb, s, p, id, tx);
+		eg_capture_tcp(skb, s, p, cookie, tx);
 	else if (flags & EG_HTTP)
-		eg_capture_http(skb, s, p, id, tx);
+		eg_capture_http(skb, s, p, cookie, tx);
 }
 
 /* Key of a socket from the kernel's own struct: for a child that never had a packet of its own. */
@@ -124,16 +159,28 @@ static __always_inline void eg_sock_key(struct sock *sk, struct eg_key *k)
 	k->pad[0] = k->pad[1] = k->pad[2] = 0;
 }
 
-static __always_inline void eg_tcp_health(struct sock *sk, struct eg_close *c)
+/* What the kernel knows of the connection's health; looked at about once a second and at the end. */
+static __always_inline void eg_tcp_health(const struct tcp_sock *tp, struct eg_sock *s)
 {
-	struct tcp_sock *tp = (struct tcp_sock *)sk;
-	__u64 sent = BPF_CORE_READ(tp, bytes_sent), got = BPF_CORE_READ(tp, bytes_received);
+	__u64 got = tp->bytes_received;
 
-	c->tx_payload = sent - BPF_CORE_READ(tp, bytes_retrans);
+	s->tx_payload = tp->bytes_sent - tp->bytes_retrans;
 	/* a FIN in sequence is counted by the kernel as a byte */
-	c->rx_payload = got - (got && (c->rx_tcp & EG_FIN) ? 1 : 0);
-	c->retransmits = BPF_CORE_READ(tp, total_retrans);
-	c->rtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
+	s->rx_payload = got - (got && (s->hot.rx_tcp & EG_FIN) ? 1 : 0);
+	s->retransmits = tp->total_retrans;
+	s->rtt_us = tp->srtt_us >> 3;
+}
+
+static __noinline void eg_tcp_look(struct __sk_buff *skb, struct eg_sock *s)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tp;
+
+	if (!s || !sk)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		eg_tcp_health(tp, s);
 }
 
 static __always_inline struct eg_tail *eg_tail_slot(__u64 tag)
@@ -143,34 +190,43 @@ static __always_inline struct eg_tail *eg_tail_slot(__u64 tag)
 	return bpf_map_lookup_elem(&eg_tails, &i);
 }
 
-/* Was this closer left waiting for the peer's FIN? Then the rest of the flow happens without a socket. */
-static __always_inline int eg_tail_expect(struct sock *sk, struct eg_sock *s, const struct eg_flow_id *id)
+/* Will packets of this flow still come, now that its socket goes? EG_TAIL_* or 0. */
+static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_sock *s, __u64 cookie)
 {
-	struct tcp_sock *tp = (struct tcp_sock *)sk;
 	struct eg_tail *t;
 	__u64 tag;
+	int what;
 
-	if (!(s->hot.tx_tcp & EG_FIN) || (s->hot.rx_tcp & (EG_FIN | EG_RST)) || (s->hot.tx_tcp & EG_RST) ||
-	    BPF_CORE_READ(tp, snd_una) != BPF_CORE_READ(tp, write_seq))
+	if (s->hot.rx_tcp & EG_RST)
 		return 0;
-	tag = eg_tag(&s->key, id->zone);
+	if (s->hot.tx_tcp & EG_RST)
+		what = EG_TAIL_RESET;
+	else if (!(s->hot.tx_tcp & EG_FIN) || (s->hot.rx_tcp & EG_FIN))
+		return 0;
+	else if (tp->snd_una == tp->write_seq)
+		what = EG_TAIL_FIN;
+	else
+		what = EG_TAIL_RESET; /* gave up, or died of data that came after close(): that is answered by a reset */
+	tag = eg_tag(&s->key, s->zone);
 	t = eg_tail_slot(tag);
 	if (!t)
 		return 0;
-	t->cookie = id->cookie;
+	t->cookie = cookie;
+	t->rcv_nxt = tp->rcv_nxt;
+	t->what = what;
 	t->tag = tag;
-	return 1;
+	return what;
 }
 
-static __always_inline void eg_tcp_close(struct sock *sk, struct eg_sock *s, const struct eg_flow_id *id)
+static __always_inline void eg_tcp_close(const struct tcp_sock *tp, struct eg_sock *s, __u64 cookie)
 {
 	struct eg_close *c;
+	int tail;
 
-	eg_fold(s, id->cookie, 0);
 	if (!(s->hot.flags & EG_OPEN_SENT))
-		eg_open(s, id);
-	if (eg_tail_expect(sk, s, id))
-		__sync_fetch_and_or(&s->hot.flags, EG_TAIL);
+		eg_open(s, cookie);
+	eg_tcp_health(tp, s);
+	tail = eg_tail_expect(tp, s, cookie);
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
 	if (!c) {
 		struct eg_counts n = s->hot.n;
@@ -181,100 +237,257 @@ static __always_inline void eg_tcp_close(struct sock *sk, struct eg_sock *s, con
 	}
 	c->rec.type = EG_REC_CLOSE;
 	c->rec.time_ns = bpf_ktime_get_ns();
-	eg_fill_close(c, s, id);
-	c->n = s->hot.n;
-	eg_tcp_health(sk, c);
+	eg_fill_close(c, s, &s->hot.n, cookie);
+	c->tail = tail;
 	bpf_ringbuf_submit(c, eg_wake());
+}
+
+/* A child that ended before it had a packet of its own. 0: a listener, a connect() that sent nothing, or not ours. */
+static __always_inline int eg_tcp_unborn(struct sock *sk, struct eg_sock *s)
+{
+	if (!sk->__sk_common.skc_dport || (s->hot.flags & (EG_CONNECTING | EG_SEEDED)))
+		return 0;
+	eg_sock_key(sk, &s->key);
+	if (!eg_handshake_take(s))
+		return 0;
+	__sync_fetch_and_or(&s->hot.flags, EG_KEYED | EG_CONNECTED | EG_INBOUND);
+	return 1;
 }
 
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(eg_tcp_destroy, struct sock *sk)
 {
-	struct eg_sock *s = bpf_sk_storage_get(&eg_socks, sk, 0, 0);
-	struct eg_flow_id id = {};
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct eg_sock *s = EG_FIND(sk, cookie);
+	struct tcp_sock *tp;
 
+	if (!s && sk->__sk_common.skc_dport && eg_cgroup_watched(sk->sk_cgrp_data.cgroup)) {
+		s = eg_slot_claim(cookie);
+		if (s)
+			s->zone = sk->__sk_common.skc_net.net->net_cookie;
+	}
 	if (!s)
 		return 0;
-	id.zone = sk->__sk_common.skc_net.net->net_cookie;
-	id.cookie = bpf_get_socket_cookie(sk);
-	if (!(s->hot.flags & EG_KEYED)) {
-		if ((s->hot.flags & (EG_CONNECTING | EG_SEEDED)) || !sk->__sk_common.skc_dport)
-			return 0; /* a listener, or a connect() that sent nothing */
-		eg_sock_key(sk, &s->key);
-		eg_handshake_take(s, id.zone);
-		__sync_fetch_and_or(&s->hot.flags, EG_KEYED | EG_CONNECTED | EG_INBOUND);
-	}
-	eg_tcp_close(sk, s, &id);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp && ((s->hot.flags & EG_KEYED) || eg_tcp_unborn(sk, s)))
+		eg_tcp_close(tp, s, cookie);
+	eg_drop(cookie);
 	return 0;
 }
 
 /* --- after the socket --------------------------------------------------------------------------------------- */
 
-/* A segment that the kernel is done with: the FIN that a stub in FIN_WAIT2 waited for? */
-SEC("tp_btf/kfree_skb")
-int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
-{
-	struct eg_tail_rec *r;
-	struct eg_tail *t;
-	struct eg_key k = {};
-	unsigned char *head;
-	__u8 ip[40], tcp[20];
-	__u64 tag, zone;
-	__u32 len, doff;
+/* A packet that the kernel is done with, headers read. */
+struct eg_late {
+	struct eg_key key; /* seen from us, who received it */
+	__u32 len, payload, end_seq;
+	__u32 reply_header; /* of an answer without options */
+	__u8 flags, stamped;
+};
 
-	if ((skb->protocol != bpf_htons(0x0800) && skb->protocol != bpf_htons(0x86dd)) || !skb->dev)
-		return 0;
-	head = skb->head;
+static __always_inline int eg_late_read(const struct sk_buff *skb, struct eg_late *l)
+{
+	unsigned char *head = skb->head;
+	__u8 ip[40], tcp[20];
+	__u32 header;
+
 	if (bpf_probe_read_kernel(ip, sizeof(ip), head + skb->network_header))
 		return 0;
 	if (ip[0] >> 4 == 4) {
 		if (ip[9] != EG_PROTO_TCP || (ip[6] & 0x1f) || ip[7])
 			return 0;
-		eg_put_v4(k.local, *(__u32 *)(ip + 16));
-		eg_put_v4(k.remote, *(__u32 *)(ip + 12));
-		len = ip[2] << 8 | ip[3];
+		eg_put_v4(l->key.local, *(__u32 *)(ip + 16));
+		eg_put_v4(l->key.remote, *(__u32 *)(ip + 12));
+		l->len = ip[2] << 8 | ip[3];
+		header = (ip[0] & 15) * 4;
+		l->reply_header = 20 + 20;
 	} else if (ip[0] >> 4 == 6 && ip[6] == EG_PROTO_TCP) {
-		__builtin_memcpy(k.local, ip + 24, 16);
-		__builtin_memcpy(k.remote, ip + 8, 16);
-		len = 40 + (ip[4] << 8 | ip[5]);
+		__builtin_memcpy(l->key.local, ip + 24, 16);
+		__builtin_memcpy(l->key.remote, ip + 8, 16);
+		header = 40;
+		l->len = header + (ip[4] << 8 | ip[5]);
+		l->reply_header = 40 + 20;
 	} else {
 		return 0;
 	}
 	if (bpf_probe_read_kernel(tcp, sizeof(tcp), head + skb->transport_header))
 		return 0;
-	k.lport = tcp[2] << 8 | tcp[3];
-	k.rport = tcp[0] << 8 | tcp[1];
-	k.proto = EG_PROTO_TCP;
-	zone = skb->dev->nd_net.net->net_cookie;
-	tag = eg_tag(&k, zone);
-	t = eg_tail_slot(tag);
-	if (!t || t->tag != tag)
-		return 0;
-	doff = (tcp[12] >> 4) * 4;
-	r = bpf_ringbuf_reserve(&eg_ring, sizeof(*r), 0);
+	l->key.lport = tcp[2] << 8 | tcp[3];
+	l->key.rport = tcp[0] << 8 | tcp[1];
+	l->key.proto = EG_PROTO_TCP;
+	l->flags = tcp[13];
+	header += (tcp[12] >> 4) * 4;
+	l->payload = l->len > header ? l->len - header : 0;
+	l->end_seq = ((__u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7]) + l->payload;
+	l->stamped = tcp[12] >> 4 >= 8;
+	return 1;
+}
+
+/* How the kernel answered (tcp_timewait_state_process, or a reset for a packet of no socket); may change the tail. */
+static __always_inline void eg_late_answer(const struct eg_late *l, struct eg_tail *t, struct eg_tail_rec *r)
+{
+	if (l->flags & EG_RST) {
+		r->last = 1;
+		t->tag = 0;
+		return;
+	}
+	if (t->what == EG_TAIL_FIN) {
+		/* older than what was received, or nothing but an ACK: no answer */
+		if (!(l->flags & EG_ACK) || (!(l->flags & EG_FIN) && (!l->payload || (__s32)(l->end_seq - t->rcv_nxt) <= 0)))
+			return;
+		if ((l->flags & EG_FIN) && l->end_seq == t->rcv_nxt) {
+			r->n.tx_packets = 1;
+			r->n.tx_bytes = l->reply_header + (l->stamped ? 12 : 0);
+			r->tx_tcp = EG_ACK;
+			r->last = 1;
+			t->tag = 0;
+			return;
+		}
+		t->what = EG_TAIL_RESET; /* data that nobody will read: the stub is killed */
+	}
+	r->n.tx_packets = 1;
+	r->n.tx_bytes = l->reply_header;
+	r->tx_tcp = EG_RST;
+}
+
+static __always_inline struct eg_tail_rec *eg_tail_rec(const struct eg_late *l, const struct eg_tail *t, __u64 zone)
+{
+	struct eg_tail_rec *r = bpf_ringbuf_reserve(&eg_ring, sizeof(*r), 0);
+
 	if (!r) {
-		eg_lose_packet(EG_LOSS_RING_FLOW, len, 0);
-		return 0;
+		eg_lose_packet(EG_LOSS_RING_FLOW, l->len, 0);
+		return NULL;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
 	r->rec.type = EG_REC_TAIL;
 	r->rec.time_ns = bpf_ktime_get_ns();
-	r->key = k;
+	r->key = l->key;
 	r->zone = zone;
 	r->cookie = t->cookie;
+	return r;
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
+{
+	struct eg_late l = {};
+	struct eg_tail_rec *r;
+	struct eg_tail *t;
+	__u64 tag, zone;
+
+	/* a packet that a socket took, and counted, is no more of any device */
+	if ((skb->protocol != bpf_htons(0x0800) && skb->protocol != bpf_htons(0x86dd)) || !skb->dev ||
+	    !eg_late_read(skb, &l))
+		return 0;
+	zone = skb->dev->nd_net.net->net_cookie;
+	tag = eg_tag(&l.key, zone);
+	t = eg_tail_slot(tag);
+	if (!t || t->tag != tag)
+		return 0;
+	r = eg_tail_rec(&l, t, zone);
+	if (!r)
+		return 0;
 	r->n.rx_packets = 1;
-	r->n.rx_bytes = len;
-	r->rx_tcp = tcp[13];
-	if (tcp[13] & EG_FIN) {
-		/* answered by a bare ACK, with the time stamp option when the FIN had it (12 bytes) */
-		r->n.tx_packets = 1;
-		r->n.tx_bytes = (ip[0] >> 4 == 4 ? 20 : 40) + 20 + (doff >= 32 ? 12 : 0);
-		r->tx_tcp = EG_ACK;
-	}
-	if (tcp[13] & (EG_FIN | EG_RST)) {
-		r->last = 1;
-		t->tag = 0;
-	}
+	r->n.rx_bytes = l.len;
+	r->rx_tcp = l.flags;
+	eg_late_answer(&l, t, r);
 	bpf_ringbuf_submit(r, eg_wake());
 	return 0;
+}
+
+/* The socket died of the packet that this reset answers. */
+static __always_inline void eg_last_reset(struct sk_buff *skb, __u64 zone)
+{
+	struct eg_late l = {};
+	struct eg_tail_rec *r;
+	struct eg_tail *t;
+	__u64 tag;
+
+	if (!eg_late_read(skb, &l))
+		return;
+	tag = eg_tag(&l.key, zone);
+	t = eg_tail_slot(tag);
+	if (!t || t->tag != tag)
+		return;
+	t->what = EG_TAIL_RESET;
+	r = eg_tail_rec(&l, t, zone);
+	if (!r)
+		return;
+	r->n.tx_packets = 1;
+	r->n.tx_bytes = l.reply_header;
+	r->tx_tcp = EG_RST;
+	bpf_ringbuf_submit(r, eg_wake());
+}
+
+/* With skb: a reset that answers it. Without: one that the socket sends by itself. */
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(eg_send_reset, struct sock *sk, struct sk_buff *skb)
+{
+	struct eg_sock *s;
+	__u8 state;
+
+	if (!sk)
+		return 0; /* answers for nobody, or for a stub: eg_kfree_skb */
+	state = sk->__sk_common.skc_state;
+	if (state == EG_TCP_TIME_WAIT || state == EG_TCP_NEW_SYN_RECV || state == EG_TCP_LISTEN)
+		return 0;
+	s = eg_slot_find(sk->__sk_common.skc_cookie.counter);
+	if (!skb) {
+		if (s)
+			__sync_fetch_and_and(&s->hot.flags, ~EG_ANSWERED);
+		return 0;
+	}
+	if (!s) {
+		if (state == EG_TCP_CLOSE)
+			eg_last_reset(skb, sk->__sk_common.skc_net.net->net_cookie);
+		return 0;
+	}
+	if (!(s->hot.flags & EG_KEYED))
+		return 0;
+	s->hot.tx_tcp |= EG_RST;
+	__sync_fetch_and_add(&s->hot.n.tx_packets, 1);
+	__sync_fetch_and_add(&s->hot.n.tx_bytes, eg_is_v4mapped(s->key.remote) ? 40 : 60);
+	__sync_fetch_and_or(&s->hot.flags, EG_ANSWERED);
+	return 0;
+}
+
+/*
+ * A packet from the kernel's own TCP socket, seen where the root is watched: an answer that the programs above have
+ * counted for its flow already? Else it belongs to nobody here, as the reset for a port without a listener.
+ */
+static __noinline int eg_tcp_answered(struct __sk_buff *skb, struct eg_packet *p, __u64 zone)
+{
+	struct bpf_sock_tuple t = {};
+	struct eg_tail *tail;
+	struct eg_key key;
+	struct bpf_sock *sk;
+	__u32 size, known;
+	__u64 tag;
+
+	if (!p)
+		return 0;
+	eg_packet_key(p, &key, 1);
+	tag = eg_tag(&key, zone);
+	tail = eg_tail_slot(tag);
+	if (tail && tail->tag == tag)
+		return 1;
+	if (eg_is_v4mapped(p->src)) {
+		__builtin_memcpy(&t.ipv4.saddr, p->dst + 12, 4);
+		__builtin_memcpy(&t.ipv4.daddr, p->src + 12, 4);
+		t.ipv4.sport = bpf_htons(p->dport);
+		t.ipv4.dport = bpf_htons(p->sport);
+		size = sizeof(t.ipv4);
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, p->dst, 16);
+		__builtin_memcpy(t.ipv6.daddr, p->src, 16);
+		t.ipv6.sport = bpf_htons(p->dport);
+		t.ipv6.dport = bpf_htons(p->sport);
+		size = sizeof(t.ipv6);
+	}
+	sk = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	known = sk->state != EG_TCP_LISTEN;
+	bpf_sk_release(sk);
+	return known;
 }

@@ -8,63 +8,20 @@
 #include "dgram.h"
 #include "process.h"
 
-static __always_inline int eg_flow_idle(const struct eg_key *k, __u64 last_ns)
-{
-	if (eg_dns_port(k->lport) || eg_dns_port(k->rport))
-		return last_ns < sweep_idle_dns_ns;
-	return last_ns < sweep_idle_ns;
-}
-
+/* Sockets that found their slot taken; those with a slot user space reads by itself. */
 SEC("iter/bpf_sk_storage_map")
-int eg_sweep(struct bpf_iter__bpf_sk_storage_map *ctx)
+int eg_sweep_socks(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
+	struct eg_sweep w = { sweep_since_ns, sweep_idle_ns, sweep_idle_dns_ns };
 	struct eg_sock *s = ctx->value;
 	struct sock *sk = ctx->sk;
-	struct eg_flow_id id = {};
 	struct eg_close c = {};
-	struct eg_hot total;
-	int tcp, idle;
 
-	if (!s || !sk || !(s->hot.flags & EG_KEYED))
+	if (!s || !sk)
 		return 0;
-	id.cookie = bpf_get_socket_cookie(sk);
-	eg_total(s, id.cookie, &total);
-	tcp = s->key.proto == EG_PROTO_TCP && sk->sk_type == 1;
-	idle = !tcp && sweep_idle_ns != ~0ULL && eg_flow_idle(&s->key, total.last_ns);
-	if (total.last_ns < sweep_since_ns && (s->hot.flags & EG_OPEN_SENT) && !idle)
-		return 0;
-	id.zone = sk->__sk_common.skc_net.net->net_cookie;
-	if (idle)
-		eg_fold(s, id.cookie, 1);
 	c.rec.time_ns = bpf_ktime_get_ns();
-	eg_fill_close(&c, s, &id);
-	c.state = sk->__sk_common.skc_state;
-	if (idle) {
-		/* The next packet begins a new flow; what is counted between these two lines belongs to it. */
-		eg_take_counts(s, &c.n);
-		__sync_fetch_and_and(&s->hot.flags, ~(EG_KEYED | EG_OPEN_SENT | EG_INBOUND | EG_MIDSTREAM | EG_TX_OPEN |
-						      EG_RX_OPEN));
-		c.idle = 1;
-	} else {
-		c.n = total.n;
-		c.tx_tcp = total.tx_tcp;
-		c.rx_tcp = total.rx_tcp;
-		c.last_ns = total.last_ns;
-		__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
-	}
-	if (tcp)
-		eg_tcp_health(sk, &c);
-	else
-		eg_dgram_payload(&c.key, &c.n, s->tx_adjust, s->rx_adjust, &c.tx_payload, &c.rx_payload);
-	s->swept_tx_bytes = idle ? 0 : c.n.tx_bytes;
-	s->swept_rx_bytes = idle ? 0 : c.n.rx_bytes;
-	s->swept_tx_packets = idle ? 0 : c.n.tx_packets;
-	s->swept_rx_packets = idle ? 0 : c.n.rx_packets;
-	if (idle) {
-		s->tx_adjust = s->rx_adjust = 0;
-		s->tx.next = s->rx.next = 0;
-	}
-	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
+	if (eg_sweep_sock(s, bpf_get_socket_cookie(sk), &w, &c))
+		bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
 	return 0;
 }
 
@@ -73,24 +30,18 @@ int eg_sweep_peers(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct eg_peer_key *k = ctx->key;
 	struct eg_peer *p = ctx->value;
+	struct eg_sweep w = { sweep_since_ns, sweep_idle_ns, sweep_idle_dns_ns };
 	struct eg_close c = {};
 	int idle;
 
 	if (!k || !p || !(p->flags & EG_KEYED))
 		return 0;
-	idle = sweep_idle_ns != ~0ULL && eg_flow_idle(&k->key, p->last_ns);
+	idle = eg_is_idle(&k->key, p->last_ns, &w);
 	if (p->last_ns < sweep_since_ns && (p->flags & EG_OPEN_SENT) && !idle && !sweep_all_peers)
 		return 0;
 	c.rec.time_ns = bpf_ktime_get_ns();
-	c.rec.flags = p->flags;
-	c.key = k->key;
-	c.cookie = k->cookie;
-	c.zone = p->zone;
-	c.n = p->n;
-	c.last_ns = p->last_ns;
-	c.owner = p->owner;
+	eg_fill_peer(&c, k, p);
 	c.idle = idle;
-	eg_dgram_payload(&c.key, &c.n, p->tx_adjust, p->rx_adjust, &c.tx_payload, &c.rx_payload);
 	p->flags |= EG_OPEN_SENT;
 	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
 	return 0;
@@ -121,6 +72,7 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 	struct eg_owner o;
 	struct eg_sock *s;
 	struct sock *sk;
+	__u64 cookie;
 	int listens;
 
 	if (!task || !file)
@@ -137,16 +89,21 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 	}
 	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
 		return 0;
-	s = bpf_sk_storage_get(&eg_socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	cookie = bpf_get_socket_cookie(sk);
+	listens = sk->sk_type == 1 && sk->__sk_common.skc_state == EG_TCP_LISTEN;
+	s = EG_FIND(sk, cookie);
+	if (!s)
+		s = EG_MAKE(sk, cookie, listens);
 	if (!s) {
 		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
 		return 0;
 	}
 	if (s->hot.flags & EG_OWNED)
 		return 0; /* made after the hooks were there, or the same socket in another process */
+	s->zone = sk->__sk_common.skc_net.net->net_cookie;
 	eg_owner_of(task, &o);
 	eg_sock_set_owner(s, &o);
-	listens = sk->sk_type == 1 && sk->__sk_common.skc_state == EG_TCP_LISTEN;
+	bpf_probe_read_kernel(s->comm, sizeof(s->comm), task->group_leader->comm);
 	if (sk->sk_type == 3)
 		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
 	if (!sk->__sk_common.skc_dport || listens)
@@ -163,10 +120,10 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 	r.open.rec.flags = s->hot.flags;
 	r.open.rec.time_ns = bpf_ktime_get_ns();
 	r.open.key = s->key;
-	r.open.zone = sk->__sk_common.skc_net.net->net_cookie;
-	r.open.cookie = bpf_get_socket_cookie(sk);
+	r.open.zone = s->zone;
+	r.open.cookie = cookie;
 	r.open.owner = o;
-	bpf_probe_read_kernel(r.open.comm, sizeof(r.open.comm), task->group_leader->comm);
+	__builtin_memcpy(r.open.comm, s->comm, sizeof(r.open.comm));
 	r.state = sk->__sk_common.skc_state;
 	r.type = sk->sk_type;
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));

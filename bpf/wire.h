@@ -17,7 +17,7 @@ struct eg_wire {
 };
 
 /* Not inlined: its buffers must not stay on the stack of what follows. */
-static __noinline int eg_read_any(struct __sk_buff *skb, struct eg_packet *p)
+__noinline int eg_read_any(struct __sk_buff *skb, struct eg_packet *p)
 {
 	if (!p)
 		return -1;
@@ -107,13 +107,16 @@ static __noinline void eg_wire_tx(struct __sk_buff *ctx, struct eg_wire *w, int 
 	__u32 segs = ctx->gso_segs, v4 = ctx->protocol == bpf_htons(0x0800), header = v4 ? 20 : 40;
 	struct sk_buff *skb;
 	__u64 need, have;
+	__u32 mtu;
 	__u8 b;
 
 	if (!w || !has_kern_ctx)
 		return;
 	skb = bpf_cast_to_kern_ctx(ctx);
 	if (segs <= 1) {
-		eg_fragments(w, ctx->len, header, v4 ? 0 : 8, eg_skb_mtu(skb) - header - (v4 ? 0 : 8));
+		mtu = eg_skb_mtu(skb);
+		if (ctx->len > mtu)
+			eg_fragments(w, ctx->len, header, v4 ? 0 : 8, mtu - header - (v4 ? 0 : 8));
 		return;
 	}
 	/* the device almost always takes it whole: ask that before looking into the packet */

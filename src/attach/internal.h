@@ -28,6 +28,11 @@ struct held {
 	struct eg_close close;
 };
 
+struct attach_over {
+	struct eg_peer_key key;
+	enum event_end end;
+};
+
 struct attach_name {
 	uint64_t hash;
 	uint16_t len;
@@ -64,6 +69,8 @@ struct attach {
 
 	uint64_t closing[ATTACH_CLOSING];
 	size_t n_closing;
+	struct attach_over *over; /* peers that are over, found by the walk that is under way */
+	size_t n_over, room_over;
 
 	struct attach_name *names; /* direct-mapped by hash */
 	struct attach_cgroup cgroups[ATTACH_CGROUPS];

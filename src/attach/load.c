@@ -234,6 +234,7 @@ struct attach *attach_free(struct attach *a)
 	for (size_t i = 0; i < ATTACH_CGROUPS; i++)
 		free(a->cgroups[i].path);
 	free(a->names);
+	free(a->over);
 	free(a);
 	return NULL;
 }

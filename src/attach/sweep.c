@@ -87,13 +87,12 @@ static bool is_closing(const struct attach *a, uint64_t cookie)
 	return false;
 }
 
+/* A walk over a hash skips entries when others are deleted meanwhile: what is over is only remembered here. */
 static void on_peer(void *ctx, const void *rec)
 {
 	struct attach *a = ctx;
 	const struct eg_close *c = rec;
 	bool closed = is_closing(a, c->cookie);
-	struct eg_peer_key k = { .cookie = c->cookie, .key = c->key };
-	struct eg_close last = *c;
 
 	a->n_peers++;
 	if (!closed && !c->idle) {
@@ -102,8 +101,35 @@ static void on_peer(void *ctx, const void *rec)
 	}
 	if (!(c->rec.flags & EG_OPEN_SENT))
 		attach_open_from(a, c);
-	bpf_map_delete_elem(bpf_map__fd(a->skel->maps.eg_peers), &k);
-	attach_emit_close(a, &last, closed ? END_CLOSED : END_TIMEOUT);
+	if (a->n_over == a->room_over) {
+		size_t room = a->room_over ? 2 * a->room_over : 256;
+		struct attach_over *over = realloc(a->over, room * sizeof(*over));
+
+		if (!over)
+			return; /* idle again at the next sweep */
+		a->over = over;
+		a->room_over = room;
+	}
+	a->over[a->n_over++] = (struct attach_over){
+		.key = { .cookie = c->cookie, .key = c->key },
+		.end = closed ? END_CLOSED : END_TIMEOUT,
+	};
+}
+
+static void close_peers(struct attach *a, uint64_t now)
+{
+	int fd = bpf_map__fd(a->skel->maps.eg_peers);
+
+	for (size_t i = 0; i < a->n_over; i++) {
+		struct eg_close c = { .rec = { .time_ns = now } };
+		struct eg_peer p;
+
+		if (bpf_map_lookup_and_delete_elem(fd, &a->over[i].key, &p))
+			continue;
+		eg_fill_peer(&c, &a->over[i].key, &p);
+		attach_emit_close(a, &c, a->over[i].end);
+	}
+	a->n_over = 0;
 }
 
 /* Inbound handshakes that never got a child: a scan, a flood, a peer that vanished. */
@@ -171,7 +197,7 @@ static int tell_losses(struct attach *a)
 	return 0;
 }
 
-static int sweep_peers(struct attach *a)
+static int sweep_peers(struct attach *a, uint64_t now)
 {
 	int r;
 
@@ -179,6 +205,7 @@ static int sweep_peers(struct attach *a)
 	a->n_peers = 0;
 	r = attach_walk(a->iter_peers, sizeof(struct eg_close), on_peer, a);
 	a->n_closing = 0;
+	close_peers(a, now);
 	return r;
 }
 
@@ -204,7 +231,7 @@ int attach_sweep(struct attach *a)
 	sweep_slots(a, &w, now);
 	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
 	if (!r)
-		r = sweep_peers(a);
+		r = sweep_peers(a, now);
 	a->swept_ns = now;
 	held_expire(a, now);
 	if (now - a->handshakes_ns > HANDSHAKE_EVERY_NS) {

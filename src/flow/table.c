@@ -8,9 +8,6 @@
  */
 #include "flow/table.h"
 
-/* Ids begin at the millisecond of the start, with room for 4,096 flows each: a restart does not use one again. */
-#define FLOW_ID_START_MASK ((1ULL << 41) - 1)
-
 #include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,6 +18,8 @@
 #include "base/time.h"
 #include "decode/quic.h"
 
+/* Ids begin at the millisecond of the start, with room for 4,096 flows each: a restart does not use one again. */
+#define FLOW_ID_START_MASK ((1ULL << 41) - 1)
 #define SLOTS_MIN 4096
 #define TOUCH_EVERY_NS NSEC_PER_SEC
 #define STATS_EVERY_NS (60 * NSEC_PER_SEC)

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work for bench/live.py and bench/memory.py, over loopback in whatever network namespace and cgroup it is started:
+ *
+ *     traffic cost KIND MS           for each line on stdin works for so long and prints what one unit cost: CPU time and
+ *                                    time in ns (bulk: per kB; udp16, udp1000: per datagram sent and received; conn: per
+ *                                    connect+accept+close), and p50 of connect(); prints "open" first
+ *     traffic rate N SECONDS         N new TCP connections a second, evenly; prints how many were made
+ *     traffic sink                   takes what "hold" sends, until stdin ends
+ *     traffic hold KIND N HOST       opens N sockets (tcp, udp) from 127.0.1.HOST to the sink, sends once on each,
+ *                                    prints "open", keeps them until stdin ends
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NSEC 1000000000ULL
+#define MAX_SOCKS 1000
+#define MAX_LATENCIES (1 << 20)
+#define BULK_AT_ONCE (256 * 1024)
+#define SINK_PORT 4000
+#define MAX_OPEN 200000
+
+static uint32_t latencies[MAX_LATENCIES];
+static size_t n_latencies;
+
+static _Noreturn void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static uint64_t now(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * NSEC + (uint64_t)t.tv_nsec;
+}
+
+static struct sockaddr_in loopback(uint32_t below, uint16_t port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons(port),
+				     .sin_addr.s_addr = htonl(0x7f000000 + below) };
+}
+
+static int bound_socket(int type, struct sockaddr_in *at)
+{
+	socklen_t n = sizeof(*at);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)at, n) < 0 ||
+	    getsockname(fd, (struct sockaddr *)at, &n) < 0)
+		die("socket");
+	return fd;
+}
+
+static int listening_socket(struct sockaddr_in *at)
+{
+	int fd = bound_socket(SOCK_STREAM, at);
+
+	if (listen(fd, 4096) < 0)
+		die("listen");
+	return fd;
+}
+
+static int connected(int type, const struct sockaddr_in *to)
+{
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
+		die("connect");
+	return fd;
+}
+
+/* ---- cost: one unit of each kind of work ---- */
+
+struct bench {
+	int tx[MAX_SOCKS], rx[MAX_SOCKS], n, at;
+	struct sockaddr_in server;
+	int listener;
+};
+
+static uint64_t datagrams(struct bench *b)
+{
+	char data[64] = { 0 };
+
+	for (int i = 0; i < 64; i++) {
+		b->at = b->at + 1 < b->n ? b->at + 1 : 0;
+		if (send(b->tx[b->at], data, sizeof(data), 0) < 0 ||
+		    recv(b->rx[b->at], data, sizeof(data), 0) < 0)
+			die("datagram");
+	}
+	return 64;
+}
+
+static uint64_t connections(struct bench *b)
+{
+	uint64_t from = now(CLOCK_MONOTONIC);
+	int c = connected(SOCK_STREAM, &b->server), s;
+
+	if (n_latencies < MAX_LATENCIES)
+		latencies[n_latencies++] = (uint32_t)(now(CLOCK_MONOTONIC) - from);
+	s = accept(b->listener, NULL, NULL);
+	if (s < 0)
+		die("accept");
+	close(c);
+	close(s);
+	return 1;
+}
+
+static uint64_t bulk(struct bench *b)
+{
+	static char data[BULK_AT_ONCE];
+	ssize_t n = send(b->tx[0], data, sizeof(data), 0), left = n;
+
+	while (left > 0) {
+		ssize_t r = recv(b->rx[0], data, (size_t)left, 0);
+
+		if (r <= 0)
+			die("recv");
+		left -= r;
+	}
+	if (n < 0)
+		die("send");
+	return (uint64_t)n / 1024;
+}
+
+static void open_pairs(struct bench *b, int n)
+{
+	for (b->n = 0; b->n < n; b->n++) {
+		struct sockaddr_in a = loopback(1, 0);
+
+		b->rx[b->n] = bound_socket(SOCK_DGRAM, &a);
+		b->tx[b->n] = connected(SOCK_DGRAM, &a);
+	}
+}
+
+static void open_bulk(struct bench *b)
+{
+	int size = 4 << 20;
+
+	b->tx[0] = connected(SOCK_STREAM, &b->server);
+	b->rx[0] = accept(b->listener, NULL, NULL);
+	if (b->rx[0] < 0 || setsockopt(b->tx[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0)
+		die("bulk");
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void cost_block(struct bench *b, uint64_t (*work)(struct bench *b), uint64_t ms)
+{
+	uint64_t units = 0, cpu, from, passed;
+
+	/* The first packets of each socket are looked at more closely: past those before the clock starts. */
+	for (int i = 0; i < 200; i++)
+		work(b);
+	n_latencies = 0;
+	cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+	from = now(CLOCK_MONOTONIC);
+	do {
+		units += work(b);
+		passed = now(CLOCK_MONOTONIC) - from;
+	} while (passed < ms * 1000000);
+	cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	qsort(latencies, n_latencies, sizeof(*latencies), by_value);
+	printf("%.2f %.2f %u\n", (double)cpu / (double)units, (double)passed / (double)units,
+	       n_latencies ? latencies[n_latencies / 2] : 0);
+	fflush(stdout);
+}
+
+static void cost(const char *kind, uint64_t ms)
+{
+	static struct bench b;
+	uint64_t (*work)(struct bench * b);
+	char line[16];
+
+	b.server = loopback(1, 0);
+	b.listener = listening_socket(&b.server);
+	if (!strcmp(kind, "bulk")) {
+		open_bulk(&b);
+		work = bulk;
+	} else if (!strcmp(kind, "conn")) {
+		work = connections;
+	} else {
+		open_pairs(&b, !strcmp(kind, "udp16") ? 16 : MAX_SOCKS);
+		work = datagrams;
+	}
+	puts("open");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin))
+		cost_block(&b, work, ms);
+}
+
+/* ---- load ---- */
+
+static void rate(uint64_t per_second, uint64_t seconds)
+{
+	uint64_t start = now(CLOCK_MONOTONIC), made = 0, due;
+	static struct bench b;
+
+	b.server = loopback(1, 0);
+	b.listener = listening_socket(&b.server);
+	for (;;) {
+		uint64_t passed = now(CLOCK_MONOTONIC) - start;
+
+		if (passed >= seconds * NSEC)
+			break;
+		due = passed * per_second / NSEC;
+		while (made < due) {
+			connections(&b);
+			n_latencies = 0;
+			made++;
+		}
+		usleep(500);
+	}
+	printf("%llu\n", (unsigned long long)made);
+}
+
+static void allow_open_files(void)
+{
+	struct rlimit files = { MAX_OPEN, MAX_OPEN };
+
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		die("open files");
+}
+
+/* Connections are kept open, unread, until the process ends. */
+static void sink(void)
+{
+	struct sockaddr_in at = loopback(1, SINK_PORT);
+	struct pollfd in[3] = { { .fd = STDIN_FILENO, .events = POLLIN },
+				{ .fd = bound_socket(SOCK_DGRAM, &at), .events = POLLIN },
+				{ .fd = listening_socket(&at), .events = POLLIN } };
+	char data[64];
+
+	allow_open_files();
+	puts("open");
+	fflush(stdout);
+	while (poll(in, 3, -1) > 0 && !in[0].revents) {
+		if (in[1].revents && recv(in[1].fd, data, sizeof(data), 0) < 0)
+			die("recv");
+		if (in[2].revents && accept(in[2].fd, NULL, NULL) < 0)
+			die("accept");
+	}
+}
+
+static void hold(const char *kind, int n, uint32_t host)
+{
+	int type = !strcmp(kind, "tcp") ? SOCK_STREAM : SOCK_DGRAM;
+	struct sockaddr_in to = loopback(1, SINK_PORT);
+
+	allow_open_files();
+	for (int i = 0; i < n; i++) {
+		struct sockaddr_in from = loopback(0x100 + host, 0);
+		int fd = bound_socket(type, &from);
+
+		if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+		    send(fd, "held", 4, 0) < 0)
+			die("connect");
+	}
+	puts("open");
+	fflush(stdout);
+	getchar();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[1], "cost"))
+		cost(argv[2], strtoull(argv[3], NULL, 10));
+	else if (argc == 4 && !strcmp(argv[1], "rate"))
+		rate(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
+	else if (argc == 2 && !strcmp(argv[1], "sink"))
+		sink();
+	else if (argc == 5 && !strcmp(argv[1], "hold"))
+		hold(argv[2], (int)strtoul(argv[3], NULL, 10),
+		     (uint32_t)strtoul(argv[4], NULL, 10));
+	else
+		return 2;
+	return 0;
+}

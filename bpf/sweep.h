@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From what is kept of a socket to the record of its flow: when it ends, and at each sweep. Pure: the kernel's side uses
+ * it for flows that end and for sockets without a slot, user space for the slots, which it has mapped.
+ */
+#pragma once
+
+#include "abi.h"
+
+#define EG_PROTO_IS_DNS_PORT(p) ((p) == 53 || (p) == 5353 || (p) == 5355)
+
+struct eg_sweep {
+	__u64 since_ns; /* flows that moved after this are told of */
+	__u64 idle_ns, idle_dns_ns; /* datagram flows silent since then are over */
+};
+
+/* A packet counted meanwhile, on another CPU, is in what was taken or in what stays, never in neither. */
+static inline void eg_take_counts(struct eg_sock *s, struct eg_counts *n)
+{
+	n->tx_packets = __sync_lock_test_and_set(&s->hot.n.tx_packets, 0);
+	n->tx_bytes = __sync_lock_test_and_set(&s->hot.n.tx_bytes, 0);
+	n->rx_packets = __sync_lock_test_and_set(&s->hot.n.rx_packets, 0);
+	n->rx_bytes = __sync_lock_test_and_set(&s->hot.n.rx_bytes, 0);
+}
+
+static inline int eg_is_mapped(const __u8 a[16])
+{
+	__u8 zero = 0;
+	int i;
+
+	for (i = 0; i < 10; i++)
+		zero |= a[i];
+	return !zero && a[10] == 0xff && a[11] == 0xff;
+}
+
+/* UDP payload: all bytes but the headers; unknown (~0) for what has no ports. */
+static inline void eg_dgram_payload(const struct eg_key *key, const struct eg_counts *n, __s32 tx_adjust,
+					     __s32 rx_adjust, __u64 *tx, __u64 *rx)
+{
+	__u64 header = eg_is_mapped(key->remote) ? 28 : 48;
+
+	*tx = *rx = ~0ULL;
+	if (key->proto != 17)
+		return;
+	*tx = n->tx_bytes - n->tx_packets * header + (__u64)(__s64)tx_adjust;
+	*rx = n->rx_bytes - n->rx_packets * header + (__u64)(__s64)rx_adjust;
+}
+
+static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s, const struct eg_counts *n,
+					  __u64 cookie)
+{
+	c->rec.flags = s->hot.flags;
+	c->key = s->key;
+	c->zone = s->zone;
+	c->cookie = cookie;
+	c->n = *n;
+	c->last_ns = s->hot.last_ns;
+	c->retransmits = s->retransmits;
+	c->rtt_us = s->rtt_us;
+	c->owner = s->owner;
+	c->tx_tcp = s->hot.tx_tcp;
+	c->rx_tcp = s->hot.rx_tcp;
+	c->idle = c->tail = 0;
+	c->ifindex = s->ifindex;
+	if (s->key.proto == 6) {
+		c->tx_payload = s->tx_payload;
+		c->rx_payload = s->rx_payload;
+	} else {
+		eg_dgram_payload(&s->key, n, s->tx_adjust, s->rx_adjust, &c->tx_payload, &c->rx_payload);
+	}
+}
+
+/* Ready for another flow. Counters were taken already; flags in `keep` stay. */
+static inline void eg_reset(struct eg_sock *s, __u32 keep)
+{
+	__sync_fetch_and_and(&s->hot.flags, keep);
+	s->tx = (struct eg_window){ 0 };
+	s->rx = (struct eg_window){ 0 };
+	s->tx_adjust = s->rx_adjust = 0;
+	s->swept_tx_bytes = s->swept_rx_bytes = 0;
+	s->swept_tx_packets = s->swept_rx_packets = 0;
+	s->hot.tx_tcp = s->hot.rx_tcp = 0;
+	s->retransmits = s->rtt_us = 0;
+	s->tx_payload = s->rx_payload = 0;
+}
+
+static inline int eg_is_idle(const struct eg_key *k, __u64 last_ns, const struct eg_sweep *w)
+{
+	if (EG_PROTO_IS_DNS_PORT(k->lport) || EG_PROTO_IS_DNS_PORT(k->rport))
+		return last_ns < w->idle_dns_ns;
+	return last_ns < w->idle_ns;
+}
+
+/* 1: there is something to tell, in *c. An idle flow is ended; the socket's next packet begins another. */
+static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg_sweep *w, struct eg_close *c)
+{
+	struct eg_counts n;
+	int idle;
+
+	if (!(s->hot.flags & EG_KEYED))
+		return 0;
+	idle = !((s->hot.flags & EG_CONNECTED) && s->key.proto == 6) && eg_is_idle(&s->key, s->hot.last_ns, w);
+	if (s->hot.last_ns < w->since_ns && (s->hot.flags & EG_OPEN_SENT) && !idle)
+		return 0;
+	if (idle) {
+		eg_take_counts(s, &n);
+		eg_fill_close(c, s, &n, cookie);
+		c->idle = 1;
+		eg_reset(s, EG_OWNED | EG_HAS_PEERS | EG_RAW | EG_CONNECTED);
+		return 1;
+	}
+	n = s->hot.n;
+	eg_fill_close(c, s, &n, cookie);
+	s->swept_tx_bytes = n.tx_bytes;
+	s->swept_rx_bytes = n.rx_bytes;
+	s->swept_tx_packets = n.tx_packets;
+	s->swept_rx_packets = n.rx_packets;
+	__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
+	return 1;
+}
+
+static inline void eg_fill_peer(struct eg_close *c, const struct eg_peer_key *k, const struct eg_peer *p)
+{
+	c->rec.flags = p->flags;
+	c->key = k->key;
+	c->cookie = k->cookie;
+	c->zone = p->zone;
+	c->n = p->n;
+	c->last_ns = p->last_ns;
+	c->owner = p->owner;
+	c->retransmits = c->rtt_us = 0;
+	c->tx_tcp = c->rx_tcp = 0;
+	c->idle = c->tail = 0;
+	c->ifindex = p->ifindex;
+	eg_dgram_payload(&c->key, &c->n, p->tx_adjust, p->rx_adjust, &c->tx_payload, &c->rx_payload);
+}
