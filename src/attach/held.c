@@ -101,7 +101,8 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t)
 		h->close.last_ns = h->close.rec.time_ns = t->rec.time_ns;
 		if (t->last)
 			release(a, h);
-		else if (t->tx_tcp & TCP_RST) /* the kernel's stub is gone now, and so will soon be the peer */
+		else if (t->tx_tcp &
+			 TCP_RST) /* the kernel's stub is gone now, and so will soon be the peer */
 			wait_for(a, h, t->rec.time_ns, EG_TAIL_RESET);
 		return;
 	}
@@ -112,7 +113,8 @@ void held_expire(struct attach *a, uint64_t now_ns)
 	for (size_t i = 0; i < ARRAY_SIZE(a->held_by_age); i++) {
 		struct list *ages = &a->held_by_age[i];
 
-		while (!list_empty(ages) && container_of(ages->next, struct held, by_age)->until_ns <= now_ns)
+		while (!list_empty(ages) &&
+		       container_of(ages->next, struct held, by_age)->until_ns <= now_ns)
 			release_first(a, ages);
 	}
 }

@@ -15,11 +15,11 @@ struct bpf_link;
 struct bpf_program;
 struct ring_buffer;
 
-#define ATTACH_NAMES 1024        /* texts of names kept in user space */
-#define ATTACH_CGROUPS 512       /* paths of cgroups kept */
-#define ATTACH_HELD 16384        /* closes that wait for a last FIN, as many as the kernel remembers */
-#define ATTACH_CLOSING 1024      /* sockets that closed since the last sweep and had several peers */
-#define ATTACH_PACKET_SOCKS 256  /* packet sockets told of */
+#define ATTACH_NAMES 1024   /* texts of names kept in user space */
+#define ATTACH_CGROUPS 512  /* paths of cgroups kept */
+#define ATTACH_HELD 16384   /* closes that wait for a last FIN, as many as the kernel remembers */
+#define ATTACH_CLOSING 1024 /* sockets that closed since the last sweep and had several peers */
+#define ATTACH_PACKET_SOCKS 256 /* packet sockets told of */
 
 /* A close that waits for what TCP still does without its socket (bpf/tcp.h). */
 struct held {
@@ -53,8 +53,8 @@ struct attach {
 	struct ring_buffer *ring;
 	struct eg_handshake *handshakes; /* both maps are read and written in place */
 	struct eg_slot *slots;
-	bool cap_hook;                   /* socket(AF_PACKET) is told of when it happens */
-	bool ready;                      /* hooks are attached: there is something to hand on */
+	bool cap_hook; /* socket(AF_PACKET) is told of when it happens */
+	bool ready;    /* hooks are attached: there is something to hand on */
 
 	int64_t mono_to_unix_ns;
 	uint64_t swept_ns; /* CLOCK_MONOTONIC, start of the last sweep */
@@ -64,7 +64,8 @@ struct attach {
 	bool scan_packet_socks;
 
 	struct held *held; /* ATTACH_HELD of them */
-	struct list held_free, held_by_age[EG_TAIL_RESET + 1], *held_by_cookie; /* by age for each EG_TAIL_* */
+	struct list held_free, held_by_age[EG_TAIL_RESET + 1],
+		*held_by_cookie; /* by age for each EG_TAIL_* */
 	size_t n_held;
 
 	uint64_t closing[ATTACH_CLOSING];
@@ -76,6 +77,9 @@ struct attach {
 	struct attach_cgroup cgroups[ATTACH_CGROUPS];
 	uint64_t packet_socks[ATTACH_PACKET_SOCKS];
 	size_t n_packet_socks;
+
+	uint32_t missing[16]; /* parents that the walk over tasks left out */
+	size_t n_missing;
 
 	struct eg_loss lost; /* totals told of so far */
 	char path[EG_PATH_MAX + 16], cgroup[EG_CGROUP_MAX];
@@ -94,12 +98,20 @@ void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_en
 enum event_end attach_end_of(const struct eg_close *c);
 void attach_emit_count(struct attach *a, const struct eg_close *c);
 void attach_key(struct event_key *ret, const struct eg_key *k, uint64_t zone);
-void attach_open_from(struct attach *a, const struct eg_close *c); /* an EVENT_OPEN for a flow whose notice was lost */
+void attach_open_from(
+	struct attach *a,
+	const struct eg_close *c); /* an EVENT_OPEN for a flow whose notice was lost */
 
 /* procs.c */
 void attach_emit_proc(struct attach *a, const struct eg_proc *p, enum proc_change change);
-void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_change change, struct str args);
+void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_change change,
+		      struct str args);
 void attach_packet_sock(struct attach *a, const struct eg_seed *s);
+
+/* procfs.c */
+void procfs_tell(struct attach *a, uint32_t pid,
+		 uint64_t start_ns); /* PROC_SEEN, or nothing when it is gone */
+struct str procfs_args(uint32_t pid, char *buf, size_t room, bool *ret_cut);
 
 /* names.c */
 struct str attach_name(struct attach *a, uint64_t hash);
@@ -113,7 +125,8 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t);
 void held_expire(struct attach *a, uint64_t now_ns); /* all that waited too long; UINT64_MAX: all */
 
 /* walk.c: reads an iterator to its end, a record at a time; the link is attached once and read often */
-int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec), void *ctx);
+int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec),
+		void *ctx);
 
 /* seed.c */
 int attach_scan_packet_socks(struct attach *a);

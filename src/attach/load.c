@@ -120,12 +120,16 @@ static int attach_hooks(struct attach *a, int cgroup_fd)
 {
 	struct host_bpf *s = a->skel;
 	struct bpf_program *const tracing[] = {
-		s->progs.eg_fork,  s->progs.eg_exec, s->progs.eg_exit, s->progs.eg_tcp_destroy, s->progs.eg_kfree_skb,
+		s->progs.eg_fork,
+		s->progs.eg_exec,
+		s->progs.eg_exit,
+		s->progs.eg_tcp_destroy,
+		s->progs.eg_kfree_skb,
 		s->progs.eg_send_reset,
 		a->cap_hook ? s->progs.eg_cap : NULL,
 	};
 	struct bpf_program *const cgroup[] = {
-		s->progs.eg_release, s->progs.eg_bind4,	 s->progs.eg_bind6,   s->progs.eg_connect4,
+		s->progs.eg_release,  s->progs.eg_bind4,  s->progs.eg_bind6,   s->progs.eg_connect4,
 		s->progs.eg_connect6, s->progs.eg_egress, s->progs.eg_ingress,
 	};
 	int r = 0;
@@ -153,7 +157,8 @@ static int map_maps(struct attach *a)
 	int r = map_map(a->skel->maps.eg_slots, EG_SLOTS * sizeof(*a->slots), &a->slots);
 
 	if (!r)
-		r = map_map(a->skel->maps.eg_handshakes, EG_HANDSHAKES * sizeof(*a->handshakes), &a->handshakes);
+		r = map_map(a->skel->maps.eg_handshakes, EG_HANDSHAKES * sizeof(*a->handshakes),
+			    &a->handshakes);
 	return r;
 }
 
@@ -171,7 +176,8 @@ static int explain(char error[256], int r, const char *what)
 
 DEFINE_CLEANUP(struct attach, attach_free);
 
-int attach_new(struct attach **ret, const struct attach_config *cfg, struct event_out out, char error[256])
+int attach_new(struct attach **ret, const struct attach_config *cfg, struct event_out out,
+	       char error[256])
 {
 	_cleanup_(attach_freep) struct attach *a = calloc(1, sizeof(*a));
 	int r;

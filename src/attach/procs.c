@@ -49,7 +49,8 @@ static void cgroup_remember(struct attach *a, uint64_t id, struct str path)
 	c->path = strndup(path.p, path.n);
 }
 
-static void fill(struct attach *a, struct event *e, const struct eg_proc *p, enum proc_change change)
+static void fill(struct attach *a, struct event *e, const struct eg_proc *p,
+		 enum proc_change change)
 {
 	e->type = EVENT_PROC;
 	e->time_ns = attach_unix(a, p->rec.time_ns);
@@ -75,7 +76,8 @@ void attach_emit_proc(struct attach *a, const struct eg_proc *p, enum proc_chang
 	attach_emit(a, &e);
 }
 
-void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_change change, struct str args)
+void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_change change,
+		      struct str args)
 {
 	struct str path = { x->path, MIN(x->path_len, (uint16_t)EG_PATH_MAX) };
 	struct str cgroup = { x->cgroup, MIN(x->cgroup_len, (uint16_t)EG_CGROUP_MAX) };
@@ -92,7 +94,8 @@ void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_chang
 	e.proc.exe = turn_round(path.p, path.n, a->path, sizeof(a->path));
 	e.proc.exe_memfd = x->memfd;
 	if (x->memfd)
-		e.proc.exe = str_sub(e.proc.exe, 1, e.proc.exe.n); /* "memfd:name" never had a directory */
+		e.proc.exe = str_sub(e.proc.exe, 1,
+				     e.proc.exe.n); /* "memfd:name" never had a directory */
 	e.proc.exe_deleted = !x->nlink && path.n;
 	e.proc.exe_inode = x->inode;
 	e.proc.exe_dev_major = x->dev >> 20;

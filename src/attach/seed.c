@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was there before egret: every process, parents first, and every socket that is open. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "attach/internal.h"
 #include "base/cleanup.h"
 
+#define DEEPEST 128 /* generations followed upwards; a tree that deep is told of in another order */
+
+struct task {
+	struct eg_exec *x;
+	bool told;
+};
+
 struct tasks {
-	struct eg_exec **items;
+	struct task *items; /* by pid */
 	size_t n, room;
 	int error;
 };
@@ -23,7 +27,7 @@ static void on_task(void *ctx, const void *rec)
 
 	if (t->n == t->room) {
 		size_t room = t->room ? t->room * 2 : 256;
-		struct eg_exec **items = realloc(t->items, room * sizeof(*items));
+		struct task *items = realloc(t->items, room * sizeof(*items));
 
 		if (!items) {
 			t->error = -ENOMEM;
@@ -38,58 +42,90 @@ static void on_task(void *ctx, const void *rec)
 		return;
 	}
 	memcpy(x, rec, sizeof(*x));
-	t->items[t->n++] = x;
+	t->items[t->n++] = (struct task){ .x = x };
 }
 
-/* A parent is older than its children; an orphan's new parent is init or a reaper, older still. */
-static int older_first(const void *x, const void *y)
+static int by_pid(const void *x, const void *y)
 {
-	const struct eg_proc *a = &(*(struct eg_exec *const *)x)->proc, *b = &(*(struct eg_exec *const *)y)->proc;
+	uint32_t a = ((const struct task *)x)->x->proc.pid,
+		 b = ((const struct task *)y)->x->proc.pid;
 
-	if (a->start_ns != b->start_ns)
-		return a->start_ns < b->start_ns ? -1 : 1;
-	return a->pid < b->pid ? -1 : a->pid > b->pid;
+	return a < b ? -1 : a > b;
 }
 
-/* Arguments are in the process's own memory: /proc reads them. Gone already: none. */
-static struct str read_args(uint32_t pid, char *buf, size_t room, bool *ret_cut)
+static struct task *find_task(const struct tasks *t, uint32_t pid)
 {
-	_cleanup_close_ int fd = -1;
-	char path[64];
-	ssize_t n;
+	size_t from = 0, to = t->n;
 
-	*ret_cut = false;
-	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return STR_NONE;
-	n = read(fd, buf, room);
-	if (n <= 0)
-		return STR_NONE;
-	*ret_cut = (size_t)n == room;
-	return (struct str){ buf, n };
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+		uint32_t at = t->items[mid].x->proc.pid;
+
+		if (at == pid)
+			return &t->items[mid];
+		if (at < pid)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return NULL;
+}
+
+static void tell(struct attach *a, struct task *t)
+{
+	char args[EG_ARGS_MAX];
+	bool cut;
+	struct str s =
+		procfs_args(t->x->proc.pid, args, sizeof(args), &cut); /* in its own memory */
+
+	t->told = true;
+	t->x->args_cut = cut;
+	attach_emit_exec(a, t->x, PROC_SEEN, s);
+}
+
+/* The walk does not know the parent: told of once, for its first child. */
+static void tell_missing(struct attach *a, const struct eg_proc *child)
+{
+	for (size_t i = 0; i < a->n_missing; i++)
+		if (a->missing[i] == child->ppid)
+			return;
+	if (!child->ppid || a->n_missing == ARRAY_SIZE(a->missing))
+		return;
+	a->missing[a->n_missing++] = child->ppid;
+	procfs_tell(a, child->ppid, child->parent_start_ns);
+}
+
+/* A process and, before it, those of its ancestors that were not told of. Age is no guide: orphans get new parents. */
+static void tell_family(struct attach *a, const struct tasks *tasks, struct task *t)
+{
+	struct task *line[DEEPEST], *up = t;
+	size_t n = 0;
+
+	for (; up && !up->told && n < DEEPEST; up = find_task(tasks, up->x->proc.ppid))
+		line[n++] = up;
+	if (!up && n)
+		tell_missing(a, &line[n - 1]->x->proc);
+	while (n--)
+		if (!line[n]->told)
+			tell(a, line[n]);
 }
 
 static int seed_processes(struct attach *a)
 {
 	struct tasks tasks = { 0 };
-	char args[EG_ARGS_MAX];
 	int r;
 
+	a->n_missing = 0;
 	r = attach_walk(a->iter_tasks, sizeof(struct eg_exec), on_task, &tasks);
+
 	if (!r)
 		r = tasks.error;
 	if (tasks.n)
-		qsort(tasks.items, tasks.n, sizeof(*tasks.items), older_first);
-	for (size_t i = 0; i < tasks.n; i++) {
-		struct eg_exec *x = tasks.items[i];
-		bool cut;
-		struct str s = read_args(x->proc.pid, args, sizeof(args), &cut);
-
-		x->args_cut = cut;
-		attach_emit_exec(a, x, PROC_SEEN, s);
-		free(x);
-	}
+		qsort(tasks.items, tasks.n, sizeof(*tasks.items), by_pid);
+	for (size_t i = 0; i < tasks.n; i++)
+		tell_family(a, &tasks, &tasks.items[i]);
+	for (size_t i = 0; i < tasks.n; i++)
+		free(tasks.items[i].x);
 	free(tasks.items);
 	return r;
 }

@@ -27,7 +27,9 @@ enum {
 	EG_LOSS_REASONS(X)
 #undef X
 };
-#define X(id) _Static_assert((int)SAME_##id == (int)LOSS_##id, "losses of bpf/abi.h and decode/event.h differ");
+#define X(id)                                            \
+	_Static_assert((int)SAME_##id == (int)LOSS_##id, \
+		       "losses of bpf/abi.h and decode/event.h differ");
 EG_LOSS_REASONS(X)
 #undef X
 
@@ -138,7 +140,8 @@ static void expire_handshakes(struct attach *a, uint64_t now)
 	for (size_t i = 0; i < EG_HANDSHAKES; i++) {
 		struct eg_handshake *h = &a->handshakes[i], was = *h;
 		struct eg_close c = {
-			.rec = { .flags = (was.flags & EG_OWNED) | EG_INBOUND | EG_KEYED, .time_ns = was.last_ns },
+			.rec = { .flags = (was.flags & EG_OWNED) | EG_INBOUND | EG_KEYED,
+				 .time_ns = was.last_ns },
 			.key = was.key,
 			.zone = was.zone,
 			.n = was.n,
@@ -187,10 +190,14 @@ static int tell_losses(struct attach *a)
 		e.loss.count = now.lost[i] - a->lost.lost[i];
 		if (!e.loss.count)
 			continue;
-		e.loss.unreported.tx_packets = now.unreported[i].tx_packets - a->lost.unreported[i].tx_packets;
-		e.loss.unreported.tx_bytes = now.unreported[i].tx_bytes - a->lost.unreported[i].tx_bytes;
-		e.loss.unreported.rx_packets = now.unreported[i].rx_packets - a->lost.unreported[i].rx_packets;
-		e.loss.unreported.rx_bytes = now.unreported[i].rx_bytes - a->lost.unreported[i].rx_bytes;
+		e.loss.unreported.tx_packets =
+			now.unreported[i].tx_packets - a->lost.unreported[i].tx_packets;
+		e.loss.unreported.tx_bytes =
+			now.unreported[i].tx_bytes - a->lost.unreported[i].tx_bytes;
+		e.loss.unreported.rx_packets =
+			now.unreported[i].rx_packets - a->lost.unreported[i].rx_packets;
+		e.loss.unreported.rx_bytes =
+			now.unreported[i].rx_bytes - a->lost.unreported[i].rx_bytes;
 		attach_emit(a, &e);
 	}
 	a->lost = now;
@@ -238,7 +245,8 @@ int attach_sweep(struct attach *a)
 		a->handshakes_ns = now;
 		expire_handshakes(a, now);
 	}
-	if (a->scan_packet_socks || (!a->cap_hook && now - a->packet_scan_ns > PACKET_SCAN_EVERY_NS)) {
+	if (a->scan_packet_socks ||
+	    (!a->cap_hook && now - a->packet_scan_ns > PACKET_SCAN_EVERY_NS)) {
 		a->scan_packet_socks = false;
 		a->packet_scan_ns = now;
 		attach_scan_packet_socks(a);
@@ -287,8 +295,6 @@ void attach_stats(const struct attach *a, struct attach_stats *ret)
 		.map_capacity_peers = bpf_map__max_entries(a->skel->maps.eg_peers),
 		.held_closes = a->n_held,
 	};
-	bpf_object__for_each_map(map, obj)
-		ret->bpf_bytes += memory_of(bpf_map__fd(map));
-	bpf_object__for_each_program(prog, obj)
-		ret->bpf_bytes += memory_of(bpf_program__fd(prog));
+	bpf_object__for_each_map(map, obj) ret->bpf_bytes += memory_of(bpf_map__fd(map));
+	bpf_object__for_each_program(prog, obj) ret->bpf_bytes += memory_of(bpf_program__fd(prog));
 }

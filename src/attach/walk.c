@@ -10,7 +10,8 @@
 #include "attach/internal.h"
 #include "base/cleanup.h"
 
-int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec), void *ctx)
+int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec),
+		void *ctx)
 {
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *buf = NULL;

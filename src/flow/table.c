@@ -192,6 +192,7 @@ struct flow *flow_find(struct flow_table *t, const struct event *e, enum flow_si
 	for (size_t i = hash & (t->n_slots - 1); t->slots[i].flow; i = (i + 1) & (t->n_slots - 1))
 		if (t->slots[i].hash == hash && flow_is(t->slots[i].flow, e, live, ret_side))
 			return t->recent = t->slots[i].flow;
+	*ret_side = TO_SERVER; /* of the flow that may be made for it */
 	return NULL;
 }
 

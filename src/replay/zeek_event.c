@@ -357,6 +357,38 @@ static struct str version_of(struct str zeek)
 	return zeek;
 }
 
+/* Does `s` have the shape? h: hex digit, d: digit, l: digit or small letter, a: digit or letter; others: themselves. */
+static bool has_shape(struct str s, const char *shape)
+{
+	if (s.n != strlen(shape))
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		bool digit = c >= '0' && c <= '9', small = c >= 'a' && c <= 'z';
+		bool ok = shape[i] == 'h'   ? digit || (small && c <= 'f')
+			  : shape[i] == 'd' ? digit
+			  : shape[i] == 'l' ? digit || small
+			  : shape[i] == 'a' ? digit || small || (c >= 'A' && c <= 'Z')
+					    : c == shape[i];
+
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+/* A damaged line is no reason to call something a fingerprint that is none. */
+static bool is_ja3(struct str s)
+{
+	return has_shape(s, "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh");
+}
+
+static bool is_ja4(struct str s)
+{
+	return has_shape(s, "llllddddaa_hhhhhhhhhhhh_hhhhhhhhhhhh") && strchr("tqd", s.p[0]) &&
+	       strchr("di", s.p[3]);
+}
+
 static int emit_tls(const struct zeek_emitter *z, enum zeek_log log, const struct zeek_line *l,
 		    struct event *e)
 {
@@ -376,8 +408,8 @@ static int emit_tls(const struct zeek_emitter *z, enum zeek_log log, const struc
 	e->fact = (struct event_fact){
 		.kind = FACT_TLS,
 		.sni = f[ZF_SERVER_NAME],
-		.ja3 = f[ZF_JA3],
-		.ja4 = f[ZF_JA4],
+		.ja3 = is_ja3(f[ZF_JA3]) ? f[ZF_JA3] : STR_NONE,
+		.ja4 = is_ja4(f[ZF_JA4]) ? f[ZF_JA4] : STR_NONE,
 		.alpn = log == ZEEK_QUIC ? f[ZF_CLIENT_PROTOCOL] : f[ZF_NEXT_PROTOCOL],
 		.quic = quic,
 	};

@@ -37,14 +37,15 @@ struct live_wire_flow {
 
 static bool same_key(const struct event_key *a, const struct event_key *b)
 {
-	return addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst) && a->sport == b->sport && a->dport == b->dport &&
-	       a->proto == b->proto;
+	return addr_eq(&a->src, &b->src) && addr_eq(&a->dst, &b->dst) && a->sport == b->sport &&
+	       a->dport == b->dport && a->proto == b->proto;
 }
 
 static struct live_flow *flow_of(struct live *l, const struct event_key *key)
 {
 	for (size_t i = l->n_flows; i-- > 0;)
-		if (same_key(&l->flows[i].key, key) && l->flows[i].key.zone == key->zone && !l->flows[i].closed)
+		if (same_key(&l->flows[i].key, key) && l->flows[i].key.zone == key->zone &&
+		    !l->flows[i].closed)
 			return &l->flows[i];
 	if (l->n_flows == MAX_FLOWS)
 		fail_msg("too many flows");
@@ -85,7 +86,8 @@ static void on_packet(struct live_flow *f, const struct event *e)
 		return;
 	}
 	f->n_chunks[rx]++;
-	memcpy(f->bytes[rx] + f->n_bytes[rx], e->packet.payload.p, MIN(e->packet.payload.n, LIVE_BYTES - f->n_bytes[rx]));
+	memcpy(f->bytes[rx] + f->n_bytes[rx], e->packet.payload.p,
+	       MIN(e->packet.payload.n, LIVE_BYTES - f->n_bytes[rx]));
 	f->n_bytes[rx] += MIN(e->packet.payload.n, LIVE_BYTES - f->n_bytes[rx]);
 }
 
@@ -145,11 +147,12 @@ static struct live_wire_flow *wire_flow(struct live *l, const struct event_key *
 	return &l->wire[l->n_wire++];
 }
 
-static struct live_wire_flow *wire_fragment(struct live *l, const struct event_key *key, uint32_t id)
+static struct live_wire_flow *wire_fragment(struct live *l, const struct event_key *key,
+					    uint32_t id)
 {
 	for (size_t i = 0; i < l->n_wire; i++)
-		if (addr_eq(&l->wire[i].key.src, &key->src) && addr_eq(&l->wire[i].key.dst, &key->dst) &&
-		    l->wire[i].frag.id == id)
+		if (addr_eq(&l->wire[i].key.src, &key->src) &&
+		    addr_eq(&l->wire[i].key.dst, &key->dst) && l->wire[i].frag.id == id)
 			return &l->wire[i];
 	return NULL;
 }
@@ -200,11 +203,13 @@ static void read_tap(struct live *l)
 	for (;;) {
 		struct sockaddr_ll from;
 		socklen_t len = sizeof(from);
-		ssize_t n = recvfrom(l->tap, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &len);
+		ssize_t n = recvfrom(l->tap, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC,
+				     (struct sockaddr *)&from, &len);
 
 		if (n < 0)
 			return;
-		wire_packet(l, (struct str){ buf, MIN((size_t)n, sizeof(buf)) }, n, from.sll_pkttype == PACKET_OUTGOING);
+		wire_packet(l, (struct str){ buf, MIN((size_t)n, sizeof(buf)) }, n,
+			    from.sll_pkttype == PACKET_OUTGOING);
 	}
 }
 
@@ -269,7 +274,8 @@ static void make_wires(struct live *l)
 	l->ns[HERE] = new_netns();
 	/* the tool inherits the fd by its number */
 	fcntl(l->ns[THERE], F_SETFD, 0);
-	TOOL("ip", "link", "add", "eg-here", "type", "veth", "peer", "name", "eg-there", "netns", there);
+	TOOL("ip", "link", "add", "eg-here", "type", "veth", "peer", "name", "eg-there", "netns",
+	     there);
 	fcntl(l->ns[THERE], F_SETFD, FD_CLOEXEC);
 	TOOL("ip", "address", "add", "10.99.0.1/24", "dev", "eg-here");
 	TOOL("ip", "address", "add", "10.99.0.3/24", "dev", "eg-here");
@@ -304,7 +310,8 @@ static int open_home_cgroup(int root)
 	while (f && fgets(line, sizeof(line), f))
 		if (!strncmp(line, "0::/", 4)) {
 			line[strcspn(line, "\n")] = 0;
-			return openat(root, line[4] ? line + 4 : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			return openat(root, line[4] ? line + 4 : ".",
+				      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		}
 	return -1;
 }
@@ -413,7 +420,8 @@ struct live_flow *live_find(struct live *l, uint8_t proto, uint16_t lport, uint1
 	for (size_t i = 0; i < l->n_flows; i++) {
 		struct live_flow *f = &l->flows[i];
 
-		if (f->key.proto == proto && (!lport || f->key.sport == lport) && (!rport || f->key.dport == rport))
+		if (f->key.proto == proto && (!lport || f->key.sport == lport) &&
+		    (!rport || f->key.dport == rport))
 			return f;
 	}
 	fail_msg("no flow of protocol %u, ports %u and %u", proto, lport, rport);

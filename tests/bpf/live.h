@@ -83,16 +83,16 @@ void live_collect(struct live *l);
 struct live_flow *live_find(struct live *l, uint8_t proto, uint16_t lport, uint16_t rport);
 struct live_proc *live_proc_find(struct live *l, enum proc_change change, uint32_t pid);
 struct live_wire live_wire_of(struct live *l, const struct event_key *key);
-void live_offload(bool on); /* TSO and UDP segmentation of the device HERE */
+void live_offload(bool on);               /* TSO and UDP segmentation of the device HERE */
 void live_tool(const char *const argv[]); /* runs a program, fails the test when it fails */
 
 /* What was told equals what was on the wire, to the packet and byte. */
-#define assert_as_on_wire(l, f)                                         \
-	do {                                                            \
-		struct live_wire w_ = live_wire_of(l, &(f)->key);       \
-									\
+#define assert_as_on_wire(l, f)                                          \
+	do {                                                             \
+		struct live_wire w_ = live_wire_of(l, &(f)->key);        \
+                                                                         \
 		assert_int_equal((f)->counts.tx_packets, w_.tx_packets); \
-		assert_int_equal((f)->counts.tx_bytes, w_.tx_bytes);    \
+		assert_int_equal((f)->counts.tx_bytes, w_.tx_bytes);     \
 		assert_int_equal((f)->counts.rx_packets, w_.rx_packets); \
-		assert_int_equal((f)->counts.rx_bytes, w_.rx_bytes);    \
+		assert_int_equal((f)->counts.rx_bytes, w_.rx_bytes);     \
 	} while (0)

@@ -56,7 +56,8 @@ static void test_connected(void **state)
 	struct live *l = *state;
 
 	for (size_t i = 0; i < 2; i++) {
-		int s = server(l, families[i], PORT), c = live_socket(l, HERE, families[i], SOCK_DGRAM, 0);
+		int s = server(l, families[i], PORT),
+		    c = live_socket(l, HERE, families[i], SOCK_DGRAM, 0);
 		struct live_flow *f;
 		uint16_t port;
 
@@ -211,7 +212,8 @@ static void test_fragments(void **state)
 	struct live *l = *state;
 
 	for (size_t i = 0; i < 2; i++) {
-		int s = server(l, families[i], PORT), c = live_socket(l, HERE, families[i], SOCK_DGRAM, 0);
+		int s = server(l, families[i], PORT),
+		    c = live_socket(l, HERE, families[i], SOCK_DGRAM, 0);
 		struct live_flow *f;
 		uint16_t port;
 
@@ -237,7 +239,8 @@ static void test_fragments(void **state)
 static void segments(struct live *l)
 {
 	static char block[10000];
-	int s = server(l, AF_INET, PORT), c = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0), size = 1000;
+	int s = server(l, AF_INET, PORT), c = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0),
+	    size = 1000;
 	struct live_flow *f;
 
 	assert_ok(setsockopt(c, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
@@ -269,7 +272,8 @@ static void test_segments(void **state)
 static void test_inbound(void **state)
 {
 	struct live *l = *state;
-	int s = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0), c = live_socket(l, THERE, AF_INET, SOCK_DGRAM, 0);
+	int s = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0),
+	    c = live_socket(l, THERE, AF_INET, SOCK_DGRAM, 0);
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(PORT) };
 	struct live_flow *f;
 
@@ -292,7 +296,9 @@ static void test_inbound(void **state)
 
 static void ping(struct live *l, int type)
 {
-	struct icmphdr echo_request = { .type = ICMP_ECHO, .un.echo.id = htons(77), .un.echo.sequence = htons(1) };
+	struct icmphdr echo_request = { .type = ICMP_ECHO,
+					.un.echo.id = htons(77),
+					.un.echo.sequence = htons(1) };
 	int c = live_socket(l, HERE, AF_INET, type, IPPROTO_ICMP);
 	struct live_flow *f;
 	uint32_t sum = 0;
@@ -384,7 +390,8 @@ static void test_raw_header(void **state)
 static void test_raw_protocol(void **state)
 {
 	struct live *l = *state;
-	int c = live_socket(l, HERE, AF_INET, SOCK_RAW, 253), s = live_socket(l, THERE, AF_INET, SOCK_RAW, 253);
+	int c = live_socket(l, HERE, AF_INET, SOCK_RAW, 253),
+	    s = live_socket(l, THERE, AF_INET, SOCK_RAW, 253);
 	struct live_flow *f;
 
 	to(s, HERE, AF_INET, 0, "hello", 5);
@@ -404,7 +411,8 @@ static void test_names(void **state)
 	static const char answer[] =
 		"\x12\x34\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00"
 		"\x03WWW\x04name\x04test\x00\x00\x01\x00\x01"
-		"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x06\x03" "cdn\xc0\x10"
+		"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x06\x03"
+		"cdn\xc0\x10"
 		"\xc0\x2b\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\x0a\x63\x00\x02";
 	struct live *l = *state;
 	int s = server(l, AF_INET, 53), c = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0);
@@ -416,7 +424,8 @@ static void test_names(void **state)
 
 	to(c, THERE, AF_INET, 53, "question", 8);
 	assert_int_equal(recvfrom(s, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len), 8);
-	assert_int_equal(sendto(s, answer, sizeof(answer) - 1, 0, (struct sockaddr *)&from, len), sizeof(answer) - 1);
+	assert_int_equal(sendto(s, answer, sizeof(answer) - 1, 0, (struct sockaddr *)&from, len),
+			 sizeof(answer) - 1);
 	take(c);
 	t = live_socket(l, HERE, AF_INET, SOCK_STREAM, 0);
 	assert_ok(live_connect(t, THERE, AF_INET, PORT));
@@ -438,11 +447,14 @@ int main(void)
 {
 #define LIVE_TEST(f) cmocka_unit_test_setup(f, live_begin)
 	const struct CMUnitTest tests[] = {
-		LIVE_TEST(test_connected),	  LIVE_TEST(test_mapped),      LIVE_TEST(test_several_peers),
-		LIVE_TEST(test_sendto_elsewhere), LIVE_TEST(test_reconnected), LIVE_TEST(test_too_many_peers),
-		LIVE_TEST(test_fragments),	  LIVE_TEST(test_segments),    LIVE_TEST(test_inbound),
-		LIVE_TEST(test_ping_socket),	  LIVE_TEST(test_ping_raw),    LIVE_TEST(test_raw_copies),
-		LIVE_TEST(test_raw_header),	  LIVE_TEST(test_raw_protocol), LIVE_TEST(test_names),
+		LIVE_TEST(test_connected),     LIVE_TEST(test_mapped),
+		LIVE_TEST(test_several_peers), LIVE_TEST(test_sendto_elsewhere),
+		LIVE_TEST(test_reconnected),   LIVE_TEST(test_too_many_peers),
+		LIVE_TEST(test_fragments),     LIVE_TEST(test_segments),
+		LIVE_TEST(test_inbound),       LIVE_TEST(test_ping_socket),
+		LIVE_TEST(test_ping_raw),      LIVE_TEST(test_raw_copies),
+		LIVE_TEST(test_raw_header),    LIVE_TEST(test_raw_protocol),
+		LIVE_TEST(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, live_setup, live_teardown);

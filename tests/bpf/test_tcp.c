@@ -62,7 +62,9 @@ static struct live_flow *closed_as(struct live *l, uint16_t port, enum event_end
 	assert_int_equal(f->closed, 1);
 	assert_int_equal(f->end, end);
 	assert_as_on_wire(l, f);
-	assert_int_equal(l->lost[LOSS_RING_FLOW] + l->lost[LOSS_MAP_SOCKETS] + l->lost[LOSS_MAP_HANDSHAKE], 0);
+	assert_int_equal(l->lost[LOSS_RING_FLOW] + l->lost[LOSS_MAP_SOCKETS] +
+				 l->lost[LOSS_MAP_HANDSHAKE],
+			 0);
 	return f;
 }
 
@@ -113,7 +115,8 @@ static void test_server_first_v6(void **state)
 static void test_mapped(void **state)
 {
 	struct live *l = *state;
-	int listener = live_listen(l, THERE, AF_INET, PORT), c = live_socket(l, HERE, AF_INET6, SOCK_STREAM, 0), s;
+	int listener = live_listen(l, THERE, AF_INET, PORT),
+	    c = live_socket(l, HERE, AF_INET6, SOCK_STREAM, 0), s;
 	struct live_flow *f;
 	socklen_t len;
 	struct sockaddr_storage a = live_mapped(THERE, PORT, &len);
@@ -139,7 +142,8 @@ static void test_reset(void **state)
 		struct linger now = { 1, 0 };
 
 		say(p.client, p.server, "hello");
-		assert_ok(setsockopt(client ? p.client : p.server, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
+		assert_ok(setsockopt(client ? p.client : p.server, SOL_SOCKET, SO_LINGER, &now,
+				     sizeof(now)));
 		close(client ? p.client : p.server);
 		drain(client ? p.server : p.client);
 		close(client ? p.server : p.client);
@@ -256,8 +260,9 @@ static void test_crossing(void **state)
 	/* segments of their own: the queue would cut a larger packet after we counted it as one */
 	assert_ok(setsockopt(p.client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)));
 	live_enter(l, HERE);
-	live_tool((const char *const[]){ "tc", "qdisc", "add", "dev", "eg-here", "root", "tbf", "rate", "200kbit", "burst",
-					 "1600", "latency", "2s", NULL });
+	live_tool((const char *const[]){ "tc", "qdisc", "add", "dev", "eg-here", "root", "tbf",
+					 "rate", "200kbit", "burst", "1600", "latency", "2s",
+					 NULL });
 	live_leave(l);
 	assert_int_equal(send(p.client, block, sizeof(block), 0), sizeof(block));
 	assert_int_equal(send(p.client, block, sizeof(block), 0), sizeof(block));
@@ -322,7 +327,8 @@ static void test_bulk_segmented(void **state)
 
 static void accepted(struct live *l, int family, bool local_first)
 {
-	int listener = live_listen(l, HERE, family, PORT), c = live_socket(l, THERE, family, SOCK_STREAM, 0), s;
+	int listener = live_listen(l, HERE, family, PORT),
+	    c = live_socket(l, THERE, family, SOCK_STREAM, 0), s;
 	struct live_flow *f;
 
 	assert_ok(live_connect(c, HERE, family, PORT));
@@ -359,7 +365,8 @@ static void test_accepted(void **state)
 static void test_never_accepted(void **state)
 {
 	struct live *l = *state;
-	int listener = live_listen(l, HERE, AF_INET, PORT), c = live_socket(l, THERE, AF_INET, SOCK_STREAM, 0);
+	int listener = live_listen(l, HERE, AF_INET, PORT),
+	    c = live_socket(l, THERE, AF_INET, SOCK_STREAM, 0);
 	struct linger now = { 1, 0 };
 	struct live_flow *f;
 
@@ -395,7 +402,8 @@ static void test_fast_open(void **state)
 		char buf[64];
 
 		assert_ok(setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &on, sizeof(on)));
-		assert_int_equal(sendto(c, "GET /fast", 9, MSG_FASTOPEN, (struct sockaddr *)&a, len), 9);
+		assert_int_equal(
+			sendto(c, "GET /fast", 9, MSG_FASTOPEN, (struct sockaddr *)&a, len), 9);
 		s = live_accept(listener);
 		assert_int_equal(recv(s, buf, sizeof(buf), 0), 9);
 		port = live_port(c);
@@ -423,7 +431,8 @@ static void test_tls_window(void **state)
 	for (size_t at = 0; at < sizeof(hello); at += 701) {
 		char buf[1024];
 
-		assert_true(send(p.client, hello + at, MIN(sizeof(hello) - at, (size_t)701), 0) > 0);
+		assert_true(send(p.client, hello + at, MIN(sizeof(hello) - at, (size_t)701), 0) >
+			    0);
 		assert_true(recv(p.server, buf, sizeof(buf), 0) > 0);
 	}
 	close(p.client);
@@ -460,12 +469,15 @@ int main(void)
 {
 #define LIVE_TEST(f) cmocka_unit_test_setup(f, live_begin)
 	const struct CMUnitTest tests[] = {
-		LIVE_TEST(test_client_first_v4), LIVE_TEST(test_client_first_v6),  LIVE_TEST(test_server_first_v4),
-		LIVE_TEST(test_server_first_v6), LIVE_TEST(test_mapped),	   LIVE_TEST(test_reset),
-		LIVE_TEST(test_refused),	 LIVE_TEST(test_no_answer),	   LIVE_TEST(test_half_closed),
-		LIVE_TEST(test_data_after_close), LIVE_TEST(test_abort),	   LIVE_TEST(test_crossing),
-		LIVE_TEST(test_bulk_offloaded),	 LIVE_TEST(test_bulk_segmented),   LIVE_TEST(test_accepted),
-		LIVE_TEST(test_never_accepted),	 LIVE_TEST(test_fast_open),	   LIVE_TEST(test_tls_window),
+		LIVE_TEST(test_client_first_v4), LIVE_TEST(test_client_first_v6),
+		LIVE_TEST(test_server_first_v4), LIVE_TEST(test_server_first_v6),
+		LIVE_TEST(test_mapped),          LIVE_TEST(test_reset),
+		LIVE_TEST(test_refused),         LIVE_TEST(test_no_answer),
+		LIVE_TEST(test_half_closed),     LIVE_TEST(test_data_after_close),
+		LIVE_TEST(test_abort),           LIVE_TEST(test_crossing),
+		LIVE_TEST(test_bulk_offloaded),  LIVE_TEST(test_bulk_segmented),
+		LIVE_TEST(test_accepted),        LIVE_TEST(test_never_accepted),
+		LIVE_TEST(test_fast_open),       LIVE_TEST(test_tls_window),
 		LIVE_TEST(test_http_kept_alive),
 	};
 

@@ -182,6 +182,9 @@ def ways_of_sending(n):
               "s.close(); os.wait()")
     n.python(passer)
     n.python("import socket\ns=socket.socket(socket.AF_PACKET,socket.SOCK_RAW,socket.htons(0x88b5)); s.close()")
+    uring = os.path.join(lab.BUILD, "tests", "e2e", "uring")
+    by_uring = [port for port, how in ((42011, []), (42012, ["sqpoll"]))
+                if "io_uring_setup" not in n.run(uring, S4, "7001", port, *how, check=False)]
     sctp = n.python("import socket\n"
                     "try: s=socket.socket(socket.AF_INET,socket.SOCK_STREAM,132)\n"
                     "except OSError: print('none'); raise SystemExit\n"
@@ -198,6 +201,12 @@ def ways_of_sending(n):
         r = flow(records, 7001, src_port=port)
         check_who(name, r, py)
         CASES.check(f"{name}: IPv4 address", r and r["dest_ip"] == S4, r)
+    for port in by_uring:
+        check_who(f"io_uring, port {port}", flow(records, 7001, src_port=port), uring)
+        CASES.equal(f"io_uring, port {port}: payload",
+                    [r["egret"].get("payload_toserver") for r in lab.last_flows(records) if r.get("src_port") == port], [11])
+    if len(by_uring) < 2:
+        CASES.skip("io_uring", "this kernel has none for us")
     sizes = {42001: 6, 42004: 4, 42007: 5, 42008: 9}
     for port, size in sizes.items():
         r = flow(records, 7001, src_port=port)

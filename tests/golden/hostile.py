@@ -100,6 +100,27 @@ def absurd():
     yield "zstd: nothing behind the header", b"\x28\xb5\x2f\xfd"
 
 
+def endless(cases):
+    """More flows at once than the table holds: the idlest go early and are counted, memory stays where it was."""
+    n = 400000
+    record = struct.pack("<IIII", 1, 0, 42, 42)
+    head = b"\2\0\0\0\0\2\2\0\0\0\0\1\x08\0\x45\0\0\x1c\0\1\x40\0\x40\x11\0\0"
+    pcap = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
+    for i in range(n):
+        pcap.append(record + head + struct.pack(">I", 0x0A000000 + i) + b"\xc6\x33\x64\7\x30\x39\0\x35\0\x08\0\0")
+    with open("/dev/null", "wb") as null, tempfile.TemporaryFile() as f:
+        f.write(b"".join(pcap))
+        f.seek(0)
+        child = subprocess.Popen([golden.EGRET, "read", "--quiet", "-"], stdin=f, stdout=subprocess.PIPE, stderr=null)
+        out = child.stdout.read().decode()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    cases.check(f"{n} flows at once: all packets read", child.returncode == 0 and f"{n:,} packets" in out, out[-400:])
+    cases.check(f"{n} flows at once: what was pushed out is counted", "table-flows" in out, out[-400:])
+    if not SANITIZED:
+        cases.check(f"{n} flows at once: bounded memory", usage.ru_maxrss < 450 << 10, f"{usage.ru_maxrss} KiB")
+
+
 def main():
     cases = golden.Cases()
     runner = Runner(cases)
@@ -121,6 +142,7 @@ def main():
         runner.bad, runner.lines = [], []
         runner.run(what, data)
         cases.check(what, not runner.bad, *runner.bad)
+    endless(cases)
     runner.end()
     return cases.end()
 

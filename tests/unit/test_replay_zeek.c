@@ -568,13 +568,15 @@ static void test_real_logs(void **state)
 					       "c2-otrf-apt29/zeek-day1" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		_cleanup_free_ struct collect *c = collect_new();
+		_cleanup_free_ struct collect *c = NULL;
 		char path[512];
 		struct plain p;
 
+		test_data(folders[i], path); /* skips: nothing may be held yet */
+		c = collect_new();
 		memset(&seen, 0, sizeof(seen));
 		c->on_event = keep;
-		collect_file(c, test_data(folders[i], path));
+		collect_file(c, path);
 		p = count_folder(path);
 		assert_int_equal(c->stats.log_lines, p.lines);
 		assert_int_equal(c->stats.log_lines_bad, 0);

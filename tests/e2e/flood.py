@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""More flows than user space can hear of: notices are lost and counted, bytes are not.
+
+The daemon is stopped (SIGSTOP) while 60,000 short flows pass, so its ring buffer must overflow; then it goes on. What
+the records hold and what they say was unreported together is what the interface sent and received, to the byte.
+"""
+import signal
+import subprocess
+import sys
+
+import lab
+from lab import S4
+
+CASES = lab.golden.Cases()
+FLOWS, SIZE, CONNECTIONS = 60000, 40, 1000
+FLOOD = f"""
+import socket
+for i in range({FLOWS}):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect(('{S4}', 7002))
+    s.send(b'x' * {SIZE})
+    s.close()
+for i in range({CONNECTIONS}):
+    s = socket.create_connection(('{S4}', 7001))
+    s.send(b'y' * 100)
+    s.close()
+"""
+
+
+def interface(n):
+    """(packets sent, bytes sent, packets received, bytes received) of c0, without Ethernet headers."""
+    with_header = [int(lab.must("ip", "netns", "exec", n.client, "cat", f"/sys/class/net/c0/statistics/{x}"))
+                   for x in ("tx_packets", "tx_bytes", "rx_packets", "rx_bytes")]
+    tp, tb, rp, rb = with_header
+    return tp, tb - 14 * tp, rp, rb - 14 * rp
+
+
+def settle(n):
+    """No neighbour discovery in the figures: addresses of the wire are made known, IPv6 is off."""
+    for ns, dev, other_ns, other, address in ((n.client, "c0", n.server, "s0", S4), (n.server, "s0", n.client, "c0", lab.C4)):
+        mac = lab.must("ip", "netns", "exec", other_ns, "cat", f"/sys/class/net/{other}/address").strip()
+        lab.must("ip", "-n", ns, "neigh", "replace", address, "lladdr", mac, "dev", dev, "nud", "permanent")
+        lab.must("ip", "netns", "exec", ns, "sysctl", "-qw", f"net.ipv6.conf.{dev}.disable_ipv6=1")
+
+
+def main():
+    lab.need(CASES)
+    n = lab.Lab("flo")
+    try:
+        n.sink(7001)
+        n.sink(7002, udp=True)
+        settle(n)
+        d = n.daemon()
+        before = interface(n)
+        d.child.send_signal(signal.SIGSTOP)
+        n.python(FLOOD, timeout=120)
+        d.child.send_signal(signal.SIGCONT)
+        n.wait_quiet(30)
+        sent = [b - a for a, b in zip(before, interface(n))]
+        CASES.equal("after the flood: ends well", d.stop(), 0)
+        records = d.records()
+        stats = [r["stats"] for r in records if r["event_type"] == "stats"][-1]
+        flows = lab.last_flows(records)
+        CASES.check("the ring overflowed, and it is counted", stats["lost"]["ring-flow"] > 0, stats)
+        up = [r for r in flows if r["src_ip"] == lab.C4]
+        told = [sum(r["flow"][k] for r in up) for k in ("pkts_toserver", "bytes_toserver", "pkts_toclient",
+                                                       "bytes_toclient")]
+        rest = [stats["unreported"][k] for k in ("pkts_tx", "bytes_tx", "pkts_rx", "bytes_rx")]
+        CASES.check("not one byte is lost: flows and unreported together are what the wire carried",
+                    [a + b for a, b in zip(told, rest)] == sent, f"flows {told}", f"unreported {rest}", f"wire {sent}",
+                    stats["lost"])
+        CASES.check("some flows were told of", 0 < len(up) <= FLOWS + CONNECTIONS, len(up))
+        lab.golden.check_schema(CASES, "after the flood", d.lines())
+    except (RuntimeError, TimeoutError, subprocess.SubprocessError) as e:
+        CASES.check("flood", False, repr(e))
+    finally:
+        n.close()
+    return CASES.end()
+
+
+sys.exit(main())
