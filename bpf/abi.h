@@ -2,7 +2,8 @@
 /*
  * The only layout that the kernel's side and user space share: values of maps and records of the ring buffer.
  * Includes nothing but linux/types.h; no pointers, enums, bit-fields or bool. Addresses are 16 bytes, IPv4
- * v4-mapped; ports are in host order; times are CLOCK_MONOTONIC nanoseconds where not said otherwise.
+ * v4-mapped; ports are in host order; times are CLOCK_MONOTONIC nanoseconds where not said otherwise,
+ * ticks are the kernel's jiffies.
  */
 #pragma once
 
@@ -15,7 +16,8 @@
  * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
  * capture and a live host show the same names and protocols.
  */
-#define EG_OPENER_WINDOW 16384   /* TCP: opener to responder (a ClientHello may be larger than a segment) */
+#define EG_OPENER_WINDOW \
+	16384 /* TCP: opener to responder (a ClientHello may be larger than a segment) */
 #define EG_RESPONDER_WINDOW 4096 /* TCP: the other way */
 #define EG_CHUNK_MAX 4096        /* of one record */
 #define EG_UDP_OPENER_MAX 8      /* UDP: datagrams from the opener … */
@@ -36,7 +38,8 @@
 struct eg_key {
 	__u8 local[16];
 	__u8 remote[16];
-	__u16 lport, rport; /* ICMP: at the sender's end the type, at the other the type that answers it, or the code */
+	__u16 lport,
+		rport; /* ICMP: at the sender's end the type, at the other the type that answers it, or the code */
 	__u8 proto;
 	__u8 pad[3];
 };
@@ -64,33 +67,33 @@ struct eg_window {
 };
 
 /* Bits of eg_sock.flags, eg_peer.flags and of the records made from them. */
-#define EG_KEYED (1U << 0)      /* `key` names a flow that is being counted */
-#define EG_OPEN_SENT (1U << 1)  /* user space was told of it */
-#define EG_INBOUND (1U << 2)    /* the other side began */
-#define EG_MIDSTREAM (1U << 3)  /* was open before egret looked */
-#define EG_OWNED (1U << 4)      /* `owner` is known */
-#define EG_CONNECTED (1U << 5)  /* one peer only: packets need not be compared with the key */
-#define EG_TX_OPEN (1U << 6)    /* first bytes still wanted, local to remote */
-#define EG_RX_OPEN (1U << 7)    /* and remote to local */
-#define EG_TX_BEGUN (1U << 8)   /* the window's first record was sent */
+#define EG_KEYED (1U << 0)     /* `key` names a flow that is being counted */
+#define EG_OPEN_SENT (1U << 1) /* user space was told of it */
+#define EG_INBOUND (1U << 2)   /* the other side began */
+#define EG_MIDSTREAM (1U << 3) /* was open before egret looked */
+#define EG_OWNED (1U << 4)     /* `owner` is known */
+#define EG_CONNECTED (1U << 5) /* one peer only: packets need not be compared with the key */
+#define EG_TX_OPEN (1U << 6)   /* first bytes still wanted, local to remote */
+#define EG_RX_OPEN (1U << 7)   /* and remote to local */
+#define EG_TX_BEGUN (1U << 8)  /* the window's first record was sent */
 #define EG_RX_BEGUN (1U << 9)
-#define EG_TX_ISN (1U << 10)    /* tx.isn is known */
+#define EG_TX_ISN (1U << 10) /* tx.isn is known */
 #define EG_RX_ISN (1U << 11)
-#define EG_DNS (1U << 12)       /* every message is handed on whole */
-#define EG_HTTP (1U << 13)      /* heads of later requests and answers are handed on */
-#define EG_HAS_PEERS (1U << 14) /* eg_peers holds more flows of this socket */
-#define EG_MULTI (1U << 15)     /* not connected: compare each packet's peer with the key */
+#define EG_DNS (1U << 12)        /* every message is handed on whole */
+#define EG_HTTP (1U << 13)       /* heads of later requests and answers are handed on */
+#define EG_HAS_PEERS (1U << 14)  /* eg_peers holds more flows of this socket */
+#define EG_MULTI (1U << 15)      /* not connected: compare each packet's peer with the key */
 #define EG_CONNECTING (1U << 16) /* connect() was called, no packet yet */
-#define EG_KEYING (1U << 17)    /* one CPU is writing the key just now */
-#define EG_RAW (1U << 19)       /* raw socket: sees copies of packets that are not its own */
-#define EG_QUIC (1U << 18)      /* began with a long header of QUIC */
-#define EG_ANSWERED (1U << 21)  /* the next reset out of this socket is counted already (tcp.h) */
-#define EG_SEEDED (1U << 20)    /* owner comes from the walk over open files at start */
+#define EG_KEYING (1U << 17)     /* one CPU is writing the key just now */
+#define EG_RAW (1U << 19)        /* raw socket: sees copies of packets that are not its own */
+#define EG_QUIC (1U << 18)       /* began with a long header of QUIC */
+#define EG_ANSWERED (1U << 21)   /* the next reset out of this socket is counted already (tcp.h) */
+#define EG_SEEDED (1U << 20)     /* owner comes from the walk over open files at start */
 
 /* All that a packet in the middle of a known flow needs and changes. */
 struct eg_hot {
 	struct eg_counts n;
-	__u64 last_ns; /* coarse clock */
+	__u64 last_tick; /* jiffies of the newest packet: the clock itself would cost more than all counting (16 ns) */
 	__u32 flags;
 	__u8 tx_tcp, rx_tcp; /* union of TCP flags */
 	__u8 proto;
@@ -106,14 +109,16 @@ struct eg_sock {
 	struct eg_key key;
 	struct eg_window tx, rx;
 	__u64 zone;
-	struct eg_owner owner; /* owner.pid is hot.pid as well */
-	char comm[16];         /* of the owner */
+	struct eg_owner owner;                    /* owner.pid is hot.pid as well */
+	char comm[16];                            /* of the owner */
 	__u64 swept_tx_bytes, swept_rx_bytes;     /* what the last sweep reported … */
 	__u32 swept_tx_packets, swept_rx_packets; /* … modulo 2^32 */
-	__u64 tx_payload, rx_payload; /* TCP: as of the last look at its health, about once a second */
+	__u64 tx_payload,
+		rx_payload; /* TCP: as of the last look at its health, about once a second */
 	__u32 retransmits, rtt_us;
-	__s32 tx_adjust, rx_adjust; /* datagrams: payload = bytes - packets x headers + this (fragments) */
-	__u32 passed_s; /* when a new owner was last told of */
+	__s32 tx_adjust,
+		rx_adjust; /* datagrams: payload = bytes - packets x headers + this (fragments) */
+	__u32 passed;      /* when a new owner was last told of, in 256 ticks */
 	__u32 ifindex;
 	__u64 pad;
 };
@@ -141,7 +146,7 @@ _Static_assert(sizeof(struct eg_peer_key) == 48, "abi");
 
 struct eg_peer {
 	struct eg_counts n;
-	__u64 last_ns, zone;
+	__u64 last_tick, zone;
 	struct eg_owner owner;
 	__u32 flags;
 	__u16 tx_datagrams, rx_datagrams; /* handed on */
@@ -161,7 +166,7 @@ _Static_assert(sizeof(struct eg_peer) == 128, "abi");
 #define EG_HANDSHAKES 16384
 struct eg_handshake {
 	__u64 tag; /* hash of key and zone; 0: free */
-	__u64 first_ns, last_ns;
+	__u64 last_tick;
 	__u64 zone;
 	struct eg_counts n;
 	struct eg_key key;
@@ -173,19 +178,21 @@ struct eg_handshake {
 	__u8 tx_tcp, rx_tcp;
 	__u8 pad[6];
 };
-_Static_assert(sizeof(struct eg_handshake) == 176, "abi");
+_Static_assert(sizeof(struct eg_handshake) == 168, "abi");
 
-/* A TCP flow whose socket is gone while packets may still come. Directly mapped by the hash of the flow. */
+/* A TCP flow whose socket is gone while packets may still come. In sets by the hash of the flow; the oldest gives way. */
 #define EG_TAILS 16384
+#define EG_TAIL_WAYS 4
 #define EG_TAIL_FIN 1   /* the peer's FIN is expected */
 #define EG_TAIL_RESET 2 /* we sent a reset: what was under way is answered with another */
 struct eg_tail {
 	__u64 tag;
 	__u64 cookie;
+	__u64 since_ns;
 	__u32 rcv_nxt;
 	__u32 what;
 };
-_Static_assert(sizeof(struct eg_tail) == 24, "abi");
+_Static_assert(sizeof(struct eg_tail) == 32, "abi");
 
 /* DNS answers seen: address to names, newest first, and the hash of a name to its text. */
 struct eg_addr {
@@ -258,7 +265,7 @@ struct eg_close {
 	__u64 zone, cookie;
 	struct eg_counts n;
 	__u64 tx_payload, rx_payload; /* ~0: not known */
-	__u64 last_ns;
+	__u64 last_tick;
 	__u32 retransmits, rtt_us;
 	struct eg_owner owner;
 	__u8 tx_tcp, rx_tcp;
@@ -312,7 +319,7 @@ _Static_assert(sizeof(struct eg_proc) == 80, "abi");
 struct eg_exec {
 	struct eg_proc proc;
 	__u64 inode;
-	__u32 dev;     /* as the kernel holds it: major << 20 | minor */
+	__u32 dev; /* as the kernel holds it: major << 20 | minor */
 	__u32 nlink;
 	__u16 path_len, args_len, cgroup_len;
 	__u8 args_cut, memfd;

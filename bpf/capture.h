@@ -28,15 +28,15 @@ struct eg_chunk {
 };
 
 /* The size of a record must be a constant: four classes keep what is wasted small. */
-#define EG_CHUNK_RECORD(size)                                                       \
-	do {                                                                        \
-		d = bpf_ringbuf_reserve(&eg_ring, sizeof(*d) + (size), 0);          \
-		if (!d)                                                             \
-			goto lost;                                                  \
-		if (len > (size))                                                   \
-			len = (size);                                               \
-		if (len && bpf_skb_load_bytes(skb, c->at, d + 1, len))              \
-			len = 0;                                                    \
+#define EG_CHUNK_RECORD(size)                                              \
+	do {                                                               \
+		d = bpf_ringbuf_reserve(&eg_ring, sizeof(*d) + (size), 0); \
+		if (!d)                                                    \
+			goto lost;                                         \
+		if (len > (size))                                          \
+			len = (size);                                      \
+		if (len && bpf_skb_load_bytes(skb, c->at, d + 1, len))     \
+			len = 0;                                           \
 	} while (0)
 
 static __noinline void eg_send_chunk(struct __sk_buff *skb, struct eg_chunk *c)
@@ -98,8 +98,8 @@ static __always_inline __u32 eg_tls_end(const __u8 b[12])
 }
 
 /* Looks at a direction's first bytes: what is this, and how much of it is wanted? */
-static __always_inline void eg_look(struct __sk_buff *skb, struct eg_sock *s, const struct eg_packet *p,
-				    struct eg_window *w, int opener)
+static __always_inline void eg_look(struct __sk_buff *skb, struct eg_sock *s,
+				    const struct eg_packet *p, struct eg_window *w, int opener)
 {
 	__u8 b[12] = {};
 
@@ -113,7 +113,7 @@ static __always_inline void eg_look(struct __sk_buff *skb, struct eg_sock *s, co
 
 /* One TCP packet with payload, while its direction's window is open. */
 __noinline int eg_capture_tcp(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-				      __u64 cookie, int tx)
+			      __u64 cookie, int tx)
 {
 	struct eg_window *w;
 	struct eg_chunk c = {};
@@ -162,7 +162,7 @@ __noinline int eg_capture_tcp(struct __sk_buff *skb, struct eg_sock *s, struct e
 
 /* After the windows: heads of further requests and answers of a connection that spoke HTTP. */
 __noinline int eg_capture_http(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-				       __u64 cookie, int tx)
+			       __u64 cookie, int tx)
 {
 	struct eg_chunk c = {};
 	__u8 b[8];
@@ -190,8 +190,8 @@ __noinline int eg_capture_http(struct __sk_buff *skb, struct eg_sock *s, struct 
 #define EG_DGRAM_QUIC 2 /* this one has a long header */
 
 /* One datagram; `seen` counts those of its direction. */
-static __always_inline int eg_capture_dgram(struct __sk_buff *skb, struct eg_packet *p, struct eg_chunk *c,
-					    __u32 seen)
+static __always_inline int eg_capture_dgram(struct __sk_buff *skb, struct eg_packet *p,
+					    struct eg_chunk *c, __u32 seen)
 {
 	__u32 max = EG_UDP_BYTES_MAX, opener;
 	int ret = EG_DGRAM_MORE;

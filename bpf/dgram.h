@@ -15,8 +15,8 @@
  */
 static __always_inline int eg_packet_is(const struct eg_packet *p, const struct eg_key *k, int tx)
 {
-	return eg_addr_eq(k->remote, tx ? p->dst : p->src) && k->rport == (tx ? p->dport : p->sport) &&
-	       k->proto == p->proto &&
+	return eg_addr_eq(k->remote, tx ? p->dst : p->src) &&
+	       k->rport == (tx ? p->dport : p->sport) && k->proto == p->proto &&
 	       (k->proto == EG_PROTO_UDP || k->lport == (tx ? p->sport : p->dport));
 }
 
@@ -34,11 +34,12 @@ static __always_inline __u32 eg_peer_tag(const __u32 remote[4], __u16 rport)
 static __always_inline int eg_raw_copy(const struct eg_packet *p)
 {
 	return p->proto == EG_PROTO_TCP || p->proto == EG_PROTO_UDP || p->proto == EG_PROTO_ICMP ||
-	       p->proto == EG_PROTO_ICMPV6 || p->proto == EG_PROTO_UDPLITE || p->proto == EG_PROTO_SCTP;
+	       p->proto == EG_PROTO_ICMPV6 || p->proto == EG_PROTO_UDPLITE ||
+	       p->proto == EG_PROTO_SCTP;
 }
 
-static __always_inline void eg_dgram_chunk(struct eg_chunk *c, const struct eg_key *key, __u64 zone, __u64 cookie,
-					   __u32 flags, int tx)
+static __always_inline void eg_dgram_chunk(struct eg_chunk *c, const struct eg_key *key, __u64 zone,
+					   __u64 cookie, __u32 flags, int tx)
 {
 	__builtin_memset(c, 0, sizeof(*c));
 	c->key = key;
@@ -61,7 +62,7 @@ static __always_inline void eg_dgram_seen(__u32 *flags, int what, __u32 open)
 
 /* The flow in the socket itself. */
 __noinline int eg_dgram_capture(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-					__u64 cookie, int tx)
+				__u64 cookie, int tx)
 {
 	struct eg_chunk c;
 	__u32 open = tx ? EG_TX_OPEN : EG_RX_OPEN, seen;
@@ -77,7 +78,8 @@ __noinline int eg_dgram_capture(struct __sk_buff *skb, struct eg_sock *s, struct
 static const struct eg_peer eg_no_peer; /* too large for the stack */
 
 /* A new entry for one more peer; NULL when there is no room. */
-static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_key *k, __u32 ifindex, int tx)
+static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_key *k,
+					      __u32 ifindex, int tx)
 {
 	struct eg_peer *peer;
 	__u32 flags;
@@ -102,8 +104,8 @@ static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_
 }
 
 /* A packet of another peer than the socket's first, counted; NULL: it found no place, or, with `find_only`, no entry. */
-static __noinline struct eg_peer *eg_peer_count(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-						__u64 cookie, __u32 how)
+static __noinline struct eg_peer *eg_peer_count(struct __sk_buff *skb, struct eg_sock *s,
+						struct eg_packet *p, __u64 cookie, __u32 how)
 {
 	int tx = how & 1, find_only = how & 2;
 	struct eg_peer_key k = {};
@@ -121,14 +123,15 @@ static __noinline struct eg_peer *eg_peer_count(struct __sk_buff *skb, struct eg
 		peer = eg_peer_new(s, &k, skb->ifindex, tx);
 	}
 	if (peer)
-		eg_count(skb, &peer->n, &peer->last_ns, tx ? &peer->tx_adjust : &peer->rx_adjust, EG_COUNT_DGRAM | tx);
+		eg_count(skb, &peer->n, &peer->last_tick, tx ? &peer->tx_adjust : &peer->rx_adjust,
+			 EG_COUNT_DGRAM | tx);
 	else
 		eg_lose_packet(EG_LOSS_MAP_FLOWS, skb->len, tx);
 	return peer;
 }
 
 __noinline int eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, struct eg_packet *p,
-				       __u64 cookie, int tx)
+			       __u64 cookie, int tx)
 {
 	struct eg_chunk c;
 	struct eg_key key;
@@ -139,7 +142,8 @@ __noinline int eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, stru
 	eg_packet_key(p, &key, tx);
 	seen = tx ? peer->tx_datagrams++ : peer->rx_datagrams++;
 	eg_dgram_chunk(&c, &key, peer->zone, cookie, peer->flags, tx);
-	eg_dgram_seen(&peer->flags, eg_capture_dgram(skb, p, &c, seen), tx ? EG_TX_OPEN : EG_RX_OPEN);
+	eg_dgram_seen(&peer->flags, eg_capture_dgram(skb, p, &c, seen),
+		      tx ? EG_TX_OPEN : EG_RX_OPEN);
 	return 0;
 }
 
@@ -156,9 +160,8 @@ static __always_inline struct eg_peer *eg_peer_packet(struct __sk_buff *skb, str
 }
 
 /* The socket carries no flow yet: it takes this packet's. 0 when another CPU is just doing so. */
-static __always_inline int eg_dgram_begin(struct eg_sock *s,
-					  struct eg_packet *p, __u64 cookie, __u32 ifindex,
-					  int tx)
+static __always_inline int eg_dgram_begin(struct eg_sock *s, struct eg_packet *p, __u64 cookie,
+					  __u32 ifindex, int tx)
 {
 	__u32 flags = EG_KEYED;
 
@@ -188,7 +191,8 @@ static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct eg_soc
 		eg_learn(skb, p);
 	copy = !tx && (s->hot.flags & EG_RAW) && eg_raw_copy(p);
 	if (keyed ? !eg_packet_is(p, &s->key, tx) : (s->hot.flags & EG_HAS_PEERS) != 0) {
-		if (eg_peer_packet(skb, s, p, cookie, tx | (copy || !keyed ? EG_PEER_FIND : 0)) || keyed)
+		if (eg_peer_packet(skb, s, p, cookie, tx | (copy || !keyed ? EG_PEER_FIND : 0)) ||
+		    keyed)
 			return;
 	}
 	if (!keyed && copy)
@@ -197,6 +201,7 @@ static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct eg_soc
 		eg_peer_packet(skb, s, p, cookie, tx);
 		return;
 	}
-	eg_count(skb, &s->hot.n, &s->hot.last_ns, tx ? &s->tx_adjust : &s->rx_adjust, EG_COUNT_DGRAM | tx);
+	eg_count(skb, &s->hot.n, &s->hot.last_tick, tx ? &s->tx_adjust : &s->rx_adjust,
+		 EG_COUNT_DGRAM | tx);
 	eg_dgram_capture(skb, s, p, cookie, tx);
 }

@@ -176,7 +176,9 @@ static __always_inline int eg_dns_step(struct eg_dns_walk *w)
 	if (c >= 0xc0) {
 		__u32 to = eg_dns_u16(w, w->pos) & 0x3fff;
 
-		if (w->phase == EG_DNS_QUESTION || ++w->hops > EG_DNS_HOPS)
+		/* backwards only (RFC 1035: a prior occurrence), never into the header */
+		if (w->phase == EG_DNS_QUESTION || ++w->hops > EG_DNS_HOPS || to < 12 ||
+		    to >= w->pos)
 			return 1;
 		if (!w->jumped)
 			w->resume = w->pos + 2;

@@ -37,8 +37,9 @@ static __noinline void eg_lose_packet(__u32 reason, __u32 len, int tx)
 }
 
 /* Tells user space that a flow began, whose it is, and the names DNS gave its remote end. 0: the notice was lost. */
-static __always_inline int eg_send_open(const struct eg_key *key, const struct eg_owner *owner, __u64 zone,
-					__u64 cookie, __u32 flags, __u32 ifindex, const char *comm)
+static __always_inline int eg_send_open(const struct eg_key *key, const struct eg_owner *owner,
+					__u64 zone, __u64 cookie, __u32 flags, __u32 ifindex,
+					const char *comm)
 {
 	struct eg_open *o = bpf_ringbuf_reserve(&eg_ring, sizeof(*o), 0);
 
@@ -63,7 +64,8 @@ static __always_inline int eg_send_open(const struct eg_key *key, const struct e
 
 static __noinline void eg_open(struct eg_sock *s, __u64 cookie)
 {
-	if (s && eg_send_open(&s->key, &s->owner, s->zone, cookie, s->hot.flags, s->ifindex, s->comm))
+	if (s &&
+	    eg_send_open(&s->key, &s->owner, s->zone, cookie, s->hot.flags, s->ifindex, s->comm))
 		__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 }
 

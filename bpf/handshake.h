@@ -54,14 +54,13 @@ static __noinline struct eg_handshake *eg_handshake_claim(__u64 tag, const struc
 
 	if (!h || !other || !key || !listener)
 		return NULL;
-	if (h->tag && (!other->tag || other->last_ns < h->last_ns))
+	if (h->tag && (!other->tag || other->last_tick < h->last_tick))
 		h = other;
 	old = h->tag;
 	if (__sync_val_compare_and_swap(&h->tag, old, tag) != old)
 		return NULL;
 	if (old)
 		eg_lose(EG_LOSS_MAP_HANDSHAKE, &h->n);
-	h->first_ns = bpf_ktime_get_ns();
 	h->zone = listener->zone;
 	h->key = *key;
 	h->n = (struct eg_counts){};
@@ -74,8 +73,8 @@ static __noinline struct eg_handshake *eg_handshake_claim(__u64 tag, const struc
 }
 
 /* A packet on a listening socket. Only a SYN opens a place. */
-static __noinline void eg_handshake_packet(struct eg_sock *listener, struct eg_packet *p, __u32 len, __u32 ifindex,
-					   int tx)
+static __noinline void eg_handshake_packet(struct eg_sock *listener, struct eg_packet *p, __u32 len,
+					   __u32 ifindex, int tx)
 {
 	struct eg_handshake *h;
 	struct eg_key key;
@@ -93,7 +92,7 @@ static __noinline void eg_handshake_packet(struct eg_sock *listener, struct eg_p
 		eg_lose_packet(EG_LOSS_MAP_HANDSHAKE, len, tx);
 		return;
 	}
-	h->last_ns = bpf_ktime_get_coarse_ns();
+	h->last_tick = bpf_jiffies64();
 	if (tx) {
 		h->n.tx_packets++;
 		h->n.tx_bytes += len;
@@ -125,7 +124,7 @@ static __noinline int eg_handshake_take(struct eg_sock *s)
 	s->hot.n = h->n;
 	s->hot.tx_tcp = h->tx_tcp;
 	s->hot.rx_tcp = h->rx_tcp;
-	s->hot.last_ns = h->last_ns;
+	s->hot.last_tick = h->last_tick;
 	s->hot.pid = h->owner.pid;
 	s->owner = h->owner;
 	__builtin_memcpy(s->comm, h->comm, sizeof(s->comm));

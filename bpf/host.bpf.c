@@ -48,8 +48,8 @@ static __always_inline int eg_is_kernel(struct __sk_buff *skb)
 }
 
 /* First packet of a socket that no hook saw before. Who runs now is its owner only when it plausibly sends. */
-static __noinline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk, __u64 cookie, __u32 tcp_flags,
-					   int tx)
+static __noinline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk, __u64 cookie,
+					   __u32 tcp_flags, int tx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	int kernel = eg_is_kernel(skb), tcp;
@@ -69,23 +69,24 @@ static __noinline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_soc
 		__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED); /* before egret looked */
 	if (kernel)
 		__sync_fetch_and_or(&s->hot.flags, EG_OWNED); /* by pid 0 */
-	else if (tx && !(task->flags & PF_KTHREAD) && (!tcp || (tcp_flags & (EG_SYN | EG_ACK)) == EG_SYN))
+	else if (tx && !(task->flags & PF_KTHREAD) &&
+		 (!tcp || (tcp_flags & (EG_SYN | EG_ACK)) == EG_SYN))
 		eg_sock_own(s);
 	return s;
 }
 
 /*
  * A socket that is not connected was handed to another process: the one that sends is the owner. Where several share one
- * socket and take turns, user space is told once a second at most.
+ * socket and take turns, user space is told about once a second at most.
  */
 static __noinline void eg_passed(struct eg_sock *s, __u64 cookie)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 now = bpf_ktime_get_coarse_ns() / 1000000000ULL;
+	__u32 now = bpf_jiffies64() >> 8;
 
-	if (!s || (task->flags & PF_KTHREAD) || s->passed_s == now)
+	if (!s || (task->flags & PF_KTHREAD) || s->passed == now)
 		return;
-	s->passed_s = now;
+	s->passed = now;
 	eg_sock_own(s);
 	if (s->hot.flags & EG_KEYED)
 		eg_open(s, cookie);
@@ -122,9 +123,11 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 		created = EG_CREATED;
 	}
 	if (sk->protocol != EG_PROTO_TCP || sk->type != 1) {
-		if (tx && p.proto == EG_PROTO_TCP && !s->hot.pid && eg_tcp_answered(skb, &p, s->zone))
+		if (tx && p.proto == EG_PROTO_TCP && !s->hot.pid &&
+		    eg_tcp_answered(skb, &p, s->zone))
 			return 1;
-		if (tx && !(s->hot.flags & EG_CONNECTED) && s->hot.pid && s->hot.pid != bpf_get_current_pid_tgid() >> 32)
+		if (tx && !(s->hot.flags & EG_CONNECTED) && s->hot.pid &&
+		    s->hot.pid != bpf_get_current_pid_tgid() >> 32)
 			eg_passed(s, cookie);
 		eg_dgram_packet(skb, s, &p, cookie, tx);
 		return 1;
@@ -137,7 +140,7 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 		eg_tcp_begin(skb, sk, s, &p, created | tx);
 		eg_open(s, cookie);
 	}
-	eg_count(skb, &s->hot.n, &s->hot.last_ns, &s->tx_adjust, tx);
+	eg_count(skb, &s->hot.n, &s->hot.last_tick, &s->tx_adjust, tx);
 	eg_tcp_packet(skb, s, &p, cookie, tx);
 	return 1;
 }
@@ -166,19 +169,20 @@ static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s,
 		return 0;
 	}
 	w.bytes = skb->len;
-	if ((f & (EG_SYN | EG_RST)) || ((flags & ((tx ? EG_TX_OPEN : EG_RX_OPEN) | EG_HTTP)) && w.bytes > head))
+	if ((f & (EG_SYN | EG_RST)) ||
+	    ((flags & ((tx ? EG_TX_OPEN : EG_RX_OPEN) | EG_HTTP)) && w.bytes > head))
 		return 0;
 	if ((f | *seen) != *seen)
 		*seen |= f;
 	w.packets = 1;
 	if (tx && skb->gso_segs > 1)
 		eg_wire_tx(skb, &w, 0);
-	was = h->last_ns;
+	was = h->last_tick;
 	if (tx)
 		eg_add_tx(h, w.packets, w.bytes, 0);
 	else
 		eg_add_rx(h, w.packets, w.bytes);
-	if ((was ^ h->last_ns) >> 30) /* about every second */
+	if ((was ^ h->last_tick) >> 8) /* about once a second */
 		eg_tcp_look(skb, s);
 	return 1;
 }
@@ -241,8 +245,9 @@ static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
 	if (!sk)
 		return 1;
 	s = EG_FIND(sk, cookie);
-	if (s && (s->hot.proto == EG_PROTO_TCP ? eg_fast_tcp(skb, s, tx) :
-						 s->hot.proto == EG_PROTO_UDP && eg_fast_udp(skb, &s->hot, tx)))
+	if (s && (s->hot.proto == EG_PROTO_TCP
+			  ? eg_fast_tcp(skb, s, tx)
+			  : s->hot.proto == EG_PROTO_UDP && eg_fast_udp(skb, &s->hot, tx)))
 		return 1;
 	return eg_slow(skb, s, cookie, tx);
 }
@@ -276,13 +281,15 @@ static __always_inline int eg_connect(struct bpf_sock_addr *ctx, const __u8 remo
 	eg_sock_own(s);
 	if (s->hot.flags & EG_KEYED) {
 		/* Connected anew: to another peer it is another flow; a TCP socket only gets here when the first try failed. */
-		if (ctx->protocol != EG_PROTO_TCP && s->key.rport == rport && eg_addr_eq(s->key.remote, remote)) {
+		if (ctx->protocol != EG_PROTO_TCP && s->key.rport == rport &&
+		    eg_addr_eq(s->key.remote, remote)) {
 			__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED);
 			return 1;
 		}
 		eg_close(s, cookie);
 	}
-	__sync_fetch_and_or(&s->hot.flags, ctx->protocol == EG_PROTO_TCP ? EG_CONNECTING : EG_CONNECTED);
+	__sync_fetch_and_or(&s->hot.flags,
+			    ctx->protocol == EG_PROTO_TCP ? EG_CONNECTING : EG_CONNECTED);
 	return 1;
 }
 

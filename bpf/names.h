@@ -65,7 +65,8 @@ static __noinline void eg_dns_found(struct eg_dns_walk *w, const __u8 addr[16], 
 		for (i = 0; old && i < EG_ADDR_NAMES; i++) {
 			if (to >= EG_ADDR_NAMES)
 				break;
-			if (!old->hash[i] || old->hash[i] == w->found_hash || old->until_ns[i] < now)
+			if (!old->hash[i] || old->hash[i] == w->found_hash ||
+			    old->until_ns[i] < now)
 				continue;
 			fresh.hash[to & 3] = old->hash[i];
 			fresh.until_ns[to & 3] = old->until_ns[i];

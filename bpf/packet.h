@@ -154,7 +154,8 @@ static __always_inline int eg_parse(void *ctx, __u32 len, struct eg_packet *p)
 		__u8 e[8];
 
 		/* hop-by-hop, routing, fragment, authentication, destination options, mobility */
-		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60 && next != 135)
+		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60 &&
+		    next != 135)
 			break;
 		if (EG_LOAD(ctx, p->ip_header, e, 8))
 			return -1;

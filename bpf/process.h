@@ -128,7 +128,8 @@ static int eg_cgroup_step(__u32 i, struct eg_walk *w)
 }
 
 /* Reads by probing: the same code serves a file that the caller holds and one that another task holds. */
-static __always_inline void eg_exec_path(struct eg_exec *e, struct task_struct *task, struct file *file)
+static __always_inline void eg_exec_path(struct eg_exec *e, struct task_struct *task,
+					 struct file *file)
 {
 	unsigned long mnt, root;
 	struct inode *inode;

@@ -41,27 +41,27 @@ static __always_inline void eg_drop(__u64 cookie)
 #define EG_FIND(sk, cookie)                                              \
 	({                                                               \
 		struct eg_sock *s_ = eg_slot_find(cookie);               \
-									 \
+                                                                         \
 		if (!s_)                                                 \
 			s_ = bpf_sk_storage_get(&eg_socks, sk, NULL, 0); \
 		s_;                                                      \
 	})
 
 /* A socket not seen before. `stays`: nobody will tell when it ends, so it must not hold a slot. */
-#define EG_MAKE(sk, cookie, stays)                                                                   \
-	({                                                                                           \
-		struct eg_sock *m_ = (stays) ? NULL : eg_slot_claim(cookie);                         \
-												     \
-		if (!m_)                                                                             \
-			m_ = bpf_sk_storage_get(&eg_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);   \
-		m_;                                                                                  \
+#define EG_MAKE(sk, cookie, stays)                                                                 \
+	({                                                                                         \
+		struct eg_sock *m_ = (stays) ? NULL : eg_slot_claim(cookie);                       \
+                                                                                                   \
+		if (!m_)                                                                           \
+			m_ = bpf_sk_storage_get(&eg_socks, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE); \
+		m_;                                                                                \
 	})
 
-#define EG_FIND_OR_MAKE(sk, cookie)                         \
-	({                                                  \
-		struct eg_sock *f_ = EG_FIND(sk, cookie);   \
-							    \
-		if (!f_)                                    \
-			f_ = EG_MAKE(sk, cookie, 0);        \
-		f_;                                         \
+#define EG_FIND_OR_MAKE(sk, cookie)                       \
+	({                                                \
+		struct eg_sock *f_ = EG_FIND(sk, cookie); \
+                                                          \
+		if (!f_)                                  \
+			f_ = EG_MAKE(sk, cookie, 0);      \
+		f_;                                       \
 	})

@@ -20,10 +20,14 @@ const volatile __u64 hash_seed = 0;
 const volatile __u32 ring_wake_bytes = 0; /* more than so much unread: wake the reader */
 
 /* Set by user space before a sweep; see sweep.h. */
-__u64 sweep_since_ns = 0;   /* flows that moved after this */
-__u64 sweep_idle_ns = ~0ULL; /* datagram flows silent since this are over */
-__u64 sweep_idle_dns_ns = ~0ULL;
+__u64 sweep_since = 0;
+__u64 sweep_idle = 0;
+__u64 sweep_idle_dns = 0;
 __u32 sweep_all_peers = 0;
+
+/* The same moment on both clocks, as of the last sweep. */
+__u64 clock_ns = 0;
+__u64 clock_tick = 0;
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 

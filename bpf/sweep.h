@@ -10,8 +10,8 @@
 #define EG_PROTO_IS_DNS_PORT(p) ((p) == 53 || (p) == 5353 || (p) == 5355)
 
 struct eg_sweep {
-	__u64 since_ns; /* flows that moved after this are told of */
-	__u64 idle_ns, idle_dns_ns; /* datagram flows silent since then are over */
+	__u64 since;          /* flows that moved at this tick or after are told of */
+	__u64 idle, idle_dns; /* datagram flows silent since before are over */
 };
 
 /* A packet counted meanwhile, on another CPU, is in what was taken or in what stays, never in neither. */
@@ -34,8 +34,8 @@ static inline int eg_is_mapped(const __u8 a[16])
 }
 
 /* UDP payload: all bytes but the headers; unknown (~0) for what has no ports. */
-static inline void eg_dgram_payload(const struct eg_key *key, const struct eg_counts *n, __s32 tx_adjust,
-					     __s32 rx_adjust, __u64 *tx, __u64 *rx)
+static inline void eg_dgram_payload(const struct eg_key *key, const struct eg_counts *n,
+				    __s32 tx_adjust, __s32 rx_adjust, __u64 *tx, __u64 *rx)
 {
 	__u64 header = eg_is_mapped(key->remote) ? 28 : 48;
 
@@ -46,15 +46,15 @@ static inline void eg_dgram_payload(const struct eg_key *key, const struct eg_co
 	*rx = n->rx_bytes - n->rx_packets * header + (__u64)(__s64)rx_adjust;
 }
 
-static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s, const struct eg_counts *n,
-					  __u64 cookie)
+static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s,
+				 const struct eg_counts *n, __u64 cookie)
 {
 	c->rec.flags = s->hot.flags;
 	c->key = s->key;
 	c->zone = s->zone;
 	c->cookie = cookie;
 	c->n = *n;
-	c->last_ns = s->hot.last_ns;
+	c->last_tick = s->hot.last_tick;
 	c->retransmits = s->retransmits;
 	c->rtt_us = s->rtt_us;
 	c->owner = s->owner;
@@ -66,7 +66,8 @@ static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s, co
 		c->tx_payload = s->tx_payload;
 		c->rx_payload = s->rx_payload;
 	} else {
-		eg_dgram_payload(&s->key, n, s->tx_adjust, s->rx_adjust, &c->tx_payload, &c->rx_payload);
+		eg_dgram_payload(&s->key, n, s->tx_adjust, s->rx_adjust, &c->tx_payload,
+				 &c->rx_payload);
 	}
 }
 
@@ -84,23 +85,25 @@ static inline void eg_reset(struct eg_sock *s, __u32 keep)
 	s->tx_payload = s->rx_payload = 0;
 }
 
-static inline int eg_is_idle(const struct eg_key *k, __u64 last_ns, const struct eg_sweep *w)
+static inline int eg_is_idle(const struct eg_key *k, __u64 last_tick, const struct eg_sweep *w)
 {
 	if (EG_PROTO_IS_DNS_PORT(k->lport) || EG_PROTO_IS_DNS_PORT(k->rport))
-		return last_ns < w->idle_dns_ns;
-	return last_ns < w->idle_ns;
+		return last_tick < w->idle_dns;
+	return last_tick < w->idle;
 }
 
 /* 1: there is something to tell, in *c. An idle flow is ended; the socket's next packet begins another. */
-static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg_sweep *w, struct eg_close *c)
+static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg_sweep *w,
+				struct eg_close *c)
 {
 	struct eg_counts n;
 	int idle;
 
 	if (!(s->hot.flags & EG_KEYED))
 		return 0;
-	idle = !((s->hot.flags & EG_CONNECTED) && s->key.proto == 6) && eg_is_idle(&s->key, s->hot.last_ns, w);
-	if (s->hot.last_ns < w->since_ns && (s->hot.flags & EG_OPEN_SENT) && !idle)
+	idle = !((s->hot.flags & EG_CONNECTED) && s->key.proto == 6) &&
+	       eg_is_idle(&s->key, s->hot.last_tick, w);
+	if (s->hot.last_tick < w->since && (s->hot.flags & EG_OPEN_SENT) && !idle)
 		return 0;
 	if (idle) {
 		eg_take_counts(s, &n);
@@ -119,18 +122,20 @@ static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg
 	return 1;
 }
 
-static inline void eg_fill_peer(struct eg_close *c, const struct eg_peer_key *k, const struct eg_peer *p)
+static inline void eg_fill_peer(struct eg_close *c, const struct eg_peer_key *k,
+				const struct eg_peer *p)
 {
 	c->rec.flags = p->flags;
 	c->key = k->key;
 	c->cookie = k->cookie;
 	c->zone = p->zone;
 	c->n = p->n;
-	c->last_ns = p->last_ns;
+	c->last_tick = p->last_tick;
 	c->owner = p->owner;
 	c->retransmits = c->rtt_us = 0;
 	c->tx_tcp = c->rx_tcp = 0;
 	c->idle = c->tail = 0;
 	c->ifindex = p->ifindex;
-	eg_dgram_payload(&c->key, &c->n, p->tx_adjust, p->rx_adjust, &c->tx_payload, &c->rx_payload);
+	eg_dgram_payload(&c->key, &c->n, p->tx_adjust, p->rx_adjust, &c->tx_payload,
+			 &c->rx_payload);
 }

@@ -107,7 +107,8 @@ static __noinline void eg_tcp_begin(struct __sk_buff *skb, struct bpf_sock *sk, 
 	flags = s->hot.flags;
 	syn = p->tcp_flags & (EG_SYN | EG_ACK);
 	if ((how & EG_TX) && syn == EG_SYN)
-		flags = EG_KEYED | EG_CONNECTED; /* without a connect() seen: another path of MPTCP, a kernel socket */
+		flags = EG_KEYED |
+			EG_CONNECTED; /* without a connect() seen: another path of MPTCP, a kernel socket */
 	else if ((how & EG_CREATED) && (eg_handshake_take(s) || eg_tcp_adopt(skb, s)))
 		flags = EG_KEYED | EG_CONNECTED | EG_INBOUND;
 	else
@@ -118,8 +119,8 @@ static __noinline void eg_tcp_begin(struct __sk_buff *skb, struct bpf_sock *sk, 
 		eg_windows_open(s, flags);
 }
 
-static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock *s, struct eg_packet *p,
-					  __u64 cookie, int tx)
+static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock *s,
+					  struct eg_packet *p, __u64 cookie, int tx)
 {
 	__u32 flags;
 
@@ -183,15 +184,46 @@ static __noinline void eg_tcp_look(struct __sk_buff *skb, struct eg_sock *s)
 		eg_tcp_health(tp, s);
 }
 
-static __always_inline struct eg_tail *eg_tail_slot(__u64 tag)
+static __always_inline struct eg_tail *eg_tail_way(__u64 tag, __u32 way)
 {
-	__u32 i = (tag >> 32) & (EG_TAILS - 1);
+	__u32 i = ((tag >> 32) + way) & (EG_TAILS - 1);
 
 	return bpf_map_lookup_elem(&eg_tails, &i);
 }
 
+/* The flow's entry, NULL when there is none. */
+static __always_inline struct eg_tail *eg_tail_find(__u64 tag)
+{
+#pragma unroll
+	for (__u32 way = 0; way < EG_TAIL_WAYS; way++) {
+		struct eg_tail *t = eg_tail_way(tag, way);
+
+		if (t && t->tag == tag)
+			return t;
+	}
+	return NULL;
+}
+
+/* An entry for the flow: its own, or that of the oldest in its set. */
+static __always_inline struct eg_tail *eg_tail_claim(__u64 tag)
+{
+	struct eg_tail *oldest = eg_tail_find(tag);
+
+	if (oldest)
+		return oldest;
+#pragma unroll
+	for (__u32 way = 0; way < EG_TAIL_WAYS; way++) {
+		struct eg_tail *t = eg_tail_way(tag, way);
+
+		if (t && (!oldest || t->since_ns < oldest->since_ns))
+			oldest = t;
+	}
+	return oldest;
+}
+
 /* Will packets of this flow still come, now that its socket goes? EG_TAIL_* or 0. */
-static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_sock *s, __u64 cookie)
+static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_sock *s,
+					  __u64 cookie)
 {
 	struct eg_tail *t;
 	__u64 tag;
@@ -208,10 +240,11 @@ static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_s
 	else
 		what = EG_TAIL_RESET; /* gave up, or died of data that came after close(): that is answered by a reset */
 	tag = eg_tag(&s->key, s->zone);
-	t = eg_tail_slot(tag);
+	t = eg_tail_claim(tag);
 	if (!t)
 		return 0;
 	t->cookie = cookie;
+	t->since_ns = bpf_ktime_get_ns();
 	t->rcv_nxt = tp->rcv_nxt;
 	t->what = what;
 	t->tag = tag;
@@ -324,7 +357,8 @@ static __always_inline int eg_late_read(const struct sk_buff *skb, struct eg_lat
 }
 
 /* How the kernel answered (tcp_timewait_state_process, or a reset for a packet of no socket); may change the tail. */
-static __always_inline void eg_late_answer(const struct eg_late *l, struct eg_tail *t, struct eg_tail_rec *r)
+static __always_inline void eg_late_answer(const struct eg_late *l, struct eg_tail *t,
+					   struct eg_tail_rec *r)
 {
 	if (l->flags & EG_RST) {
 		r->last = 1;
@@ -333,7 +367,9 @@ static __always_inline void eg_late_answer(const struct eg_late *l, struct eg_ta
 	}
 	if (t->what == EG_TAIL_FIN) {
 		/* older than what was received, or nothing but an ACK: no answer */
-		if (!(l->flags & EG_ACK) || (!(l->flags & EG_FIN) && (!l->payload || (__s32)(l->end_seq - t->rcv_nxt) <= 0)))
+		if (!(l->flags & EG_ACK) ||
+		    (!(l->flags & EG_FIN) &&
+		     (!l->payload || (__s32)(l->end_seq - t->rcv_nxt) <= 0)))
 			return;
 		if ((l->flags & EG_FIN) && l->end_seq == t->rcv_nxt) {
 			r->n.tx_packets = 1;
@@ -350,7 +386,8 @@ static __always_inline void eg_late_answer(const struct eg_late *l, struct eg_ta
 	r->tx_tcp = EG_RST;
 }
 
-static __always_inline struct eg_tail_rec *eg_tail_rec(const struct eg_late *l, const struct eg_tail *t, __u64 zone)
+static __always_inline struct eg_tail_rec *eg_tail_rec(const struct eg_late *l,
+						       const struct eg_tail *t, __u64 zone)
 {
 	struct eg_tail_rec *r = bpf_ringbuf_reserve(&eg_ring, sizeof(*r), 0);
 
@@ -376,13 +413,13 @@ int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 	__u64 tag, zone;
 
 	/* a packet that a socket took, and counted, is no more of any device */
-	if ((skb->protocol != bpf_htons(0x0800) && skb->protocol != bpf_htons(0x86dd)) || !skb->dev ||
-	    !eg_late_read(skb, &l))
+	if ((skb->protocol != bpf_htons(0x0800) && skb->protocol != bpf_htons(0x86dd)) ||
+	    !skb->dev || !eg_late_read(skb, &l))
 		return 0;
 	zone = skb->dev->nd_net.net->net_cookie;
 	tag = eg_tag(&l.key, zone);
-	t = eg_tail_slot(tag);
-	if (!t || t->tag != tag)
+	t = eg_tail_find(tag);
+	if (!t)
 		return 0;
 	r = eg_tail_rec(&l, t, zone);
 	if (!r)
@@ -406,8 +443,8 @@ static __always_inline void eg_last_reset(struct sk_buff *skb, __u64 zone)
 	if (!eg_late_read(skb, &l))
 		return;
 	tag = eg_tag(&l.key, zone);
-	t = eg_tail_slot(tag);
-	if (!t || t->tag != tag)
+	t = eg_tail_find(tag);
+	if (!t)
 		return;
 	t->what = EG_TAIL_RESET;
 	r = eg_tail_rec(&l, t, zone);
@@ -468,8 +505,8 @@ static __noinline int eg_tcp_answered(struct __sk_buff *skb, struct eg_packet *p
 		return 0;
 	eg_packet_key(p, &key, 1);
 	tag = eg_tag(&key, zone);
-	tail = eg_tail_slot(tag);
-	if (tail && tail->tag == tag)
+	tail = eg_tail_find(tag);
+	if (tail)
 		return 1;
 	if (eg_is_v4mapped(p->src)) {
 		__builtin_memcpy(&t.ipv4.saddr, p->dst + 12, 4);

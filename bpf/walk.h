@@ -8,15 +8,20 @@
 #include "dgram.h"
 #include "process.h"
 
-/* Sockets that found their slot taken; those with a slot user space reads by itself. */
+/*
+ * Sockets that found their slot taken; those with a slot user space reads by itself. Called once more at the end without
+ * a socket: so there is always one call that sets the clocks.
+ */
 SEC("iter/bpf_sk_storage_map")
 int eg_sweep_socks(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct eg_sweep w = { sweep_since_ns, sweep_idle_ns, sweep_idle_dns_ns };
+	struct eg_sweep w = { sweep_since, sweep_idle, sweep_idle_dns };
 	struct eg_sock *s = ctx->value;
 	struct sock *sk = ctx->sk;
 	struct eg_close c = {};
 
+	clock_ns = bpf_ktime_get_ns();
+	clock_tick = bpf_jiffies64();
 	if (!s || !sk)
 		return 0;
 	c.rec.time_ns = bpf_ktime_get_ns();
@@ -30,14 +35,14 @@ int eg_sweep_peers(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct eg_peer_key *k = ctx->key;
 	struct eg_peer *p = ctx->value;
-	struct eg_sweep w = { sweep_since_ns, sweep_idle_ns, sweep_idle_dns_ns };
+	struct eg_sweep w = { sweep_since, sweep_idle, sweep_idle_dns };
 	struct eg_close c = {};
 	int idle;
 
 	if (!k || !p || !(p->flags & EG_KEYED))
 		return 0;
-	idle = eg_is_idle(&k->key, p->last_ns, &w);
-	if (p->last_ns < sweep_since_ns && (p->flags & EG_OPEN_SENT) && !idle && !sweep_all_peers)
+	idle = eg_is_idle(&k->key, p->last_tick, &w);
+	if (p->last_tick < w.since && (p->flags & EG_OPEN_SENT) && !idle && !sweep_all_peers)
 		return 0;
 	c.rec.time_ns = bpf_ktime_get_ns();
 	eg_fill_peer(&c, k, p);
@@ -48,8 +53,8 @@ int eg_sweep_peers(struct bpf_iter__bpf_map_elem *ctx)
 }
 
 /* A packet socket that is open: who, and what it asked for. */
-static __always_inline void eg_seed_packet(struct bpf_iter__task_file *ctx, struct task_struct *task,
-					   struct sock *sk)
+static __always_inline void eg_seed_packet(struct bpf_iter__task_file *ctx,
+					   struct task_struct *task, struct sock *sk)
 {
 	struct eg_seed r = {};
 
@@ -112,8 +117,9 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 		eg_sock_key(sk, &s->key);
 		s->hot.peer_tag = eg_peer_tag((const __u32 *)s->key.remote, s->key.rport);
 		s->hot.proto = sk->sk_protocol;
-		s->hot.last_ns = bpf_ktime_get_ns();
-		__sync_fetch_and_or(&s->hot.flags, EG_KEYED | EG_CONNECTED | EG_MIDSTREAM | EG_SEEDED);
+		s->hot.last_tick = bpf_jiffies64();
+		__sync_fetch_and_or(&s->hot.flags,
+				    EG_KEYED | EG_CONNECTED | EG_MIDSTREAM | EG_SEEDED);
 	}
 	__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 	r.open.rec.type = EG_REC_OPEN;

@@ -31,7 +31,8 @@ static __always_inline int eg_read(struct __sk_buff *skb, struct eg_packet *p)
 	const __u8 *b = data, *t;
 	__u32 at;
 
-	if (data + 48 > end) /* a UDP datagram of IPv6 with nothing in it, or TCP of IPv4 with options */
+	if (data + 48 >
+	    end) /* a UDP datagram of IPv6 with nothing in it, or TCP of IPv4 with options */
 		return eg_read_any(skb, p);
 	if (b[0] == 0x45 && !(b[6] & 0x3f) && !b[7]) {
 		eg_put_v4(p->src, *(const __u32 *)(b + 12));
@@ -145,12 +146,14 @@ static __noinline void eg_wire_rx(struct __sk_buff *ctx, struct eg_wire *w)
 		return;
 	skb = bpf_cast_to_kern_ctx(ctx);
 	header = ctx->protocol == bpf_htons(0x0800) ? 20 : 40;
-	off = header == 20 ? bpf_core_field_offset(struct inet_skb_parm, frag_max_size) :
-			     bpf_core_field_offset(struct inet6_skb_parm, frag_max_size);
-	bpf_probe_read_kernel(&max, sizeof(max), (void *)skb + bpf_core_field_offset(struct sk_buff, cb) + off);
+	off = header == 20 ? bpf_core_field_offset(struct inet_skb_parm, frag_max_size)
+			   : bpf_core_field_offset(struct inet6_skb_parm, frag_max_size);
+	bpf_probe_read_kernel(&max, sizeof(max),
+			      (void *)skb + bpf_core_field_offset(struct sk_buff, cb) + off);
 	if (max <= header + 8)
 		return;
-	eg_fragments(w, ctx->len, header, header == 40 ? 8 : 0, max - header - (header == 40 ? 8 : 0));
+	eg_fragments(w, ctx->len, header, header == 40 ? 8 : 0,
+		     max - header - (header == 40 ? 8 : 0));
 }
 
 /* Datagrams of many packets take the slow way, which knows what that means for their payload. */
@@ -164,24 +167,24 @@ static __always_inline void eg_add_tx(struct eg_hot *h, __u64 packets, __u64 byt
 		h->n.tx_packets += packets;
 		h->n.tx_bytes += bytes;
 	}
-	h->last_ns = bpf_ktime_get_coarse_ns();
+	h->last_tick = bpf_jiffies64();
 }
 
 static __always_inline void eg_add_rx(struct eg_hot *h, __u64 packets, __u64 bytes)
 {
 	__sync_fetch_and_add(&h->n.rx_packets, packets);
 	__sync_fetch_and_add(&h->n.rx_bytes, bytes);
-	h->last_ns = bpf_ktime_get_coarse_ns();
+	h->last_tick = bpf_jiffies64();
 }
 
 /* The slow way's: `n` and `adjust` are a socket's or a peer's. */
-static __noinline void eg_count(struct __sk_buff *ctx, struct eg_counts *n, __u64 *last_ns, __s32 *adjust,
-				__u32 how)
+static __noinline void eg_count(struct __sk_buff *ctx, struct eg_counts *n, __u64 *last_tick,
+				__s32 *adjust, __u32 how)
 {
 	struct eg_wire w = { .packets = 1, .bytes = ctx->len };
 	int tx = how & 1, dgram = how & 2;
 
-	if (!n || !last_ns || !adjust)
+	if (!n || !last_tick || !adjust)
 		return;
 	if (tx && (ctx->gso_segs > 1 || (dgram && w.bytes > EG_WIRE_SMALL)))
 		eg_wire_tx(ctx, &w, dgram);
@@ -190,7 +193,7 @@ static __noinline void eg_count(struct __sk_buff *ctx, struct eg_counts *n, __u6
 	*adjust += w.adjust;
 	__sync_fetch_and_add(tx ? &n->tx_packets : &n->rx_packets, w.packets);
 	__sync_fetch_and_add(tx ? &n->tx_bytes : &n->rx_bytes, w.bytes);
-	*last_ns = bpf_ktime_get_coarse_ns();
+	*last_tick = bpf_jiffies64();
 }
 
 #define EG_COUNT_TX 1

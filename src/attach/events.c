@@ -101,7 +101,7 @@ static void fill_counts(struct attach *a, struct event_counts *n, const struct e
 	n->rtt_us = c->rtt_us;
 	n->tx_tcp_flags = c->tx_tcp;
 	n->rx_tcp_flags = c->rx_tcp;
-	n->last_ns = attach_unix(a, c->last_ns);
+	n->last_ns = attach_unix_of_tick(a, c->last_tick);
 }
 
 void attach_emit_count(struct attach *a, const struct eg_close *c)

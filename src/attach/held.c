@@ -98,7 +98,8 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t)
 		h->close.n.rx_bytes += t->n.rx_bytes;
 		h->close.tx_tcp |= t->tx_tcp;
 		h->close.rx_tcp |= t->rx_tcp;
-		h->close.last_ns = h->close.rec.time_ns = t->rec.time_ns;
+		h->close.rec.time_ns = t->rec.time_ns;
+		h->close.last_tick = attach_tick(a, t->rec.time_ns);
 		if (t->last)
 			release(a, h);
 		else if (t->tx_tcp &

@@ -57,7 +57,8 @@ struct attach {
 	bool ready;    /* hooks are attached: there is something to hand on */
 
 	int64_t mono_to_unix_ns;
-	uint64_t swept_ns; /* CLOCK_MONOTONIC, start of the last sweep */
+	uint64_t tick_ns;
+	uint64_t swept_tick; /* of the last sweep */
 	uint64_t handshakes_ns, packet_scan_ns;
 	uint64_t events;
 	uint64_t n_sockets, n_peers; /* seen by the last sweep */
@@ -89,6 +90,8 @@ struct attach {
 uint64_t attach_mono_ns(void);
 void attach_clock(struct attach *a); /* takes the offset between the clocks anew */
 uint64_t attach_unix(const struct attach *a, uint64_t mono_ns);
+uint64_t attach_tick(const struct attach *a, uint64_t mono_ns);
+uint64_t attach_unix_of_tick(const struct attach *a, uint64_t tick);
 
 /* events.c: one record to an event */
 int attach_on_record(void *ctx, void *data, size_t size); /* of the ring buffer */
@@ -127,6 +130,9 @@ void held_expire(struct attach *a, uint64_t now_ns); /* all that waited too long
 /* walk.c: reads an iterator to its end, a record at a time; the link is attached once and read often */
 int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec),
 		void *ctx);
+
+/* sweep.c: the walk over sockets without a slot, which also takes both of the kernel's clocks */
+int attach_sync_clocks(struct attach *a);
 
 /* seed.c */
 int attach_scan_packet_socks(struct attach *a);

@@ -207,11 +207,12 @@ int attach_new(struct attach **ret, const struct attach_config *cfg, struct even
 	if (!r)
 		r = attach_iters(a);
 	if (!r)
+		r = attach_sync_clocks(a);
+	if (!r)
 		r = attach_hooks(a, cfg->cgroup_fd);
 	if (r)
 		return explain(error, r, "cannot attach to the kernel");
 	a->ready = true;
-	a->swept_ns = attach_mono_ns();
 	*ret = TAKE_PTR(a);
 	return 0;
 }

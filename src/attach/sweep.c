@@ -61,6 +61,11 @@ static void on_sock(void *ctx, const void *rec)
 	swept(a, rec);
 }
 
+int attach_sync_clocks(struct attach *a)
+{
+	return attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
+}
+
 static void sweep_slots(struct attach *a, const struct eg_sweep *w, uint64_t now)
 {
 	for (size_t i = 0; i < EG_SLOTS; i++) {
@@ -137,23 +142,24 @@ static void close_peers(struct attach *a, uint64_t now)
 /* Inbound handshakes that never got a child: a scan, a flood, a peer that vanished. */
 static void expire_handshakes(struct attach *a, uint64_t now)
 {
-	for (size_t i = 0; i < EG_HANDSHAKES; i++) {
-		struct eg_handshake *h = &a->handshakes[i], was = *h;
-		struct eg_close c = {
-			.rec = { .flags = (was.flags & EG_OWNED) | EG_INBOUND | EG_KEYED,
-				 .time_ns = was.last_ns },
-			.key = was.key,
-			.zone = was.zone,
-			.n = was.n,
-			.last_ns = was.last_ns,
-			.owner = was.owner,
-			.tx_tcp = was.tx_tcp,
-			.rx_tcp = was.rx_tcp,
-		};
+	uint64_t before = attach_tick(a, now > HANDSHAKE_IDLE_NS ? now - HANDSHAKE_IDLE_NS : 0);
 
-		if (!was.tag || was.last_ns + HANDSHAKE_IDLE_NS > now ||
-		    !__sync_bool_compare_and_swap(&h->tag, was.tag, 0))
+	for (size_t i = 0; i < EG_HANDSHAKES; i++) {
+		struct eg_handshake *h = &a->handshakes[i];
+		struct eg_close c = { .rec = { .time_ns = now } };
+		uint64_t tag = h->tag;
+
+		if (!tag || h->last_tick >= before ||
+		    !__sync_bool_compare_and_swap(&h->tag, tag, 0))
 			continue;
+		c.rec.flags = (h->flags & EG_OWNED) | EG_INBOUND | EG_KEYED;
+		c.key = h->key;
+		c.zone = h->zone;
+		c.n = h->n;
+		c.last_tick = h->last_tick;
+		c.owner = h->owner;
+		c.tx_tcp = h->tx_tcp;
+		c.rx_tcp = h->rx_tcp;
 		attach_open_from(a, &c);
 		attach_emit_close(a, &c, END_FAILED);
 	}
@@ -216,31 +222,8 @@ static int sweep_peers(struct attach *a, uint64_t now)
 	return r;
 }
 
-int attach_sweep(struct attach *a)
+static void now_and_then(struct attach *a, uint64_t now)
 {
-	uint64_t now = attach_mono_ns();
-	struct eg_sweep w = {
-		/* The coarse clock is up to a tick behind: overlap rather than miss. */
-		.since_ns = a->swept_ns - 20 * NSEC_PER_MSEC,
-		.idle_ns = now > UDP_IDLE_NS ? now - UDP_IDLE_NS : 0,
-		.idle_dns_ns = now > DNS_IDLE_NS ? now - DNS_IDLE_NS : 0,
-	};
-	int r;
-
-	attach_clock(a);
-	r = ring_buffer__consume(a->ring);
-	if (r < 0)
-		return r;
-	a->skel->bss->sweep_since_ns = w.since_ns;
-	a->skel->data->sweep_idle_ns = w.idle_ns;
-	a->skel->data->sweep_idle_dns_ns = w.idle_dns_ns;
-	a->n_sockets = 0;
-	sweep_slots(a, &w, now);
-	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
-	if (!r)
-		r = sweep_peers(a, now);
-	a->swept_ns = now;
-	held_expire(a, now);
 	if (now - a->handshakes_ns > HANDSHAKE_EVERY_NS) {
 		a->handshakes_ns = now;
 		expire_handshakes(a, now);
@@ -251,6 +234,38 @@ int attach_sweep(struct attach *a)
 		a->packet_scan_ns = now;
 		attach_scan_packet_socks(a);
 	}
+}
+
+static uint64_t tick_before(const struct attach *a, uint64_t now, uint64_t idle_ns)
+{
+	return now > idle_ns ? attach_tick(a, now - idle_ns) : 0;
+}
+
+int attach_sweep(struct attach *a)
+{
+	uint64_t now = attach_mono_ns();
+	struct eg_sweep w = {
+		.since = a->swept_tick,
+		.idle = tick_before(a, now, UDP_IDLE_NS),
+		.idle_dns = tick_before(a, now, DNS_IDLE_NS),
+	};
+	int r;
+
+	attach_clock(a);
+	r = ring_buffer__consume(a->ring);
+	if (r < 0)
+		return r;
+	a->swept_tick = attach_tick(a, now) - 1; /* overlap rather than miss */
+	a->skel->bss->sweep_since = w.since;
+	a->skel->bss->sweep_idle = w.idle;
+	a->skel->bss->sweep_idle_dns = w.idle_dns;
+	a->n_sockets = 0;
+	sweep_slots(a, &w, now);
+	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
+	if (!r)
+		r = sweep_peers(a, now);
+	held_expire(a, now);
+	now_and_then(a, now);
 	return r ? r : tell_losses(a);
 }
 
