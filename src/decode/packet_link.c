@@ -21,6 +21,7 @@
 #define LINK_LINUX_SLL2 276
 
 #define MPLS_MAX_LABELS 16
+#define MPLS_MAX_PSEUDOWIRES 3
 
 static enum packet_error walk_llc(struct walk *w)
 {
@@ -47,11 +48,15 @@ static enum packet_error walk_mpls_payload(struct walk *w)
 {
 	enum packet_error e = PACKET_NOT_IP;
 	struct packet before = *w->out;
-	struct walk at = *w;
+	struct walk at;
 	uint8_t nibble;
 
 	if (!w->n)
 		return walk_short(w, 1);
+	/* Each level may be tried in two ways: without a bound, two to the power of the levels. */
+	if (++w->pseudowires > MPLS_MAX_PSEUDOWIRES)
+		return PACKET_TOO_DEEP;
+	at = *w;
 	nibble = w->p[0] >> 4;
 	if (nibble == 4 || nibble == 6) {
 		e = walk_ip(&at);

@@ -11,6 +11,7 @@ struct walk {
 	size_t wire;
 	struct packet *out;
 	unsigned tunnels;
+	uint8_t pseudowires; /* Ethernet in MPLS entered so far */
 };
 
 typedef enum packet_error (*walk_fn)(struct walk *w, uint32_t arg);

@@ -317,6 +317,7 @@ def inbound(n):
     n.start("socat", "TCP4-LISTEN:7100,reuseaddr", "PIPE", ns=n.client, watched=True,
             ready=lambda _: n.listens("t", 7100, n.client))
     n.run("bash", "-c", f"exec 3<>/dev/tcp/{C4}/7100; echo hi >&3; read -r x <&3", ns=n.server, watched=False)
+    n.wait_quiet()
     d.stop()
     r = flow(d.records(), 7100)
     check_who("a server's flow", r, "/usr/bin/socat", direction="reply")

@@ -85,6 +85,10 @@ def absurd():
     pcap = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
     ng = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
     yield "pcap: record of 4 GB", pcap + struct.pack("<IIII", 1, 0, 0xFFFFFFF0, 0xFFFFFFF0) + b"x" * 100
+    # Each level may be read with and without a control word: two to the power of 60 ways, if one tried them all.
+    level = bytes(8) + b"\x88\x47\0\0" + b"\x88\x47" + b"\0\1\1\x40" + bytes(4)
+    nested = level * 60 + bytes(12) + b"\xff\xff"
+    yield "pcap: Ethernet in MPLS in Ethernet, 60 deep", pcap + struct.pack("<IIII", 1, 0, len(nested), len(nested)) + nested
     yield "pcap: record of 0 bytes, many times", pcap + struct.pack("<IIII", 1, 0, 0, 0) * 100000
     yield "pcap: link type nobody knows", struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 0xABCD) + bytes(200)
     yield "pcapng: block of 4 GB", ng + struct.pack("<II", 6, 0xFFFFFFFC) + b"x" * 64

@@ -100,7 +100,8 @@ static void test_json(void **state)
 	json_array_end(&j);
 	json_object_end(&j);
 	assert_str(buf_str(&b),
-		   "{\"s\":\"a\\\"\\\\\\u000a\\u0001\\u007f\xc3\xa9\\ufffd\\ufffd\\ufffd\\ufffd\\u009b\","
+		   "{\"s\":"
+		   "\"a\\\"\\\\\\u000a\\u0001\\u007f\xc3\xa9\\ufffd\\ufffd\\ufffd\\ufffd\\u009b\","
 		   "\"u\":18446744073709551615,\"i\":-5,\"b\":true,\"f\":0.5,\"n\":null,\"a\":[0,{}"
 		   "]}");
 }

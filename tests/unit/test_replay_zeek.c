@@ -307,7 +307,8 @@ static void test_facts(void **state)
 		TSV_HEAD
 		"#path\tssl\n#fields\t" ID_FIELDS
 		"\tversion\tcipher\tserver_name\tnext_protocol\testablished\tja3\tja4\n1.0\t" ID
-		"\tTLSv13\tX\twww.example.org\th2\tT\taa\tt13d\n");
+		"\tTLSv13\tX\twww.example.org\th2\tT\t0123456789abcdef0123456789abcdef"
+		"\tt13d1516h2_8daaf6152771_e5627efa2ab1\n");
 	struct collect *d;
 
 	assert_int_equal(c->n_fact, 1);
@@ -317,8 +318,8 @@ static void test_facts(void **state)
 	assert_string_equal(seen.sni, "www.example.org");
 	assert_string_equal(seen.version, "TLS 1.3");
 	assert_string_equal(seen.alpn, "h2");
-	assert_string_equal(seen.ja3, "aa");
-	assert_string_equal(seen.ja4, "t13d");
+	assert_string_equal(seen.ja3, "0123456789abcdef0123456789abcdef");
+	assert_string_equal(seen.ja4, "t13d1516h2_8daaf6152771_e5627efa2ab1");
 	assert_false(seen.fact.fact.quic);
 
 	d = read_text(TSV_HEAD
