@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,19 +24,21 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "attach/cgroup2.h"
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "bpf/host.skel.h"
 
 #define BLOCK_NS 12000000ULL
 #define MAX_LINKS 32
 #define MAX_SOCKS 1000
 
-static char cgroup_path[4200];
+static char cgroup_path[4200], root_path[4096];
 static int cgroup_fd = -1;
 
 static _Noreturn void die(const char *what)
@@ -79,7 +82,8 @@ static int attach_none(struct hooks *h)
 
 static int attach_noop(struct hooks *h)
 {
-	static const enum bpf_attach_type type[2] = { BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS };
+	static const enum bpf_attach_type type[2] = { BPF_CGROUP_INET_EGRESS,
+						      BPF_CGROUP_INET_INGRESS };
 
 	for (int i = 0; i < 2; i++) {
 		int fd = bpf_link_create(noop_fd[i], cgroup_fd, type[i], NULL);
@@ -93,11 +97,14 @@ static int attach_noop(struct hooks *h)
 
 static int attach_egret(struct hooks *h)
 {
-	struct bpf_program *const tracing[] = { skel->progs.eg_tcp_destroy, skel->progs.eg_kfree_skb, skel->progs.eg_send_reset,
-						skel->progs.eg_fork,	    skel->progs.eg_exec,
-						skel->progs.eg_exit,	    skel->progs.eg_cap };
-	struct bpf_program *const cgroup[] = { skel->progs.eg_release,	skel->progs.eg_bind4,  skel->progs.eg_bind6,
-					       skel->progs.eg_connect4, skel->progs.eg_connect6, skel->progs.eg_egress,
+	struct bpf_program *const tracing[] = {
+		skel->progs.eg_tcp_destroy, skel->progs.eg_kfree_skb, skel->progs.eg_send_reset,
+		skel->progs.eg_fork,        skel->progs.eg_exec,      skel->progs.eg_exit,
+		skel->progs.eg_cap
+	};
+	struct bpf_program *const cgroup[] = { skel->progs.eg_release,  skel->progs.eg_bind4,
+					       skel->progs.eg_bind6,    skel->progs.eg_connect4,
+					       skel->progs.eg_connect6, skel->progs.eg_egress,
 					       skel->progs.eg_ingress };
 	struct bpf_link *link;
 
@@ -105,7 +112,8 @@ static int attach_egret(struct hooks *h)
 		if (i < ARRAY_SIZE(tracing))
 			link = bpf_program__attach(tracing[i]);
 		else
-			link = bpf_program__attach_cgroup(cgroup[i - ARRAY_SIZE(tracing)], cgroup_fd);
+			link = bpf_program__attach_cgroup(cgroup[i - ARRAY_SIZE(tracing)],
+							  cgroup_fd);
 		if (libbpf_get_error(link))
 			return -errno;
 		h->bpf_links[h->n_bpf_links++] = link;
@@ -132,7 +140,8 @@ static void load_programs(void)
 
 	for (int i = 0; i < 2; i++) {
 		opts.expected_attach_type = i ? BPF_CGROUP_INET_INGRESS : BPF_CGROUP_INET_EGRESS;
-		noop_fd[i] = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "noop", "GPL", insns, ARRAY_SIZE(insns), &opts);
+		noop_fd[i] = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SKB, "noop", "GPL", insns,
+					   ARRAY_SIZE(insns), &opts);
 		if (noop_fd[i] < 0)
 			die("no-op program");
 	}
@@ -157,13 +166,43 @@ static struct hooks hook_sets[] = {
 
 /* --- work ------------------------------------------------------------------------------------------------------ */
 
-static struct sockaddr_in loopback(int port)
+/*
+ * Two places. On loopback both ends are in the watched cgroup. With -v the far end is another host as far as the hooks
+ * can tell: in a namespace of its own behind a veth pair, and outside of the cgroup.
+ */
+static bool veth;
+static int near_ns = -1, far_ns = -1;
+
+#define FAR_ADDR 0x0a090002 /* 10.9.0.2 */
+
+static struct sockaddr_in far_address(void)
 {
 	return (struct sockaddr_in){
 		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_addr.s_addr = htonl(veth ? FAR_ADDR : INADDR_LOOPBACK),
 	};
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die(path);
+	close(fd);
+}
+
+/* Sockets made from here on belong to that end. */
+static void stand(bool far)
+{
+	char path[4300];
+
+	if (!veth)
+		return;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", far ? root_path : cgroup_path);
+	write_file(path, "0");
+	if (setns(far ? far_ns : near_ns, CLONE_NEWNET))
+		die("setns");
 }
 
 static int tx[MAX_SOCKS], rx[MAX_SOCKS], n_socks, listener = -1, pair[2];
@@ -185,22 +224,28 @@ static void open_udp(int n, bool connect_them)
 {
 	close_socks();
 	connected = connect_them;
+	stand(true);
 	for (int i = 0; i < n; i++) {
-		struct sockaddr_in a = loopback(0);
+		socklen_t len = sizeof(peer[i]);
+
+		peer[i] = far_address();
+		rx[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (rx[i] < 0 || bind(rx[i], (struct sockaddr *)&peer[i], sizeof(peer[i])) ||
+		    getsockname(rx[i], (struct sockaddr *)&peer[i], &len))
+			die("UDP");
+	}
+	stand(false);
+	for (int i = 0; i < n; i++) {
+		struct sockaddr_in a;
 		socklen_t len = sizeof(a);
 
-		rx[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		tx[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		if (rx[i] < 0 || tx[i] < 0 || bind(rx[i], (struct sockaddr *)&a, sizeof(a)) ||
-		    getsockname(rx[i], (struct sockaddr *)&a, &len))
+		if (tx[i] < 0)
 			die("UDP");
-		peer[i] = a;
 		if (!connect_them)
 			continue;
-		if (connect(tx[i], (struct sockaddr *)&a, sizeof(a)))
-			die("connect");
-		len = sizeof(a);
-		if (getsockname(tx[i], (struct sockaddr *)&a, &len) ||
+		if (connect(tx[i], (struct sockaddr *)&peer[i], sizeof(peer[i])) ||
+		    getsockname(tx[i], (struct sockaddr *)&a, &len) ||
 		    connect(rx[i], (struct sockaddr *)&a, sizeof(a)))
 			die("connect");
 	}
@@ -234,8 +279,9 @@ static uint64_t work_udp(void)
 
 	for (int i = 0; i < 64; i++) {
 		at = at + 1 < n_socks ? at + 1 : 0;
-		if (connected ? send(tx[at], buf, sizeof(buf), 0) < 0 :
-				sendto(tx[at], buf, sizeof(buf), 0, (struct sockaddr *)&peer[at], sizeof(peer[at])) < 0)
+		if (connected ? send(tx[at], buf, sizeof(buf), 0) < 0
+			      : sendto(tx[at], buf, sizeof(buf), 0, (struct sockaddr *)&peer[at],
+				       sizeof(peer[at])) < 0)
 			die("send");
 		if (recv(rx[at], buf, sizeof(buf), 0) < 0)
 			die("recv");
@@ -245,13 +291,16 @@ static uint64_t work_udp(void)
 
 static int listen_tcp(struct sockaddr_in *ret)
 {
-	struct sockaddr_in a = loopback(0);
+	struct sockaddr_in a = far_address();
 	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
+	stand(true);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 128) ||
 	    getsockname(fd, (struct sockaddr *)&a, &len))
 		die("listen");
+	stand(false);
 	*ret = a;
 	return fd;
 }
@@ -355,7 +404,8 @@ static int by_u32(const void *a, const void *b)
 /* CPU time of one unit of work, over one block. */
 static double block(const struct work *w)
 {
-	uint64_t until = clock_ns(CLOCK_MONOTONIC) + BLOCK_NS, from = clock_ns(CLOCK_PROCESS_CPUTIME_ID), n = 0;
+	uint64_t until = clock_ns(CLOCK_MONOTONIC) + BLOCK_NS,
+		 from = clock_ns(CLOCK_PROCESS_CPUTIME_ID), n = 0;
 
 	do
 		n += w->once();
@@ -386,7 +436,8 @@ static void measure(const struct work *w, struct hooks *h, int blocks)
 	if (h->attach(h))
 		die(h->name);
 	w->setup();
-	for (int i = 0; i < w->warm; i++) /* past the first datagrams of each socket, which are looked at */
+	for (int i = 0; i < w->warm;
+	     i++) /* past the first datagrams of each socket, which are looked at */
 		w->once();
 	detach(h);
 	for (int i = -2; i < blocks; i++) {
@@ -415,8 +466,9 @@ static void measure(const struct work *w, struct hooks *h, int blocks)
 	qsort(ratio, blocks, sizeof(*ratio), by_double);
 	qsort(base, blocks, sizeof(*base), by_double);
 	qsort(extra_p50, blocks, sizeof(*extra_p50), by_double);
-	printf("%-22s %-6s %6.3f  (quartiles %.3f %.3f)  base %8.1f %s", w->name, h->name, ratio[blocks / 2],
-	       ratio[blocks / 4], ratio[blocks * 3 / 4], base[blocks / 2] * w->unit, w->unit_name);
+	printf("%-22s %-6s %6.3f  (quartiles %.3f %.3f)  base %8.1f %s", w->name, h->name,
+	       ratio[blocks / 2], ratio[blocks / 4], ratio[blocks * 3 / 4],
+	       base[blocks / 2] * w->unit, w->unit_name);
 	if (w->once == work_conn)
 		printf("  connect() p50 %+.2f us", extra_p50[blocks / 2] / 1000);
 	putchar('\n');
@@ -428,26 +480,62 @@ static void measure(const struct work *w, struct hooks *h, int blocks)
 
 /* --- a place of our own ---------------------------------------------------------------------------------------- */
 
-static void write_file(const char *path, const char *text)
+/* Runs ip(8) with the words of `line`. */
+static void ip(const char *line)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	char text[256], *words[16] = { (char[]){ "ip" } }, *rest = text;
+	size_t n = 1;
+	pid_t pid;
+	int status;
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		die(path);
-	close(fd);
+	snprintf(text, sizeof(text), "%s", line);
+	while (n + 1 < ARRAY_SIZE(words) && (words[n] = strsep(&rest, " ")))
+		n++;
+	if (posix_spawnp(&pid, "ip", NULL, NULL, words, environ) ||
+	    waitpid(pid, &status, 0) != pid || status)
+		die(line);
+}
+
+static void quiet_ports(void)
+{
+	write_file("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
+	write_file("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
+	write_file("/proc/sys/net/ipv4/tcp_max_tw_buckets", "1024");
+}
+
+/* The namespace we are in becomes the far end; the one we end in is the near one. */
+static void make_veth(void)
+{
+	char line[128];
+
+	far_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (far_ns < 0 || unshare(CLONE_NEWNET))
+		die("unshare");
+	near_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	ip("link set lo up");
+	ip("link add near0 type veth peer name far0");
+	snprintf(line, sizeof(line), "link set far0 netns /proc/%d/fd/%d", getpid(), far_ns);
+	ip(line);
+	ip("addr add 10.9.0.1/24 dev near0");
+	ip("link set near0 up");
+	quiet_ports();
+	stand(true);
+	ip("addr add 10.9.0.2/24 dev far0");
+	ip("link set far0 up");
+	stand(false);
 }
 
 static void enter(void)
 {
 	struct rlimit files = { 4096, 4096 };
 	struct ifreq lo = { .ifr_name = "lo" };
-	char path[4300], mount[4096], pid[32];
+	char path[4300], pid[32];
 	cpu_set_t cpus;
 	int fd;
 
-	if (cgroup2_mount_path(mount, sizeof(mount)))
+	if (cgroup2_mount_path(root_path, sizeof(root_path)))
 		die("cgroup2");
-	snprintf(cgroup_path, sizeof(cgroup_path), "%s/egret-bench-%d", mount, getpid());
+	snprintf(cgroup_path, sizeof(cgroup_path), "%s/egret-bench-%d", root_path, getpid());
 	if (mkdir(cgroup_path, 0755))
 		die(cgroup_path);
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup_path);
@@ -463,9 +551,9 @@ static void enter(void)
 	if (ioctl(fd, SIOCSIFFLAGS, &lo))
 		die("lo up");
 	close(fd);
-	write_file("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
-	write_file("/proc/sys/net/ipv4/tcp_tw_reuse", "1");
-	write_file("/proc/sys/net/ipv4/tcp_max_tw_buckets", "1024");
+	quiet_ports();
+	if (veth)
+		make_veth();
 	setrlimit(RLIMIT_NOFILE, &files);
 	CPU_ZERO(&cpus);
 	CPU_SET(sched_getcpu(), &cpus);
@@ -477,8 +565,13 @@ static void warn_of_others(void)
 {
 	__u32 ids[8], n = 8;
 
-	if (!bpf_prog_query(cgroup_fd, BPF_CGROUP_INET_EGRESS, BPF_F_QUERY_EFFECTIVE, NULL, ids, &n) && n)
-		fprintf(stderr, "hooks: %u program(s) of others watch this cgroup too: the ratios are too good\n", n);
+	if (!bpf_prog_query(cgroup_fd, BPF_CGROUP_INET_EGRESS, BPF_F_QUERY_EFFECTIVE, NULL, ids,
+			    &n) &&
+	    n)
+		fprintf(stderr,
+			"hooks: %u program(s) of others watch this cgroup too: the ratios are too "
+			"good\n",
+			n);
 }
 
 static void leave(void)
@@ -487,9 +580,7 @@ static void leave(void)
 
 	close_socks();
 	host_bpf__destroy(skel);
-	snprintf(path, sizeof(path), "%s", cgroup_path);
-	*strrchr(path, '/') = 0;
-	strcat(path, "/cgroup.procs");
+	snprintf(path, sizeof(path), "%s/cgroup.procs", root_path);
 	write_file(path, "0");
 	rmdir(cgroup_path);
 }
@@ -525,10 +616,16 @@ static bool is_work(const char *name)
 
 int main(int argc, char **argv)
 {
-	int blocks = argc > 1 ? atoi(argv[1]) : 100;
+	uint64_t blocks = 100;
 
-	if (blocks < 1) {
-		fprintf(stderr, "usage: hooks [blocks [name ...]]\n");
+	if (argc > 1 && !strcmp(argv[1], "-v")) {
+		veth = true;
+		argv++;
+		argc--;
+	}
+	if (argc > 1 &&
+	    (str_parse_u64(str_of(argv[1]), &blocks) || blocks < 1 || blocks > 100000)) {
+		fprintf(stderr, "usage: hooks [-v] [blocks [name ...]]\n");
 		return 2;
 	}
 	enter();
@@ -536,7 +633,8 @@ int main(int argc, char **argv)
 	load_programs();
 	for (size_t i = 0; i < ARRAY_SIZE(works); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(hook_sets); j++)
-			if (wanted(argc, argv, hook_sets[j].name, is_row) && wanted(argc, argv, works[i].id, is_work))
+			if (wanted(argc, argv, hook_sets[j].name, is_row) &&
+			    wanted(argc, argv, works[i].id, is_work))
 				measure(&works[i], &hook_sets[j], blocks);
 	leave();
 	return 0;

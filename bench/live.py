@@ -5,8 +5,8 @@
 usage: live.py [rounds [only…]]       only: hooks, rows, daemon
 
 hooks   bench-hooks: hooks attached and detached around short blocks of one process; exact to a per cent
-rows    nothing, nothing again, egretd, nftables with conntrack and OpenSnitch, in turn in each round, around blocks of
-        work of the same processes, whose sockets stay open; medians of the rounds
+rows    nothing, nothing again, egretd, nftables with conntrack and OpenSnitch, in turn in each round, each time with
+        runs of bench-traffic in the same namespace and cgroup; medians of the rounds
 daemon  CPU of egretd at 5,000 new flows a second, and at twice as many
 """
 import json
@@ -131,14 +131,13 @@ def runnable(n):
 def measure(n, there, rounds):
     """{row: {kind: [(CPU ns, ns, connect() p50 in ns) of each round]}}"""
     got = {name: {k: [] for k, _ in KINDS} for name, _ in there}
-    block = {k: n.blocks(k, BLOCK_MS) for k, _ in KINDS}
     for i in range(rounds):
         turn = i % len(there)
         for name, row in there[turn:] + there[:turn]:
             row.on()
             try:
                 for k, _ in KINDS:
-                    got[name][k].append(block[k]())
+                    got[name][k].append(n.block(k, BLOCK_MS))
             finally:
                 row.off()
         print(f"round {i + 1} of {rounds}", file=sys.stderr)
@@ -156,7 +155,7 @@ def rows(n, rounds):
         out.append((name, *(f"{v:.3f}" for v in speed), f"{1e9 / connections[1]:,.0f}", f"{connections[2] / 1000:.1f}",
                     f"{more / 1000:+.1f}"))
     return ("Speed beside nothing in the way, from the CPU time of one process on one core that sends and receives over "
-            f"loopback, its sockets open all the time; blocks of {BLOCK_MS} ms, medians of {rounds} rounds. Daemons work on whatever core is free: what they "
+            f"loopback; blocks of {BLOCK_MS} ms, medians of {rounds} rounds. Daemons work on whatever core is free: what they "
             "take is not in the first columns, what waiting for them costs is in the last three.\n\n" +
             results.table(("row", *(name for _, name in KINDS), "connections/s", "connect() p50, us", "more than nothing, us"),
                           out) +

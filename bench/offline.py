@@ -23,7 +23,7 @@ EGRET = os.path.join(results.BUILD, "src", "egret")
 TSHARK_PACKETS = 200_000
 FIELDS = ("frame.time_epoch", "frame.len", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.proto", "tcp.srcport",
           "tcp.dstport", "udp.srcport", "udp.dstport", "tls.handshake.extensions_server_name", "dns.qry.name")
-JSON, TSHARK = "egret read --json", "tshark -T fields"
+JSON, TSHARK, AS_IT_COMES = "egret read --json", "tshark -T fields", "softflowd"
 CORE = str(max(os.sched_getaffinity(0)))
 
 
@@ -39,7 +39,7 @@ def tools(pcap, cut, tmp):
         ("nfpcapd", "flows", ["nfpcapd", "-r", pcap, "-w", os.path.join(tmp, "nf")], True),
         # As it comes it leaves out IPv6 and pushes out all flows but 8,192; the others do neither.
         ("softflowd -v9 -m 1000000", "flows", [*softflowd, "-v", "9", "-m", "1000000"], True),
-        ("softflowd", "flows, IPv4 only, 8,192 at once", softflowd, False),
+        (AS_IT_COMES, "flows, IPv4 only, 8,192 at once", softflowd, False),
         ("argus", "flows", ["argus", "-r", pcap, "-w", "/dev/null"], True),
         ("ndpiReader -q", "flows, protocols, names", ["ndpiReader", "-q", "-i", pcap], True),
         (TSHARK, "5-tuple and names of each packet", ["tshark", "-n", "-r", cut, "-T", "fields", *fields], False),
@@ -94,7 +94,9 @@ def verdict(rows, rate):
     faster = [f"{name} ({rate[JSON] / rate[name]:.2f} times)" for name, _, _, flow_tool in rows
               if flow_tool and rate[name] >= rate[JSON]]
     return (f"`{JSON}` is {by_tshark:.0f} times as fast as `{TSHARK}` (asked for: 20), and faster than "
-            f"{', '.join(slower) or 'no flow tool'}" + (f"; it is NOT faster than {', '.join(faster)}" if faster else "") + ".")
+            f"{', '.join(slower) or 'no flow tool'}" + (f"; it is NOT faster than {', '.join(faster)}" if faster else "") +
+            f". Beside softflowd as it comes, which leaves out IPv6 and keeps 8,192 flows, it is at "
+            f"{rate[JSON] / rate[AS_IT_COMES]:.2f}.")
 
 
 def main():

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network namespace and a cgroup for a live benchmark, an egretd on it, and the end of it all."""
 import os
-import subprocess
+import re
 import sys
-import tempfile
 
 import results
 
@@ -22,24 +21,9 @@ class Place(lab.Lab):
         """Runs it in the watched cgroup; what it printed."""
         return self.run(*PINNED, *args, timeout=600)
 
-    def blocks(self, kind, ms):
-        """A process that has its sockets open and waits; each call is one block of work: (CPU ns, ns, connect() p50)."""
-        child = self._popen([*PINNED, "cost", kind, str(ms)], self.client, self.cgroup, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-
-        def line():
-            got = child.stdout.readline()
-            if not got:
-                raise RuntimeError(f"bench-traffic {kind} ended with {child.wait()}")
-            return got
-
-        def block():
-            child.stdin.write("\n")
-            child.stdin.flush()
-            return [float(v) for v in line().split()]
-
-        line()
-        return block
+    def block(self, kind, ms):
+        """One block of work by a process of its own: CPU ns and ns of a unit, p50 of connect() in ns."""
+        return [float(v) for v in self.traffic("cost", kind, ms).split()]
 
     def start_traffic(self, *args, watched=True):
         """A sink or a holder; ends when its stdin does (say())."""
@@ -61,5 +45,12 @@ def cpu_seconds(pid):
 
 
 def rss_bytes(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as f:
-        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Without the maps of BPF programs that are mapped in: those are counted as the kernel's."""
+    total, ours = 0, True
+    with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as f:
+        for line in f:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                ours = "bpf-map" not in line
+            elif ours and line.startswith("Rss:"):
+                total += int(line.split()[1]) * 1024
+    return total

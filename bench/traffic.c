@@ -2,12 +2,11 @@
 /*
  * Work for bench/live.py and bench/memory.py, over loopback in whatever network namespace and cgroup it is started:
  *
- *     traffic cost KIND MS           for each line on stdin works for so long and prints what one unit cost: CPU time and
- *                                    time in ns (bulk: per kB; udp16, udp1000: per datagram sent and received; conn: per
- *                                    connect+accept+close), and p50 of connect(); prints "open" first
+ *     traffic cost KIND MS           what one unit costs: CPU time and time in ns (bulk: per kB; udp16, udp1000: per
+ *                                    datagram sent and received; conn: per connect+accept+close), and p50 of connect()
  *     traffic rate N SECONDS         N new TCP connections a second, evenly; prints how many were made
- *     traffic sink                   takes what "hold" sends, until stdin ends
- *     traffic hold KIND N HOST       opens N sockets (tcp, udp) from 127.0.1.HOST to the sink, sends once on each,
+ *     traffic sink HOST              takes what "hold" sends, until stdin ends
+ *     traffic hold KIND N HOST       opens N sockets (tcp, udp) from 127.0.1.HOST to its sink, sends once on each,
  *                                    prints "open", keeps them until stdin ends
  */
 #include <arpa/inet.h>
@@ -27,7 +26,6 @@
 #define MAX_LATENCIES (1 << 20)
 #define BULK_AT_ONCE (256 * 1024)
 #define SINK_PORT 4000
-#define MAX_OPEN 200000
 
 static uint32_t latencies[MAX_LATENCIES];
 static size_t n_latencies;
@@ -180,14 +178,12 @@ static void cost_block(struct bench *b, uint64_t (*work)(struct bench *b), uint6
 	qsort(latencies, n_latencies, sizeof(*latencies), by_value);
 	printf("%.2f %.2f %u\n", (double)cpu / (double)units, (double)passed / (double)units,
 	       n_latencies ? latencies[n_latencies / 2] : 0);
-	fflush(stdout);
 }
 
 static void cost(const char *kind, uint64_t ms)
 {
 	static struct bench b;
 	uint64_t (*work)(struct bench * b);
-	char line[16];
 
 	b.server = loopback(1, 0);
 	b.listener = listening_socket(&b.server);
@@ -200,10 +196,7 @@ static void cost(const char *kind, uint64_t ms)
 		open_pairs(&b, !strcmp(kind, "udp16") ? 16 : MAX_SOCKS);
 		work = datagrams;
 	}
-	puts("open");
-	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin))
-		cost_block(&b, work, ms);
+	cost_block(&b, work, ms);
 }
 
 /* ---- load ---- */
@@ -233,16 +226,19 @@ static void rate(uint64_t per_second, uint64_t seconds)
 
 static void allow_open_files(void)
 {
-	struct rlimit files = { MAX_OPEN, MAX_OPEN };
+	struct rlimit files;
 
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		die("open files");
+	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		die("open files");
 }
 
 /* Connections are kept open, unread, until the process ends. */
-static void sink(void)
+static void sink(uint32_t host)
 {
-	struct sockaddr_in at = loopback(1, SINK_PORT);
+	struct sockaddr_in at = loopback(0x100 + host, SINK_PORT);
 	struct pollfd in[3] = { { .fd = STDIN_FILENO, .events = POLLIN },
 				{ .fd = bound_socket(SOCK_DGRAM, &at), .events = POLLIN },
 				{ .fd = listening_socket(&at), .events = POLLIN } };
@@ -262,7 +258,7 @@ static void sink(void)
 static void hold(const char *kind, int n, uint32_t host)
 {
 	int type = !strcmp(kind, "tcp") ? SOCK_STREAM : SOCK_DGRAM;
-	struct sockaddr_in to = loopback(1, SINK_PORT);
+	struct sockaddr_in to = loopback(0x100 + host, SINK_PORT);
 
 	allow_open_files();
 	for (int i = 0; i < n; i++) {
@@ -284,8 +280,8 @@ int main(int argc, char **argv)
 		cost(argv[2], strtoull(argv[3], NULL, 10));
 	else if (argc == 4 && !strcmp(argv[1], "rate"))
 		rate(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
-	else if (argc == 2 && !strcmp(argv[1], "sink"))
-		sink();
+	else if (argc == 3 && !strcmp(argv[1], "sink"))
+		sink((uint32_t)strtoul(argv[2], NULL, 10));
 	else if (argc == 5 && !strcmp(argv[1], "hold"))
 		hold(argv[2], (int)strtoul(argv[3], NULL, 10),
 		     (uint32_t)strtoul(argv[4], NULL, 10));
