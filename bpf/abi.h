@@ -88,16 +88,17 @@ struct eg_window {
 #define EG_RAW (1U << 19)        /* raw socket: sees copies of packets that are not its own */
 #define EG_QUIC (1U << 18)       /* began with a long header of QUIC */
 #define EG_ANSWERED (1U << 21)   /* the next reset out of this socket is counted already (tcp.h) */
+#define EG_OVER (1U << 22)       /* ended, and there was no room to tell: the next sweep does */
 #define EG_SEEDED (1U << 20)     /* owner comes from the walk over open files at start */
 
 /* All that a packet in the middle of a known flow needs and changes. */
 struct eg_hot {
 	struct eg_counts n;
-	__u64 last_tick; /* jiffies of the newest packet: the clock itself would cost more than all counting (16 ns) */
+	__u64 last_tick; /* of the newest packet: the clock itself would cost as much as all the rest (16 ns) */
 	__u32 flags;
 	__u8 tx_tcp, rx_tcp; /* union of TCP flags */
 	__u8 proto;
-	__u8 pad;
+	__u8 tail;      /* EG_TAIL_*, with EG_OVER */
 	__u32 pid;      /* owner's, compared at each send of a socket that is not connected */
 	__u32 peer_tag; /* hash of remote address and port, compared at each datagram */
 };
@@ -109,20 +110,19 @@ struct eg_sock {
 	struct eg_key key;
 	struct eg_window tx, rx;
 	__u64 zone;
-	struct eg_owner owner;                    /* owner.pid is hot.pid as well */
-	char comm[16];                            /* of the owner */
-	__u64 swept_tx_bytes, swept_rx_bytes;     /* what the last sweep reported … */
-	__u32 swept_tx_packets, swept_rx_packets; /* … modulo 2^32 */
-	__u64 tx_payload,
-		rx_payload; /* TCP: as of the last look at its health, about once a second */
+	__u64 owner_start_ns, owner_cgroup_id;
+	__u32 uid, gid;
+	union {
+		__u64 payload
+			[2]; /* TCP, tx and rx: as of the last look at its health, about once a second */
+		__s64 adjust
+			[2]; /* datagrams: payload = bytes - packets x headers + this (fragments) */
+	};
 	__u32 retransmits, rtt_us;
-	__s32 tx_adjust,
-		rx_adjust; /* datagrams: payload = bytes - packets x headers + this (fragments) */
-	__u32 passed;      /* when a new owner was last told of, in 256 ticks */
+	__u32 passed; /* when a new owner was last told of, in 256 ticks */
 	__u32 ifindex;
-	__u64 pad;
 };
-_Static_assert(sizeof(struct eg_sock) == 248, "abi");
+_Static_assert(sizeof(struct eg_sock) == 184, "abi");
 
 /*
  * Where it is kept: in the slot picked by the low bits of the socket's cookie, whose first cache line is all that a
@@ -130,12 +130,12 @@ _Static_assert(sizeof(struct eg_sock) == 248, "abi");
  * 1,000 sockets 300 ns a packet more, measured here) and two allocations a connection; it serves the sockets that find
  * their slot taken.
  */
-#define EG_SLOTS 65536
+#define EG_SLOTS 131072
 struct eg_slot {
 	__u64 cookie; /* 0: free */
 	struct eg_sock sock;
 };
-_Static_assert(sizeof(struct eg_slot) == 256, "four cache lines");
+_Static_assert(sizeof(struct eg_slot) == 192, "three cache lines");
 
 /* One more peer of a socket that is not connected. */
 struct eg_peer_key {
@@ -148,22 +148,20 @@ struct eg_peer {
 	struct eg_counts n;
 	__u64 last_tick, zone;
 	struct eg_owner owner;
+	__s64 adjust[2];
 	__u32 flags;
-	__u16 tx_datagrams, rx_datagrams; /* handed on */
-	__s32 tx_adjust, rx_adjust;
-	__u64 swept_tx_bytes, swept_rx_bytes;
-	__u32 swept_tx_packets, swept_rx_packets;
+	__u16 datagrams[2]; /* handed on, tx and rx */
 	__u32 ifindex;
 	__u32 pad;
 };
-_Static_assert(sizeof(struct eg_peer) == 128, "abi");
+_Static_assert(sizeof(struct eg_peer) == 112, "abi");
 
 /*
  * SYN, SYN-ACK and the ACK that completes them pass on the listening socket; here their counts wait for the child, with
  * whose the listener is. Two places for each, by a hash of the flow: when both hold strangers the older one is pushed
  * out and counted as lost.
  */
-#define EG_HANDSHAKES 16384
+#define EG_HANDSHAKES 8192
 struct eg_handshake {
 	__u64 tag; /* hash of key and zone; 0: free */
 	__u64 last_tick;
@@ -171,14 +169,13 @@ struct eg_handshake {
 	struct eg_counts n;
 	struct eg_key key;
 	struct eg_owner owner; /* the listener's */
-	char comm[16];
 	__u32 tx_isn, rx_isn;
 	__u32 flags; /* EG_OWNED, EG_TX_ISN, EG_RX_ISN */
 	__u32 ifindex;
 	__u8 tx_tcp, rx_tcp;
 	__u8 pad[6];
 };
-_Static_assert(sizeof(struct eg_handshake) == 168, "abi");
+_Static_assert(sizeof(struct eg_handshake) == 152, "abi");
 
 /* A TCP flow whose socket is gone while packets may still come. In sets by the hash of the flow; the oldest gives way. */
 #define EG_TAILS 16384

@@ -77,10 +77,17 @@ __noinline int eg_dgram_capture(struct __sk_buff *skb, struct eg_sock *s, struct
 
 static const struct eg_peer eg_no_peer; /* too large for the stack */
 
+/* Did our end begin, by this packet? What the kernel sends from its own TCP socket answers somebody. */
+static __always_inline int eg_began(const struct eg_sock *s, const struct eg_packet *p, int tx)
+{
+	return tx && (p->proto != EG_PROTO_TCP || s->hot.pid || !(s->hot.flags & EG_OWNED));
+}
+
 /* A new entry for one more peer; NULL when there is no room. */
 static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_key *k,
-					      __u32 ifindex, int tx)
+					      __u32 ifindex, int began)
 {
+	struct eg_owner owner;
 	struct eg_peer *peer;
 	__u32 flags;
 
@@ -91,13 +98,14 @@ static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_
 	peer = bpf_map_lookup_elem(&eg_peers, k);
 	if (!peer)
 		return NULL;
-	flags = EG_KEYED | (tx ? 0 : EG_INBOUND) | (s->hot.flags & EG_OWNED);
+	flags = EG_KEYED | (began ? 0 : EG_INBOUND) | (s->hot.flags & EG_OWNED);
 	if (k->key.proto == EG_PROTO_UDP)
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
 	peer->zone = s->zone;
 	peer->ifindex = ifindex;
-	peer->owner = s->owner;
-	if (eg_send_open(&k->key, &peer->owner, s->zone, k->cookie, flags, ifindex, s->comm))
+	eg_sock_owner(s, &owner);
+	peer->owner = owner;
+	if (eg_send_open(&k->key, s, k->cookie, flags, ifindex))
 		flags |= EG_OPEN_SENT;
 	__sync_fetch_and_or(&peer->flags, flags);
 	return peer;
@@ -120,11 +128,10 @@ static __noinline struct eg_peer *eg_peer_count(struct __sk_buff *skb, struct eg
 		if (find_only)
 			return NULL;
 		__sync_fetch_and_or(&s->hot.flags, EG_HAS_PEERS);
-		peer = eg_peer_new(s, &k, skb->ifindex, tx);
+		peer = eg_peer_new(s, &k, skb->ifindex, eg_began(s, p, tx));
 	}
 	if (peer)
-		eg_count(skb, &peer->n, &peer->last_tick, tx ? &peer->tx_adjust : &peer->rx_adjust,
-			 EG_COUNT_DGRAM | tx);
+		eg_count(skb, &peer->n, &peer->last_tick, &peer->adjust[!tx], EG_COUNT_DGRAM | tx);
 	else
 		eg_lose_packet(EG_LOSS_MAP_FLOWS, skb->len, tx);
 	return peer;
@@ -140,7 +147,7 @@ __noinline int eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, stru
 	if (!peer || !p)
 		return 0;
 	eg_packet_key(p, &key, tx);
-	seen = tx ? peer->tx_datagrams++ : peer->rx_datagrams++;
+	seen = peer->datagrams[!tx]++;
 	eg_dgram_chunk(&c, &key, peer->zone, cookie, peer->flags, tx);
 	eg_dgram_seen(&peer->flags, eg_capture_dgram(skb, p, &c, seen),
 		      tx ? EG_TX_OPEN : EG_RX_OPEN);
@@ -171,7 +178,7 @@ static __always_inline int eg_dgram_begin(struct eg_sock *s, struct eg_packet *p
 	s->hot.proto = p->proto;
 	s->ifindex = ifindex;
 	s->hot.peer_tag = eg_peer_tag((const __u32 *)s->key.remote, s->key.rport);
-	if (!tx)
+	if (!eg_began(s, p, tx))
 		flags |= EG_INBOUND;
 	if (p->proto == EG_PROTO_UDP)
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
@@ -201,7 +208,6 @@ static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct eg_soc
 		eg_peer_packet(skb, s, p, cookie, tx);
 		return;
 	}
-	eg_count(skb, &s->hot.n, &s->hot.last_tick, tx ? &s->tx_adjust : &s->rx_adjust,
-		 EG_COUNT_DGRAM | tx);
+	eg_count(skb, &s->hot.n, &s->hot.last_tick, &s->adjust[!tx], EG_COUNT_DGRAM | tx);
 	eg_dgram_capture(skb, s, p, cookie, tx);
 }

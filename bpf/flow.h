@@ -37,45 +37,65 @@ static __noinline void eg_lose_packet(__u32 reason, __u32 len, int tx)
 }
 
 /* Tells user space that a flow began, whose it is, and the names DNS gave its remote end. 0: the notice was lost. */
-static __always_inline int eg_send_open(const struct eg_key *key, const struct eg_owner *owner,
-					__u64 zone, __u64 cookie, __u32 flags, __u32 ifindex,
-					const char *comm)
+static __noinline int eg_send_open(const struct eg_key *key, const struct eg_sock *s, __u64 cookie,
+				   __u32 flags, __u32 ifindex)
 {
-	struct eg_open *o = bpf_ringbuf_reserve(&eg_ring, sizeof(*o), 0);
+	struct eg_open *o;
+
+	if (!key || !s)
+		return 0;
+	o = bpf_ringbuf_reserve(&eg_ring, sizeof(*o), 0);
 
 	if (!o) {
-		eg_lose(EG_LOSS_RING_FLOW, NULL);
+		eg_lose_one(EG_LOSS_RING_FLOW);
 		return 0;
 	}
 	o->rec.type = EG_REC_OPEN;
 	o->rec.flags = flags;
 	o->rec.time_ns = bpf_ktime_get_ns();
 	o->key = *key;
-	o->zone = zone;
+	o->zone = s->zone;
 	o->cookie = cookie;
 	o->ifindex = ifindex;
-	o->owner = *owner;
+	eg_sock_owner(s, &o->owner);
 	o->pad = 0;
-	__builtin_memcpy(o->comm, comm, sizeof(o->comm));
-	eg_names_of(o->key.remote, o->names);
+	o->comm[0] = 0;
+	if ((flags & EG_OWNED) && s->hot.pid && s->hot.pid == bpf_get_current_pid_tgid() >> 32)
+		bpf_get_current_comm(o->comm, sizeof(o->comm));
+	eg_names_of(o->key.remote, o->rec.time_ns, o->names);
 	bpf_ringbuf_submit(o, eg_wake());
 	return 1;
 }
 
 static __noinline void eg_open(struct eg_sock *s, __u64 cookie)
 {
-	if (s &&
-	    eg_send_open(&s->key, &s->owner, s->zone, cookie, s->hot.flags, s->ifindex, s->comm))
+	if (s && eg_send_open(&s->key, s, cookie, s->hot.flags, s->ifindex))
 		__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 }
 
-/* What a lost close notice would have told, less what sweeps told already. */
-static __always_inline void eg_unreported(struct eg_counts *n, const struct eg_sock *s)
+/*
+ * There was no room to tell of a flow's end: it waits in a free slot, not its own, for the next sweep. Only when there
+ * is none close by, its counts go to the totals of what was not reported.
+ */
+static __noinline void eg_park(struct eg_sock *s, const struct eg_counts *n, __u64 cookie, int tail)
 {
-	n->tx_bytes -= s->swept_tx_bytes;
-	n->rx_bytes -= s->swept_rx_bytes;
-	n->tx_packets = (__u32)n->tx_packets - s->swept_tx_packets;
-	n->rx_packets = (__u32)n->rx_packets - s->swept_rx_packets;
+	struct eg_slot *slot;
+	int i;
+
+	eg_lose_one(EG_LOSS_RING_FLOW);
+	if (!s || !n)
+		return;
+	for (i = 1; i <= 16; i++) {
+		slot = eg_slot(cookie + i);
+		if (!slot || slot->cookie || __sync_val_compare_and_swap(&slot->cookie, 0, cookie))
+			continue;
+		slot->sock = *s;
+		slot->sock.hot.n = *n;
+		slot->sock.hot.tail = tail;
+		__sync_fetch_and_or(&slot->sock.hot.flags, EG_OVER);
+		return;
+	}
+	eg_unreported(EG_LOSS_RING_FLOW, n);
 }
 
 /* The end of a flow whose socket may go on with another: connect() to another peer, or close of a datagram socket. */
@@ -90,14 +110,13 @@ static __noinline void eg_close(struct eg_sock *s, __u64 cookie)
 		eg_open(s, cookie);
 	eg_take_counts(s, &n);
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
-	if (!c) {
-		eg_unreported(&n, s);
-		eg_lose(EG_LOSS_RING_FLOW, &n);
-	} else {
+	if (c) {
 		c->rec.type = EG_REC_CLOSE;
 		c->rec.time_ns = bpf_ktime_get_ns();
 		eg_fill_close(c, s, &n, cookie);
 		bpf_ringbuf_submit(c, eg_wake());
+	} else {
+		eg_park(s, &n, cookie, 0);
 	}
 	eg_reset(s, EG_OWNED | EG_HAS_PEERS | EG_RAW | EG_SEEDED);
 }

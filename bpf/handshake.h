@@ -67,8 +67,7 @@ static __noinline struct eg_handshake *eg_handshake_claim(__u64 tag, const struc
 	h->tx_tcp = h->rx_tcp = 0;
 	h->flags = listener->hot.flags & EG_OWNED;
 	h->ifindex = 0;
-	h->owner = listener->owner;
-	__builtin_memcpy(h->comm, listener->comm, sizeof(h->comm));
+	eg_sock_owner(listener, &h->owner);
 	return h;
 }
 
@@ -125,13 +124,12 @@ static __noinline int eg_handshake_take(struct eg_sock *s)
 	s->hot.tx_tcp = h->tx_tcp;
 	s->hot.rx_tcp = h->rx_tcp;
 	s->hot.last_tick = h->last_tick;
-	s->hot.pid = h->owner.pid;
-	s->owner = h->owner;
-	__builtin_memcpy(s->comm, h->comm, sizeof(s->comm));
+	if (h->flags & EG_OWNED)
+		eg_sock_set_owner(s, &h->owner);
 	s->tx.isn = h->tx_isn;
 	s->rx.isn = h->rx_isn;
 	s->ifindex = h->ifindex;
-	__sync_fetch_and_or(&s->hot.flags, h->flags & (EG_OWNED | EG_TX_ISN | EG_RX_ISN));
+	__sync_fetch_and_or(&s->hot.flags, h->flags & (EG_TX_ISN | EG_RX_ISN));
 	__sync_val_compare_and_swap(&h->tag, tag, 0);
 	return 1;
 }

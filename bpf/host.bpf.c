@@ -140,7 +140,7 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 		eg_tcp_begin(skb, sk, s, &p, created | tx);
 		eg_open(s, cookie);
 	}
-	eg_count(skb, &s->hot.n, &s->hot.last_tick, &s->tx_adjust, tx);
+	eg_count(skb, &s->hot.n, &s->hot.last_tick, &s->adjust[0], tx);
 	eg_tcp_packet(skb, s, &p, cookie, tx);
 	return 1;
 }

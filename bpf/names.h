@@ -90,9 +90,9 @@ static __always_inline void eg_names_learn(struct eg_dns_walk *w, __u32 len, int
 		bpf_loop(EG_DNS_STEPS, eg_names_step, &w, 0);
 }
 
-static __always_inline void eg_names_of(const __u8 remote[16], __u64 names[EG_ADDR_NAMES])
+static __always_inline void eg_names_of(const __u8 remote[16], __u64 now,
+					__u64 names[EG_ADDR_NAMES])
 {
-	__u64 now = bpf_ktime_get_ns();
 	struct eg_addr key;
 	struct eg_addr_names *n;
 	__u32 i;

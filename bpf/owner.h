@@ -3,6 +3,7 @@
 #pragma once
 
 #include "state.h"
+#include "sweep.h"
 
 static __always_inline int eg_cgroup_watched(struct cgroup *cg)
 {
@@ -35,18 +36,29 @@ static __always_inline void eg_owner_of(struct task_struct *task, struct eg_owne
 
 static __always_inline void eg_sock_set_owner(struct eg_sock *s, const struct eg_owner *o)
 {
-	s->owner = *o;
+	s->owner_start_ns = o->start_ns;
+	s->owner_cgroup_id = o->cgroup_id;
+	s->uid = o->uid;
+	s->gid = o->gid;
 	s->hot.pid = o->pid;
 	__sync_fetch_and_or(&s->hot.flags, EG_OWNED);
+}
+
+/* A child is whose its listener is. */
+static __always_inline void eg_sock_inherit(struct eg_sock *s, const struct eg_sock *listener)
+{
+	struct eg_owner o;
+
+	eg_sock_owner(listener, &o);
+	eg_sock_set_owner(s, &o);
 }
 
 /* In process context only: the one that runs is the one that asked. */
 static __always_inline void eg_sock_own(struct eg_sock *s)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_owner o;
 
-	eg_owner_of(task, &s->owner);
-	s->hot.pid = s->owner.pid;
-	bpf_get_current_comm(s->comm, sizeof(s->comm));
-	__sync_fetch_and_or(&s->hot.flags, EG_OWNED);
+	eg_owner_of(task, &o);
+	eg_sock_set_owner(s, &o);
 }

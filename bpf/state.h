@@ -72,14 +72,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 16384);
 	__type(key, struct eg_addr);
 	__type(value, struct eg_addr_names);
 } eg_addr_names SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__type(key, __u64);
 	__type(value, struct eg_name);
 } eg_names SEC(".maps");
@@ -107,22 +107,35 @@ enum {
 #undef X
 };
 
-static __noinline void eg_lose(__u32 reason, const struct eg_counts *n)
+static __noinline void eg_unreported(__u32 reason, const struct eg_counts *n)
 {
 	__u32 zero = 0;
 	struct eg_loss *l = bpf_map_lookup_elem(&eg_losses, &zero);
 
-	if (!l)
+	if (!l || !n)
 		return;
 	reason &= 7;
 	/* Process context may be interrupted by a softirq on the same CPU. */
-	__sync_fetch_and_add(&l->lost[reason], 1);
-	if (!n)
-		return;
 	__sync_fetch_and_add(&l->unreported[reason].tx_packets, n->tx_packets);
 	__sync_fetch_and_add(&l->unreported[reason].tx_bytes, n->tx_bytes);
 	__sync_fetch_and_add(&l->unreported[reason].rx_packets, n->rx_packets);
 	__sync_fetch_and_add(&l->unreported[reason].rx_bytes, n->rx_bytes);
+}
+
+static __noinline void eg_lose_one(__u32 reason)
+{
+	__u32 zero = 0;
+	struct eg_loss *l = bpf_map_lookup_elem(&eg_losses, &zero);
+
+	if (l)
+		__sync_fetch_and_add(&l->lost[reason & 7], 1);
+}
+
+static __always_inline void eg_lose(__u32 reason, const struct eg_counts *n)
+{
+	eg_lose_one(reason);
+	if (n)
+		eg_unreported(reason, n);
 }
 
 /* Waking the reader for each record would cost a context switch a flow: it drains on a timer, unless much is unread. */

@@ -33,17 +33,27 @@ static inline int eg_is_mapped(const __u8 a[16])
 	return !zero && a[10] == 0xff && a[11] == 0xff;
 }
 
+static inline void eg_sock_owner(const struct eg_sock *s, struct eg_owner *o)
+{
+	o->pid = s->hot.pid;
+	o->start_ns = s->owner_start_ns;
+	o->cgroup_id = s->owner_cgroup_id;
+	o->uid = s->uid;
+	o->gid = s->gid;
+	o->pad = 0;
+}
+
 /* UDP payload: all bytes but the headers; unknown (~0) for what has no ports. */
 static inline void eg_dgram_payload(const struct eg_key *key, const struct eg_counts *n,
-				    __s32 tx_adjust, __s32 rx_adjust, __u64 *tx, __u64 *rx)
+				    const __s64 adjust[2], __u64 *tx, __u64 *rx)
 {
 	__u64 header = eg_is_mapped(key->remote) ? 28 : 48;
 
 	*tx = *rx = ~0ULL;
 	if (key->proto != 17)
 		return;
-	*tx = n->tx_bytes - n->tx_packets * header + (__u64)(__s64)tx_adjust;
-	*rx = n->rx_bytes - n->rx_packets * header + (__u64)(__s64)rx_adjust;
+	*tx = n->tx_bytes - n->tx_packets * header + (__u64)adjust[0];
+	*rx = n->rx_bytes - n->rx_packets * header + (__u64)adjust[1];
 }
 
 static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s,
@@ -57,17 +67,17 @@ static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s,
 	c->last_tick = s->hot.last_tick;
 	c->retransmits = s->retransmits;
 	c->rtt_us = s->rtt_us;
-	c->owner = s->owner;
+	eg_sock_owner(s, &c->owner);
 	c->tx_tcp = s->hot.tx_tcp;
 	c->rx_tcp = s->hot.rx_tcp;
-	c->idle = c->tail = 0;
+	c->idle = 0;
+	c->tail = s->hot.tail;
 	c->ifindex = s->ifindex;
 	if (s->key.proto == 6) {
-		c->tx_payload = s->tx_payload;
-		c->rx_payload = s->rx_payload;
+		c->tx_payload = s->payload[0];
+		c->rx_payload = s->payload[1];
 	} else {
-		eg_dgram_payload(&s->key, n, s->tx_adjust, s->rx_adjust, &c->tx_payload,
-				 &c->rx_payload);
+		eg_dgram_payload(&s->key, n, s->adjust, &c->tx_payload, &c->rx_payload);
 	}
 }
 
@@ -77,12 +87,9 @@ static inline void eg_reset(struct eg_sock *s, __u32 keep)
 	__sync_fetch_and_and(&s->hot.flags, keep);
 	s->tx = (struct eg_window){ 0 };
 	s->rx = (struct eg_window){ 0 };
-	s->tx_adjust = s->rx_adjust = 0;
-	s->swept_tx_bytes = s->swept_rx_bytes = 0;
-	s->swept_tx_packets = s->swept_rx_packets = 0;
+	s->adjust[0] = s->adjust[1] = 0;
 	s->hot.tx_tcp = s->hot.rx_tcp = 0;
 	s->retransmits = s->rtt_us = 0;
-	s->tx_payload = s->rx_payload = 0;
 }
 
 static inline int eg_is_idle(const struct eg_key *k, __u64 last_tick, const struct eg_sweep *w)
@@ -101,6 +108,10 @@ static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg
 
 	if (!(s->hot.flags & EG_KEYED))
 		return 0;
+	if (s->hot.flags & EG_OVER) {
+		eg_fill_close(c, s, &s->hot.n, cookie);
+		return 1;
+	}
 	idle = !((s->hot.flags & EG_CONNECTED) && s->key.proto == 6) &&
 	       eg_is_idle(&s->key, s->hot.last_tick, w);
 	if (s->hot.last_tick < w->since && (s->hot.flags & EG_OPEN_SENT) && !idle)
@@ -114,10 +125,6 @@ static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg
 	}
 	n = s->hot.n;
 	eg_fill_close(c, s, &n, cookie);
-	s->swept_tx_bytes = n.tx_bytes;
-	s->swept_rx_bytes = n.rx_bytes;
-	s->swept_tx_packets = n.tx_packets;
-	s->swept_rx_packets = n.rx_packets;
 	__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 	return 1;
 }
@@ -136,6 +143,5 @@ static inline void eg_fill_peer(struct eg_close *c, const struct eg_peer_key *k,
 	c->tx_tcp = c->rx_tcp = 0;
 	c->idle = c->tail = 0;
 	c->ifindex = p->ifindex;
-	eg_dgram_payload(&c->key, &c->n, p->tx_adjust, p->rx_adjust, &c->tx_payload,
-			 &c->rx_payload);
+	eg_dgram_payload(&c->key, &c->n, p->adjust, &c->tx_payload, &c->rx_payload);
 }

@@ -88,7 +88,7 @@ static __noinline int eg_tcp_adopt(struct __sk_buff *skb, struct eg_sock *s)
 		return 0;
 	listener = bpf_sk_storage_get(&eg_socks, sk, NULL, 0); /* listeners hold no slot */
 	if (listener)
-		eg_sock_set_owner(s, &listener->owner);
+		eg_sock_inherit(s, listener);
 	bpf_sk_release(sk);
 	return 1;
 }
@@ -165,9 +165,9 @@ static __always_inline void eg_tcp_health(const struct tcp_sock *tp, struct eg_s
 {
 	__u64 got = tp->bytes_received;
 
-	s->tx_payload = tp->bytes_sent - tp->bytes_retrans;
+	s->payload[0] = tp->bytes_sent - tp->bytes_retrans;
 	/* a FIN in sequence is counted by the kernel as a byte */
-	s->rx_payload = got - (got && (s->hot.rx_tcp & EG_FIN) ? 1 : 0);
+	s->payload[1] = got - (got && (s->hot.rx_tcp & EG_FIN) ? 1 : 0);
 	s->retransmits = tp->total_retrans;
 	s->rtt_us = tp->srtt_us >> 3;
 }
@@ -262,10 +262,7 @@ static __always_inline void eg_tcp_close(const struct tcp_sock *tp, struct eg_so
 	tail = eg_tail_expect(tp, s, cookie);
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
 	if (!c) {
-		struct eg_counts n = s->hot.n;
-
-		eg_unreported(&n, s);
-		eg_lose(EG_LOSS_RING_FLOW, &n);
+		eg_park(s, &s->hot.n, cookie, tail);
 		return;
 	}
 	c->rec.type = EG_REC_CLOSE;

@@ -108,7 +108,6 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 	s->zone = sk->__sk_common.skc_net.net->net_cookie;
 	eg_owner_of(task, &o);
 	eg_sock_set_owner(s, &o);
-	bpf_probe_read_kernel(s->comm, sizeof(s->comm), task->group_leader->comm);
 	if (sk->sk_type == 3)
 		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
 	if (!sk->__sk_common.skc_dport || listens)
@@ -129,7 +128,7 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 	r.open.zone = s->zone;
 	r.open.cookie = cookie;
 	r.open.owner = o;
-	__builtin_memcpy(r.open.comm, s->comm, sizeof(r.open.comm));
+	bpf_probe_read_kernel(r.open.comm, sizeof(r.open.comm), task->group_leader->comm);
 	r.state = sk->__sk_common.skc_state;
 	r.type = sk->sk_type;
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));

@@ -13,7 +13,7 @@
 
 struct eg_wire {
 	__u64 packets, bytes;
-	__s32 adjust; /* see eg_sock.tx_adjust */
+	__s32 adjust; /* see eg_sock.adjust */
 };
 
 /* Not inlined: its buffers must not stay on the stack of what follows. */
@@ -179,7 +179,7 @@ static __always_inline void eg_add_rx(struct eg_hot *h, __u64 packets, __u64 byt
 
 /* The slow way's: `n` and `adjust` are a socket's or a peer's. */
 static __noinline void eg_count(struct __sk_buff *ctx, struct eg_counts *n, __u64 *last_tick,
-				__s32 *adjust, __u32 how)
+				__s64 *adjust, __u32 how)
 {
 	struct eg_wire w = { .packets = 1, .bytes = ctx->len };
 	int tx = how & 1, dgram = how & 2;
@@ -190,7 +190,8 @@ static __noinline void eg_count(struct __sk_buff *ctx, struct eg_counts *n, __u6
 		eg_wire_tx(ctx, &w, dgram);
 	else if (!tx && dgram && w.bytes > EG_WIRE_SMALL)
 		eg_wire_rx(ctx, &w);
-	*adjust += w.adjust;
+	if (w.adjust)
+		*adjust += w.adjust;
 	__sync_fetch_and_add(tx ? &n->tx_packets : &n->rx_packets, w.packets);
 	__sync_fetch_and_add(tx ? &n->tx_bytes : &n->rx_bytes, w.bytes);
 	*last_tick = bpf_jiffies64();

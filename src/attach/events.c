@@ -137,7 +137,7 @@ enum event_end attach_end_of(const struct eg_close *c)
 	return flags & TCP_FIN ? END_FIN : END_TIMEOUT;
 }
 
-static void on_close(struct attach *a, const struct eg_close *c)
+void attach_on_close(struct attach *a, const struct eg_close *c)
 {
 	if ((c->rec.flags & EG_HAS_PEERS) && a->n_closing < ATTACH_CLOSING)
 		a->closing[a->n_closing++] = c->cookie;
@@ -185,7 +185,7 @@ int attach_on_record(void *ctx, void *data, size_t size)
 		attach_emit_open(a, data, ((struct eg_open *)data)->comm);
 		break;
 	case EG_REC_CLOSE:
-		on_close(a, data);
+		attach_on_close(a, data);
 		break;
 	case EG_REC_TAIL:
 		held_tail(a, data);

@@ -53,6 +53,7 @@ struct attach {
 	struct ring_buffer *ring;
 	struct eg_handshake *handshakes; /* both maps are read and written in place */
 	struct eg_slot *slots;
+	unsigned long *ring_consumed, *ring_produced; /* positions, each on a page of its own */
 	bool cap_hook; /* socket(AF_PACKET) is told of when it happens */
 	bool ready;    /* hooks are attached: there is something to hand on */
 
@@ -99,6 +100,7 @@ void attach_emit(struct attach *a, const struct event *e);
 void attach_emit_open(struct attach *a, const struct eg_open *o, const char *comm);
 void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_end end);
 enum event_end attach_end_of(const struct eg_close *c);
+void attach_on_close(struct attach *a, const struct eg_close *c); /* emits it, or holds it back */
 void attach_emit_count(struct attach *a, const struct eg_close *c);
 void attach_key(struct event_key *ret, const struct eg_key *k, uint64_t zone);
 void attach_open_from(

@@ -142,9 +142,9 @@ static int attach_hooks(struct attach *a, int cgroup_fd)
 	return r;
 }
 
-static int map_map(const struct bpf_map *map, size_t size, void *ret)
+static int map_map(const struct bpf_map *map, size_t size, off_t at, int prot, void *ret)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	void *p = mmap(NULL, size, prot, MAP_SHARED, bpf_map__fd(map), at);
 
 	if (p == MAP_FAILED)
 		return -errno;
@@ -154,12 +154,33 @@ static int map_map(const struct bpf_map *map, size_t size, void *ret)
 
 static int map_maps(struct attach *a)
 {
-	int r = map_map(a->skel->maps.eg_slots, EG_SLOTS * sizeof(*a->slots), &a->slots);
+	const struct host_bpf *s = a->skel;
+	const int rw = PROT_READ | PROT_WRITE;
+	size_t page = sysconf(_SC_PAGESIZE);
+	int r = map_map(s->maps.eg_slots, EG_SLOTS * sizeof(*a->slots), 0, rw, &a->slots);
 
 	if (!r)
-		r = map_map(a->skel->maps.eg_handshakes, EG_HANDSHAKES * sizeof(*a->handshakes),
+		r = map_map(s->maps.eg_handshakes, EG_HANDSHAKES * sizeof(*a->handshakes), 0, rw,
 			    &a->handshakes);
+	if (!r)
+		r = map_map(s->maps.eg_ring, page, 0, PROT_READ, &a->ring_consumed);
+	if (!r)
+		r = map_map(s->maps.eg_ring, page, page, PROT_READ, &a->ring_produced);
 	return r;
+}
+
+static void unmap_maps(struct attach *a)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	if (a->slots)
+		munmap(a->slots, EG_SLOTS * sizeof(*a->slots));
+	if (a->handshakes)
+		munmap(a->handshakes, EG_HANDSHAKES * sizeof(*a->handshakes));
+	if (a->ring_consumed)
+		munmap(a->ring_consumed, page);
+	if (a->ring_produced)
+		munmap(a->ring_produced, page);
 }
 
 static int explain(char error[256], int r, const char *what)
@@ -232,10 +253,7 @@ struct attach *attach_free(struct attach *a)
 	bpf_link__destroy(a->iter_files);
 	bpf_link__destroy(a->iter_tasks);
 	ring_buffer__free(a->ring);
-	if (a->handshakes)
-		munmap(a->handshakes, EG_HANDSHAKES * sizeof(*a->handshakes));
-	if (a->slots)
-		munmap(a->slots, EG_SLOTS * sizeof(*a->slots));
+	unmap_maps(a);
 	host_bpf__destroy(a->skel);
 	held_done(a);
 	for (size_t i = 0; i < ATTACH_CGROUPS; i++)

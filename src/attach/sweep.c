@@ -66,6 +66,16 @@ int attach_sync_clocks(struct attach *a)
 	return attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
 }
 
+/* A flow that ended when there was no room in the ring to tell. */
+static void over(struct attach *a, struct eg_slot *slot, const struct eg_close *c)
+{
+	if (!(c->rec.flags & EG_OPEN_SENT))
+		attach_open_from(a, c);
+	attach_on_close(a, c);
+	memset(&slot->sock, 0, sizeof(slot->sock));
+	__atomic_store_n(&slot->cookie, 0, __ATOMIC_RELEASE);
+}
+
 static void sweep_slots(struct attach *a, const struct eg_sweep *w, uint64_t now)
 {
 	for (size_t i = 0; i < EG_SLOTS; i++) {
@@ -78,6 +88,11 @@ static void sweep_slots(struct attach *a, const struct eg_sweep *w, uint64_t now
 		a->n_sockets++;
 		if (!eg_sweep_sock(&slot->sock, cookie, w, &c))
 			continue;
+		if (c.rec.flags & EG_OVER) {
+			c.rec.time_ns = now;
+			over(a, slot, &c);
+			continue;
+		}
 		/* ended while we read: its close tells all of it */
 		if (__atomic_load_n(&slot->cookie, __ATOMIC_ACQUIRE) != cookie)
 			continue;
@@ -305,6 +320,8 @@ void attach_stats(const struct attach *a, struct attach_stats *ret)
 
 	*ret = (struct attach_stats){
 		.events = a->events,
+		.ring_bytes_used = __atomic_load_n(a->ring_produced, __ATOMIC_ACQUIRE) -
+				   __atomic_load_n(a->ring_consumed, __ATOMIC_ACQUIRE),
 		.map_entries_sockets = a->n_sockets,
 		.map_entries_peers = a->n_peers,
 		.map_capacity_peers = bpf_map__max_entries(a->skel->maps.eg_peers),

@@ -59,6 +59,7 @@ struct live {
 
 /* For cmocka_run_group_tests; exits 77 without the rights. */
 int live_setup(void **state);
+int live_setup_small(void **state); /* with the smallest ring */
 int live_teardown(void **state);
 /* Forgets what was told and captured so far; before each test. */
 int live_begin(void **state);

@@ -225,8 +225,16 @@ static void test_stats(void **state)
 {
 	struct live *l = *state;
 	struct attach_stats st;
+	int c = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0);
 
+	attach_drain(l->attach);
 	attach_stats(l->attach, &st);
+	assert_int_equal(st.ring_bytes_used, 0);
+	assert_ok(live_connect(c, THERE, AF_INET, PORT));
+	assert_int_equal(send(c, "x", 1, 0), 1);
+	close(c);
+	attach_stats(l->attach, &st);
+	assert_in_range(st.ring_bytes_used, 300, 3000); /* its beginning, its payload, its end */
 	assert_true(st.bpf_bytes > 1 << 20 && st.bpf_bytes < 64 << 20);
 	assert_int_equal(st.map_capacity_peers, 256);
 }
