@@ -89,7 +89,9 @@ struct eg_window {
 #define EG_QUIC (1U << 18)       /* began with a long header of QUIC */
 #define EG_ANSWERED (1U << 21)   /* the next reset out of this socket is counted already (tcp.h) */
 #define EG_OVER (1U << 22)       /* ended, and there was no room to tell: the next sweep does */
-#define EG_SEEDED (1U << 20)     /* owner comes from the walk over open files at start */
+#define EG_CLOSED_FIRST (1U << 23) /* our FIN went before the peer's came */
+#define EG_LOOKED (1U << 24)       /* the connection's health was looked at: `payload` is known */
+#define EG_SEEDED (1U << 20)       /* owner comes from the walk over open files at start */
 
 /* All that a packet in the middle of a known flow needs and changes. */
 struct eg_hot {
@@ -182,14 +184,16 @@ _Static_assert(sizeof(struct eg_handshake) == 152, "abi");
 #define EG_TAIL_WAYS 4
 #define EG_TAIL_FIN 1   /* the peer's FIN is expected */
 #define EG_TAIL_RESET 2 /* we sent a reset: what was under way is answered with another */
+#define EG_TAIL_ACK 3   /* the peer may say its FIN again: TIME_WAIT answers */
 struct eg_tail {
 	__u64 tag;
 	__u64 cookie;
 	__u64 since_ns;
+	__u64 answered_ns; /* TIME_WAIT answers twice a second at most */
 	__u32 rcv_nxt;
 	__u32 what;
 };
-_Static_assert(sizeof(struct eg_tail) == 32, "abi");
+_Static_assert(sizeof(struct eg_tail) == 40, "abi");
 
 /* DNS answers seen: address to names, newest first, and the hash of a name to its text. */
 struct eg_addr {
@@ -280,7 +284,8 @@ struct eg_tail_rec {
 	struct eg_counts n;
 	__u8 tx_tcp, rx_tcp;
 	__u8 last; /* nothing more is to be expected */
-	__u8 pad[5];
+	__u8 what; /* EG_TAIL_* from now on */
+	__u8 pad[4];
 };
 
 #define EG_DATA_TX 1

@@ -142,13 +142,16 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 	}
 	eg_count(skb, &s->hot.n, &s->hot.last_tick, &s->adjust[0], tx);
 	eg_tcp_packet(skb, s, &p, cookie, tx);
+	if (p.payload_len || (p.tcp_flags & EG_FIN))
+		eg_tcp_look(skb, s, cookie, tx && (p.tcp_flags & EG_FIN));
 	return 1;
 }
 
 #define EG_FAST (EG_KEYED | EG_CONNECTED)
 
 /* TCP in the middle of a known flow, and no first bytes to look at: 1 when counted. */
-static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s, int tx)
+static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
+				       int tx)
 {
 	struct eg_hot *h = &s->hot;
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -182,8 +185,8 @@ static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s,
 		eg_add_tx(h, w.packets, w.bytes, 0);
 	else
 		eg_add_rx(h, w.packets, w.bytes);
-	if ((was ^ h->last_tick) >> 8) /* about once a second */
-		eg_tcp_look(skb, s);
+	if (((was ^ h->last_tick) >> 8) || (f & EG_FIN)) /* about once a second */
+		eg_tcp_look(skb, s, cookie, tx && (f & EG_FIN));
 	return 1;
 }
 
@@ -246,7 +249,7 @@ static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
 		return 1;
 	s = EG_FIND(sk, cookie);
 	if (s && (s->hot.proto == EG_PROTO_TCP
-			  ? eg_fast_tcp(skb, s, tx)
+			  ? eg_fast_tcp(skb, s, cookie, tx)
 			  : s->hot.proto == EG_PROTO_UDP && eg_fast_udp(skb, &s->hot, tx)))
 		return 1;
 	return eg_slow(skb, s, cookie, tx);

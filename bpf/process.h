@@ -234,7 +234,8 @@ int BPF_PROG(eg_cap, const struct cred *cred, void *target, const void *capable,
 	if (cap != CAP_NET_RAW || ret)
 		return 0;
 	task = bpf_get_current_task_btf();
-	if (!eg_task_watched(task) || !eg_asks_packet(task, &proto))
+	/* whoever else is traced: packets are watched in the subtree only */
+	if (!eg_cgroup_watched(task->cgroups->dfl_cgrp) || !eg_asks_packet(task, &proto))
 		return 0;
 	r = bpf_ringbuf_reserve(&eg_ring, sizeof(*r), 0);
 	if (!r) {

@@ -74,8 +74,8 @@ static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s,
 	c->tail = s->hot.tail;
 	c->ifindex = s->ifindex;
 	if (s->key.proto == 6) {
-		c->tx_payload = s->payload[0];
-		c->rx_payload = s->payload[1];
+		c->tx_payload = s->hot.flags & EG_LOOKED ? s->payload[0] : ~0ULL;
+		c->rx_payload = s->hot.flags & EG_LOOKED ? s->payload[1] : ~0ULL;
 	} else {
 		eg_dgram_payload(&s->key, n, s->adjust, &c->tx_payload, &c->rx_payload);
 	}

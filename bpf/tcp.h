@@ -8,6 +8,7 @@
  * Packets that the cgroup hooks do not see on their socket, found by experiment on 6.18:
  *   - the peer's FIN, or data, for a closer whose own FIN was acknowledged: its socket is gone, a stub in FIN_WAIT2
  *     answers. The flow waits in eg_tails until kfree_skb shows that packet.
+ *   - a FIN that the peer says again because our ACK of it was lost: TIME_WAIT answers. Likewise.
  *   - what was under way when we reset the connection, and the resets that answer it: likewise.
  *   - a reset that answers a packet on a socket, mostly one that died of that packet, is sent from a socket of the
  *     kernel (since 6.13 our hook sees it on the dead one): tcp_send_reset shows it everywhere, so it counts there.
@@ -160,7 +161,7 @@ static __always_inline void eg_sock_key(struct sock *sk, struct eg_key *k)
 	k->pad[0] = k->pad[1] = k->pad[2] = 0;
 }
 
-/* What the kernel knows of the connection's health; looked at about once a second and at the end. */
+/* What the kernel knows of the connection's health; looked at with first bytes, about once a second, and at the end. */
 static __always_inline void eg_tcp_health(const struct tcp_sock *tp, struct eg_sock *s)
 {
 	__u64 got = tp->bytes_received;
@@ -170,18 +171,8 @@ static __always_inline void eg_tcp_health(const struct tcp_sock *tp, struct eg_s
 	s->payload[1] = got - (got && (s->hot.rx_tcp & EG_FIN) ? 1 : 0);
 	s->retransmits = tp->total_retrans;
 	s->rtt_us = tp->srtt_us >> 3;
-}
-
-static __noinline void eg_tcp_look(struct __sk_buff *skb, struct eg_sock *s)
-{
-	struct bpf_sock *sk = skb->sk;
-	struct tcp_sock *tp;
-
-	if (!s || !sk)
-		return;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (tp)
-		eg_tcp_health(tp, s);
+	if (!(s->hot.flags & EG_LOOKED))
+		__sync_fetch_and_or(&s->hot.flags, EG_LOOKED);
 }
 
 static __always_inline struct eg_tail *eg_tail_way(__u64 tag, __u32 way)
@@ -221,33 +212,59 @@ static __always_inline struct eg_tail *eg_tail_claim(__u64 tag)
 	return oldest;
 }
 
+/* From now on packets of this flow may come that pass by no hook of its socket. */
+static __always_inline void eg_tail_set(const struct eg_sock *s, __u64 cookie, __u32 rcv_nxt,
+					__u32 what)
+{
+	__u64 tag = eg_tag(&s->key, s->zone);
+	struct eg_tail *t = eg_tail_claim(tag);
+
+	if (!t)
+		return;
+	t->since_ns = bpf_ktime_get_ns();
+	t->answered_ns = 0;
+	t->cookie = cookie;
+	t->rcv_nxt = rcv_nxt;
+	t->what = what;
+	t->tag = tag;
+}
+
+/* `fin`: our FIN is just going out. Who closes first waits for the other side's without a socket, from its ACK on. */
+static __noinline void eg_tcp_look(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
+				   __u32 fin)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tp;
+
+	if (!s || !sk)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	eg_tcp_health(tp, s);
+	if (fin && !(s->hot.rx_tcp & EG_FIN)) {
+		__sync_fetch_and_or(&s->hot.flags, EG_CLOSED_FIRST);
+		eg_tail_set(s, cookie, tp->rcv_nxt, EG_TAIL_FIN);
+	}
+}
+
 /* Will packets of this flow still come, now that its socket goes? EG_TAIL_* or 0. */
 static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_sock *s,
 					  __u64 cookie)
 {
-	struct eg_tail *t;
-	__u64 tag;
-	int what;
+	int what = 0;
 
 	if (s->hot.rx_tcp & EG_RST)
 		return 0;
 	if (s->hot.tx_tcp & EG_RST)
 		what = EG_TAIL_RESET;
-	else if (!(s->hot.tx_tcp & EG_FIN) || (s->hot.rx_tcp & EG_FIN))
-		return 0;
-	else if (tp->snd_una == tp->write_seq)
-		what = EG_TAIL_FIN;
-	else
-		what = EG_TAIL_RESET; /* gave up, or died of data that came after close(): that is answered by a reset */
-	tag = eg_tag(&s->key, s->zone);
-	t = eg_tail_claim(tag);
-	if (!t)
-		return 0;
-	t->cookie = cookie;
-	t->since_ns = bpf_ktime_get_ns();
-	t->rcv_nxt = tp->rcv_nxt;
-	t->what = what;
-	t->tag = tag;
+	else if ((s->hot.tx_tcp & EG_FIN) && (s->hot.rx_tcp & EG_FIN))
+		what = s->hot.flags & EG_CLOSED_FIRST ? EG_TAIL_ACK : 0;
+	else if (s->hot.tx_tcp & EG_FIN)
+		/* not acknowledged: gave up, or died of data that came after close(), which is answered by a reset */
+		what = tp->snd_una == tp->write_seq ? EG_TAIL_FIN : EG_TAIL_RESET;
+	if (what)
+		eg_tail_set(s, cookie, tp->rcv_nxt, what);
 	return what;
 }
 
@@ -353,34 +370,33 @@ static __always_inline int eg_late_read(const struct sk_buff *skb, struct eg_lat
 	return 1;
 }
 
-/* How the kernel answered (tcp_timewait_state_process, or a reset for a packet of no socket); may change the tail. */
-static __always_inline void eg_late_answer(const struct eg_late *l, struct eg_tail *t,
-					   struct eg_tail_rec *r)
+#define EG_TW_ANSWER_NS 500000000ULL /* net.ipv4.tcp_invalid_ratelimit */
+
+/* How the kernel answers (tcp_timewait_state_process, or a reset for a packet of no socket): TCP flags of the answer. */
+static __always_inline __u8 eg_late_answer(const struct eg_late *l, struct eg_tail *t, __u64 now)
 {
-	if (l->flags & EG_RST) {
-		r->last = 1;
-		t->tag = 0;
-		return;
-	}
+	int fin = l->flags & EG_FIN;
+
+	if (l->flags & EG_RST)
+		return 0;
 	if (t->what == EG_TAIL_FIN) {
 		/* older than what was received, or nothing but an ACK: no answer */
 		if (!(l->flags & EG_ACK) ||
-		    (!(l->flags & EG_FIN) &&
-		     (!l->payload || (__s32)(l->end_seq - t->rcv_nxt) <= 0)))
-			return;
-		if ((l->flags & EG_FIN) && l->end_seq == t->rcv_nxt) {
-			r->n.tx_packets = 1;
-			r->n.tx_bytes = l->reply_header + (l->stamped ? 12 : 0);
-			r->tx_tcp = EG_ACK;
-			r->last = 1;
-			t->tag = 0;
-			return;
+		    (!fin && (!l->payload || (__s32)(l->end_seq - t->rcv_nxt) <= 0)))
+			return 0;
+		if (fin && l->end_seq == t->rcv_nxt) {
+			t->what = EG_TAIL_ACK;
+			return EG_ACK;
 		}
 		t->what = EG_TAIL_RESET; /* data that nobody will read: the stub is killed */
 	}
-	r->n.tx_packets = 1;
-	r->n.tx_bytes = l->reply_header;
-	r->tx_tcp = EG_RST;
+	if (t->what == EG_TAIL_ACK) {
+		if ((!fin && !l->payload) || now - t->answered_ns < EG_TW_ANSWER_NS)
+			return 0;
+		t->answered_ns = now;
+		return EG_ACK;
+	}
+	return EG_RST;
 }
 
 static __always_inline struct eg_tail_rec *eg_tail_rec(const struct eg_late *l,
@@ -401,31 +417,61 @@ static __always_inline struct eg_tail_rec *eg_tail_rec(const struct eg_late *l,
 	return r;
 }
 
+/* The socket is about to go, on another CPU: its counters are still there. */
+static __always_inline void eg_late_count(struct eg_sock *s, const struct eg_late *l, __u8 answer,
+					  __u32 answer_len)
+{
+	s->hot.rx_tcp |= l->flags;
+	s->hot.tx_tcp |= answer;
+	__sync_fetch_and_add(&s->hot.n.rx_packets, 1);
+	__sync_fetch_and_add(&s->hot.n.rx_bytes, l->len);
+	if (!answer)
+		return;
+	__sync_fetch_and_add(&s->hot.n.tx_packets, 1);
+	__sync_fetch_and_add(&s->hot.n.tx_bytes, answer_len);
+}
+
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 {
+	__u64 tag, zone, now = bpf_ktime_get_ns();
 	struct eg_late l = {};
 	struct eg_tail_rec *r;
 	struct eg_tail *t;
-	__u64 tag, zone;
+	struct eg_sock *s;
+	__u32 answer_len;
+	__u8 answer;
 
-	/* a packet that a socket took, and counted, is no more of any device */
+	/* of no device any more: a socket took it, and counted; not yet at its TCP header: something else refused it */
 	if ((skb->protocol != bpf_htons(0x0800) && skb->protocol != bpf_htons(0x86dd)) ||
-	    !skb->dev || !eg_late_read(skb, &l))
+	    !skb->dev || skb->data != skb->head + skb->transport_header || !eg_late_read(skb, &l))
 		return 0;
 	zone = skb->dev->nd_net.net->net_cookie;
 	tag = eg_tag(&l.key, zone);
 	t = eg_tail_find(tag);
 	if (!t)
 		return 0;
-	r = eg_tail_rec(&l, t, zone);
-	if (!r)
+	answer = eg_late_answer(&l, t, now);
+	answer_len = l.reply_header + (answer == EG_ACK && l.stamped ? 12 : 0);
+	s = eg_slot_find(t->cookie);
+	if (s) {
+		eg_late_count(s, &l, answer, answer_len);
 		return 0;
-	r->n.rx_packets = 1;
-	r->n.rx_bytes = l.len;
-	r->rx_tcp = l.flags;
-	eg_late_answer(&l, t, r);
-	bpf_ringbuf_submit(r, eg_wake());
+	}
+	r = eg_tail_rec(&l, t, zone);
+	if (r) {
+		r->n.rx_packets = 1;
+		r->n.rx_bytes = l.len;
+		r->rx_tcp = l.flags;
+		r->tx_tcp = answer;
+		r->n.tx_packets = answer != 0;
+		r->n.tx_bytes = answer ? answer_len : 0;
+		r->last = (l.flags & EG_RST) != 0;
+		r->what = t->what;
+		bpf_ringbuf_submit(r, eg_wake());
+	}
+	if (l.flags & EG_RST)
+		t->tag = 0;
 	return 0;
 }
 
@@ -450,6 +496,7 @@ static __always_inline void eg_last_reset(struct sk_buff *skb, __u64 zone)
 	r->n.tx_packets = 1;
 	r->n.tx_bytes = l.reply_header;
 	r->tx_tcp = EG_RST;
+	r->what = EG_TAIL_RESET;
 	bpf_ringbuf_submit(r, eg_wake());
 }
 
@@ -467,8 +514,10 @@ int BPF_PROG(eg_send_reset, struct sock *sk, struct sk_buff *skb)
 		return 0;
 	s = eg_slot_find(sk->__sk_common.skc_cookie.counter);
 	if (!skb) {
-		if (s)
+		if (s && (s->hot.flags & EG_KEYED)) {
 			__sync_fetch_and_and(&s->hot.flags, ~EG_ANSWERED);
+			eg_tail_set(s, sk->__sk_common.skc_cookie.counter, 0, EG_TAIL_RESET);
+		}
 		return 0;
 	}
 	if (!s) {

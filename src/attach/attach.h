@@ -43,8 +43,9 @@ int attach_drain(
 int attach_sweep(struct attach *a);
 
 /*
- * Waits, for at most so long, until the last packets of closed TCP flows have come (the peer's FIN reaches the kernel
- * when the socket is gone; those flows' EVENT_CLOSE is held back until then, see attach_stats.held_closes).
+ * Waits, for at most so long, until the FINs have come that closed TCP flows still expect (they reach the kernel when
+ * the socket is gone; the EVENT_CLOSE of such flows is held back until then, and that of any flow whose end may see
+ * another packet for a second: attach_stats.held_closes).
  */
 int attach_settle(struct attach *a, unsigned int ms);
 

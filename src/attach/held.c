@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Closes held back. A TCP closer's socket is gone before the peer's FIN comes, and after a reset more may be under way;
- * the kernel's side tells of such packets in records of their own, and the flow's last counters are only complete with
- * them. A close waits as long as the kernel's stub lives, or a second after a reset; when there are too many the oldest
- * goes first.
+ * Closes held back. A TCP closer's socket is gone before the peer's FIN comes, that FIN may come twice, and after a reset
+ * more may be under way; the kernel's side tells of such packets in records of their own, and the flow's last counters
+ * are only complete with them. A close waits as long as the kernel's stub lives when a FIN is sure to come, else a
+ * second; when there are too many the oldest goes first.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,11 +11,10 @@
 #include "attach/internal.h"
 #include "base/cleanup.h"
 #include "base/time.h"
-#include "decode/packet.h"
 
 #define BUCKETS 4096
 #define HOLD_FIN_NS (60 * NSEC_PER_SEC) /* net.ipv4.tcp_fin_timeout */
-#define HOLD_RESET_NS NSEC_PER_SEC
+#define HOLD_NS NSEC_PER_SEC            /* just in case: most often nothing comes */
 
 static struct list *bucket(struct attach *a, uint64_t cookie)
 {
@@ -47,13 +46,15 @@ void held_done(struct attach *a)
 }
 
 /* Waits from now on, for what `tail` says is to be expected. */
-static void wait_for(struct attach *a, struct held *h, uint64_t now_ns, int tail)
+static void wait_for(struct attach *a, struct held *h, uint64_t now_ns, uint8_t tail)
 {
 	bool fin = tail == EG_TAIL_FIN;
 
 	list_del(&h->by_age);
-	h->until_ns = now_ns + (fin ? HOLD_FIN_NS : HOLD_RESET_NS);
-	list_push_back(&a->held_by_age[fin ? EG_TAIL_FIN : EG_TAIL_RESET], &h->by_age);
+	a->n_expected += fin - (h->close.tail == EG_TAIL_FIN);
+	h->close.tail = tail;
+	h->until_ns = now_ns + (fin ? HOLD_FIN_NS : HOLD_NS);
+	list_push_back(&a->held_by_age[fin], &h->by_age);
 }
 
 static void release(struct attach *a, struct held *h)
@@ -62,6 +63,7 @@ static void release(struct attach *a, struct held *h)
 	list_del(&h->by_cookie);
 	list_push_back(&a->held_free, &h->by_age);
 	a->n_held--;
+	a->n_expected -= h->close.tail == EG_TAIL_FIN;
 	attach_emit_close(a, &h->close, attach_end_of(&h->close));
 }
 
@@ -80,6 +82,7 @@ void held_add(struct attach *a, const struct eg_close *c)
 	h = container_of(a->held_free.next, struct held, by_age);
 	h->cookie = c->cookie;
 	h->close = *c;
+	h->close.tail = 0;
 	wait_for(a, h, c->rec.time_ns, c->tail);
 	list_push_back(bucket(a, c->cookie), &h->by_cookie);
 	a->n_held++;
@@ -102,9 +105,8 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t)
 		h->close.last_tick = attach_tick(a, t->rec.time_ns);
 		if (t->last)
 			release(a, h);
-		else if (t->tx_tcp &
-			 TCP_RST) /* the kernel's stub is gone now, and so will soon be the peer */
-			wait_for(a, h, t->rec.time_ns, EG_TAIL_RESET);
+		else
+			wait_for(a, h, t->rec.time_ns, t->what);
 		return;
 	}
 }

@@ -66,9 +66,9 @@ struct attach {
 	bool scan_packet_socks;
 
 	struct held *held; /* ATTACH_HELD of them */
-	struct list held_free, held_by_age[EG_TAIL_RESET + 1],
-		*held_by_cookie; /* by age for each EG_TAIL_* */
-	size_t n_held;
+	struct list held_free, held_by_age[2],
+		*held_by_cookie;   /* by age: just in case, and EG_TAIL_FIN */
+	size_t n_held, n_expected; /* of them EG_TAIL_FIN */
 
 	uint64_t closing[ATTACH_CLOSING];
 	size_t n_closing;

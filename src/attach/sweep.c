@@ -290,11 +290,11 @@ int attach_settle(struct attach *a, unsigned int ms)
 	int r = ring_buffer__consume(a->ring);
 
 	/* Notices do not wake a reader while little is unread: look every few milliseconds. */
-	while (r >= 0 && a->n_held && attach_mono_ns() < until) {
+	while (r >= 0 && a->n_expected && attach_mono_ns() < until) {
 		poll(NULL, 0, 5);
 		r = ring_buffer__consume(a->ring);
-		held_expire(a, attach_mono_ns());
 	}
+	held_expire(a, attach_mono_ns());
 	return r < 0 ? r : 0;
 }
 
