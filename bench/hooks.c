@@ -3,9 +3,10 @@
  * What egret's hooks cost those who are watched. One process in a cgroup and a network namespace of its own alternates
  * short blocks of the same work with a set of hooks attached and detached, so that a noisy machine hits both alike, and
  * prints the median of the paired ratios (none / with: 1.00 is free, 0.95 is 5 % more CPU time). The row "none" measures
- * nothing against nothing and must come out at 1.00; "noop" is a pair of cgroup_skb programs that return 1.
+ * nothing against nothing and must come out at 1.00; "noop" is a pair of cgroup_skb programs that return 1; "policy" is
+ * egret with a policy in force that lets the work pass, and for which the first payload matters.
  *
- *     hooks [blocks [name …]]      only these rows (none noop egret) and columns (bulk udp16 udp1000 …)
+ *     hooks [blocks [name …]]      only these rows (none noop egret policy) and columns (bulk udp16 udp1000 …)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,9 +32,11 @@
 #include <bpf/libbpf.h>
 
 #include "attach/cgroup2.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "bpf/host.skel.h"
+#include "policy/image.h"
 
 #define BLOCK_NS 12000000ULL
 #define MAX_LINKS 32
@@ -104,7 +108,8 @@ static int attach_egret(struct hooks *h)
 	};
 	struct bpf_program *const cgroup[] = { skel->progs.eg_release,  skel->progs.eg_bind4,
 					       skel->progs.eg_bind6,    skel->progs.eg_connect4,
-					       skel->progs.eg_connect6, skel->progs.eg_egress,
+					       skel->progs.eg_connect6, skel->progs.eg_sendmsg4,
+					       skel->progs.eg_sendmsg6, skel->progs.eg_egress,
 					       skel->progs.eg_ingress };
 	struct bpf_link *link;
 
@@ -121,8 +126,56 @@ static int attach_egret(struct hooks *h)
 	return 0;
 }
 
+#define NAME_KEY ((1ULL << 40) + 12345)
+
+static const char policy_text[] =
+	"deny to **.refused.test\ndeny port 25\nallow app \"/nowhere/**\"\n"
+	"allow to 10.0.0.0/8, 127.0.0.0/8\ndefault deny\n";
+
+/* As attach_policy_load() does it, which has programs of its own. */
+static void load_policy(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+	struct compile_config cfg = { .name_key = NAME_KEY,
+				      .enforce = true,
+				      .to_s = INT64_MAX / 2 };
+	_cleanup_buf_ struct buf messages = BUF_INIT(1 << 16);
+	struct policy_image *img = NULL;
+	struct policy *p = NULL;
+	struct eg_image *to;
+	__u32 zero = 0;
+	size_t n;
+	int fd;
+
+	if (policy_parse(&p, "bench", str_of(policy_text), STR_NONE, &messages) ||
+	    policy_compile(&img, p, &cfg, &messages))
+		die(messages.p);
+	policy_image_bytes(img, &n);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "eg_image", 4, EG_IMAGE_PAGE, n / EG_IMAGE_PAGE + 1,
+			    &opts);
+	to = fd < 0 ? MAP_FAILED : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (to == MAP_FAILED)
+		die("image");
+	memcpy(to, policy_image_bytes(img, &n), n);
+	to->gen = 1;
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.eg_policy), &zero, &fd, BPF_ANY))
+		die("policy");
+	munmap(to, n);
+	close(fd);
+	policy_image_free(img);
+	policy_free(p);
+}
+
+static int attach_policy(struct hooks *h)
+{
+	skel->bss->policy_gen = skel->bss->policy_refuses = skel->bss->policy_epoch = 1;
+	return attach_egret(h);
+}
+
 static void detach(struct hooks *h)
 {
+	skel->bss->policy_epoch = skel->bss->policy_gen = skel->bss->policy_refuses = 0;
+
 	while (h->n_links)
 		close(h->links[--h->n_links]);
 	while (h->n_bpf_links)
@@ -150,6 +203,7 @@ static void load_programs(void)
 		die("open");
 	skel->rodata->has_kern_ctx = 1;
 	skel->rodata->ring_wake_bytes = ~0U;
+	skel->rodata->name_key = NAME_KEY;
 	bpf_map__set_max_entries(skel->maps.eg_ring, 64 << 20); /* drained between blocks only */
 	if (host_bpf__load(skel))
 		die("load");
@@ -162,6 +216,7 @@ static struct hooks hook_sets[] = {
 	{ "none", attach_none },
 	{ "noop", attach_noop },
 	{ "egret", attach_egret },
+	{ "policy", attach_policy },
 };
 
 /* --- work ------------------------------------------------------------------------------------------------------ */
@@ -631,6 +686,7 @@ int main(int argc, char **argv)
 	enter();
 	warn_of_others();
 	load_programs();
+	load_policy();
 	for (size_t i = 0; i < ARRAY_SIZE(works); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(hook_sets); j++)
 			if (wanted(argc, argv, hook_sets[j].name, is_row) &&

@@ -17,6 +17,10 @@ PINNED = ("taskset", "-c", "0", TRAFFIC)
 class Place(lab.Lab):
     """The lab of the end-to-end tests; only loopback of its client namespace is used."""
 
+    def __init__(self, name):
+        super().__init__(name)
+        lab.must("ip", "-n", self.client, "addr", "add", "198.18.0.1/16", "dev", "lo")
+
     def traffic(self, *args):
         """Runs it in the watched cgroup; what it printed."""
         return self.run(*PINNED, *args, timeout=600)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work for bench/live.py and bench/memory.py, over loopback in whatever network namespace and cgroup it is started:
+ * Work for bench/live.py and bench/memory.py, over lo in whatever network namespace and cgroup it is started:
  *
  *     traffic cost KIND MS           what one unit costs: CPU time and time in ns (bulk: per kB; udp16, udp1000: per
  *                                    datagram sent and received; conn: per connect+accept+close), and p50 of connect()
  *     traffic rate N SECONDS         N new TCP connections a second, evenly; prints how many were made
  *     traffic sink HOST              takes what "hold" sends, until stdin ends
- *     traffic hold KIND N HOST       opens N sockets (tcp, udp) from 127.0.1.HOST to its sink, sends once on each,
+ *     traffic hold KIND N HOST       opens N sockets (tcp, udp) from 198.18.1.HOST to its sink, sends once on each,
  *                                    prints "open", keeps them until stdin ends
  */
 #include <arpa/inet.h>
@@ -44,11 +44,12 @@ static uint64_t now(clockid_t id)
 	return (uint64_t)t.tv_sec * NSEC + (uint64_t)t.tv_nsec;
 }
 
-static struct sockaddr_in loopback(uint32_t below, uint16_t port)
+/* Of 198.18.0.0/16 (RFC 2544), which bench/place.py puts on lo: policy has no exception for it as for 127.0.0.0/8. */
+static struct sockaddr_in here(uint32_t below, uint16_t port)
 {
 	return (struct sockaddr_in){ .sin_family = AF_INET,
 				     .sin_port = htons(port),
-				     .sin_addr.s_addr = htonl(0x7f000000 + below) };
+				     .sin_addr.s_addr = htonl(0xc6120000 + below) };
 }
 
 static int bound_socket(int type, struct sockaddr_in *at)
@@ -136,7 +137,7 @@ static uint64_t bulk(struct bench *b)
 static void open_pairs(struct bench *b, int n)
 {
 	for (b->n = 0; b->n < n; b->n++) {
-		struct sockaddr_in a = loopback(1, 0);
+		struct sockaddr_in a = here(1, 0);
 
 		b->rx[b->n] = bound_socket(SOCK_DGRAM, &a);
 		b->tx[b->n] = connected(SOCK_DGRAM, &a);
@@ -185,7 +186,7 @@ static void cost(const char *kind, uint64_t ms)
 	static struct bench b;
 	uint64_t (*work)(struct bench * b);
 
-	b.server = loopback(1, 0);
+	b.server = here(1, 0);
 	b.listener = listening_socket(&b.server);
 	if (!strcmp(kind, "bulk")) {
 		open_bulk(&b);
@@ -206,7 +207,7 @@ static void rate(uint64_t per_second, uint64_t seconds)
 	uint64_t start = now(CLOCK_MONOTONIC), made = 0, due;
 	static struct bench b;
 
-	b.server = loopback(1, 0);
+	b.server = here(1, 0);
 	b.listener = listening_socket(&b.server);
 	for (;;) {
 		uint64_t passed = now(CLOCK_MONOTONIC) - start;
@@ -238,7 +239,7 @@ static void allow_open_files(void)
 /* Connections are kept open, unread, until the process ends. */
 static void sink(uint32_t host)
 {
-	struct sockaddr_in at = loopback(0x100 + host, SINK_PORT);
+	struct sockaddr_in at = here(0x100 + host, SINK_PORT);
 	struct pollfd in[3] = { { .fd = STDIN_FILENO, .events = POLLIN },
 				{ .fd = bound_socket(SOCK_DGRAM, &at), .events = POLLIN },
 				{ .fd = listening_socket(&at), .events = POLLIN } };
@@ -258,11 +259,11 @@ static void sink(uint32_t host)
 static void hold(const char *kind, int n, uint32_t host)
 {
 	int type = !strcmp(kind, "tcp") ? SOCK_STREAM : SOCK_DGRAM;
-	struct sockaddr_in to = loopback(0x100 + host, SINK_PORT);
+	struct sockaddr_in to = here(0x100 + host, SINK_PORT);
 
 	allow_open_files();
 	for (int i = 0; i < n; i++) {
-		struct sockaddr_in from = loopback(0x100 + host, 0);
+		struct sockaddr_in from = here(0x100 + host, 0);
 		int fd = bound_socket(type, &from);
 
 		if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised with every change of layout or meaning: it is part of the path that state is pinned under. */
-#define EGRET_ABI 1
+#define EGRET_ABI 2
 
 /*
  * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
@@ -25,7 +25,7 @@
 #define EG_UDP_BYTES_MAX 2048    /* … and of each so many bytes */
 #define EG_HTTP_BYTES_MAX 2048   /* later requests and answers of a kept-alive HTTP connection */
 
-#define EG_ADDR_NAMES 4 /* names remembered for one address */
+#define EG_ADDR_NAMES 4 /* names of an address that a record carries */
 #define EG_NAME_MAX 256 /* of a name's text, with its NUL */
 #define EG_PATH_MAX 1024
 #define EG_ARGS_MAX 1024
@@ -92,6 +92,8 @@ struct eg_window {
 #define EG_CLOSED_FIRST (1U << 23) /* our FIN went before the peer's came */
 #define EG_LOOKED (1U << 24)       /* the connection's health was looked at: `payload` is known */
 #define EG_SEEDED (1U << 20)       /* owner comes from the walk over open files at start */
+#define EG_AGAIN \
+	(1U << 25) /* policy hangs on what datagrams say: each long header of QUIC is looked at */
 
 /* All that a packet in the middle of a known flow needs and changes. */
 struct eg_hot {
@@ -100,11 +102,40 @@ struct eg_hot {
 	__u32 flags;
 	__u8 tx_tcp, rx_tcp; /* union of TCP flags */
 	__u8 proto;
-	__u8 tail;      /* EG_TAIL_*, with EG_OVER */
+	__u8 passes; /* low byte of the policy_epoch that lets this flow pass for good; else: ask policy */
 	__u32 pid;      /* owner's, compared at each send of a socket that is not connected */
 	__u32 peer_tag; /* hash of remote address and port, compared at each datagram */
 };
 _Static_assert(sizeof(struct eg_hot) == 56, "abi");
+
+/* What a process is, as policy sees it; a socket keeps what its owner was when it connected or sent. */
+struct eg_who {
+	__u64 exe, script; /* keys of eg_paths; 0: not known, or no script */
+	__u64 trees;       /* bit per tree that the process belongs to */
+	__u64 groups;      /* bit per group that rules name */
+};
+_Static_assert(sizeof(struct eg_who) == 32, "abi");
+
+/* The last verdict on a flow. */
+#define EG_JUDGED_FINAL 1
+#define EG_JUDGED_REFUSES 2 /* packets and calls are refused */
+#define EG_JUDGED_WOULD 4   /* would be, were it not for watch mode or audit */
+#define EG_JUDGED_TOLD 8    /* user space knows */
+#define EG_JUDGED_PAYLOAD \
+	16 /* first payload was looked at: visible and app are as good as they get */
+#define EG_JUDGED_BEGUN 32 /* some of it was */
+struct eg_judged {
+	__u32 gen; /* of the policy; 0: never judged */
+	__u16 rule, row;
+	__u8 action;  /* enum eg_action */
+	__u8 visible; /* enum eg_visible */
+	__u8 app;     /* EG_APP_* */
+	__u8 flags;   /* EG_JUDGED_* */
+	__u8 tail;    /* EG_TAIL_*, with EG_OVER */
+	__u8 epoch;   /* low byte of policy_epoch then; judged again when that moved on */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct eg_judged) == 16, "abi");
 
 /* What is kept of a socket and the flow it carries. Zeroed when free. */
 struct eg_sock {
@@ -123,8 +154,12 @@ struct eg_sock {
 	__u32 retransmits, rtt_us;
 	__u32 passed; /* when a new owner was last told of, in 256 ticks */
 	__u32 ifindex;
+	struct eg_who who;
+	__u64 born_ns;      /* names that were in force then stay the flow's */
+	__u64 visible_name; /* key of eg_names; 0: none */
+	struct eg_judged judged;
 };
-_Static_assert(sizeof(struct eg_sock) == 184, "abi");
+_Static_assert(sizeof(struct eg_sock) == 248, "abi");
 
 /*
  * Where it is kept: in the slot picked by the low bits of the socket's cookie, whose first cache line is all that a
@@ -137,7 +172,7 @@ struct eg_slot {
 	__u64 cookie; /* 0: free */
 	struct eg_sock sock;
 };
-_Static_assert(sizeof(struct eg_slot) == 192, "three cache lines");
+_Static_assert(sizeof(struct eg_slot) == 256, "four cache lines");
 
 /* One more peer of a socket that is not connected. */
 struct eg_peer_key {
@@ -155,8 +190,10 @@ struct eg_peer {
 	__u16 datagrams[2]; /* handed on, tx and rx */
 	__u32 ifindex;
 	__u32 pad;
+	__u64 born_ns, visible_name; /* as in eg_sock */
+	struct eg_judged judged;
 };
-_Static_assert(sizeof(struct eg_peer) == 112, "abi");
+_Static_assert(sizeof(struct eg_peer) == 144, "abi");
 
 /*
  * SYN, SYN-ACK and the ACK that completes them pass on the listening socket; here their counts wait for the child, with
@@ -195,19 +232,34 @@ struct eg_tail {
 };
 _Static_assert(sizeof(struct eg_tail) == 40, "abi");
 
-/* DNS answers seen: address to names, newest first, and the hash of a name to its text. */
+/* Names that DNS, or user space, gave an address; a name's number is its hash (name_hash.h), its text in eg_names. */
+#define EG_NAMES_OF_ADDR 8
+#define EG_NAME_BUSY (~0ULL) /* one CPU is writing this place just now */
 struct eg_addr {
 	__u8 addr[16];
 };
 struct eg_addr_names {
-	__u64 hash[EG_ADDR_NAMES];
-	__u64 until_ns[EG_ADDR_NAMES];
+	__u64 hash[EG_NAMES_OF_ADDR]; /* 0: free */
+	__u32 until_s[EG_NAMES_OF_ADDR];
+	__u32 told[EG_NAMES_OF_ADDR];   /* when last, in 2^16 ns, modulo 2^32 */
+	__u8 trusted[EG_NAMES_OF_ADDR]; /* rules rest on it */
 };
+_Static_assert(sizeof(struct eg_addr_names) == 136, "abi");
+
+/* What a place is worth to a record: trusted names first, then those told of last; 0: nothing, no two are equal. */
+static inline __u64 eg_name_rank(const struct eg_addr_names *n, __u32 i, __u64 now_ns)
+{
+	__u32 age = (__u32)(now_ns >> 16) - n->told[i];
+
+	if (!n->hash[i] || n->hash[i] == EG_NAME_BUSY || n->until_s[i] <= now_ns / 1000000000ULL)
+		return 0;
+	return (__u64) !!n->trusted[i] << 40 | (__u64)~age << 4 | 8 | i;
+}
 struct eg_name {
-	__u64 until_ns;
-	__u16 len;
-	char text[EG_NAME_MAX - 2];
+	__u64 judged; /* generation << 16 | class: in one word, because two policies may be asked at a time */
+	__u32 len;
 	__u32 pad;
+	char text[EG_NAME_MAX];
 };
 _Static_assert(sizeof(struct eg_name) == 272, "abi");
 
@@ -222,8 +274,9 @@ _Static_assert(sizeof(struct eg_name) == 272, "abi");
 	X(RING_PROC)       \
 	X(MAP_FLOWS)       \
 	X(MAP_SOCKETS)     \
-	X(MAP_HANDSHAKE)
-#define EG_LOSS_COUNT 7
+	X(MAP_HANDSHAKE)   \
+	X(MAP_JUDGE)
+#define EG_LOSS_COUNT 8
 
 struct eg_loss {
 	__u64 lost[8];
@@ -240,6 +293,7 @@ struct eg_loss {
 #define EG_REC_EXIT 7
 #define EG_REC_PACKET_SOCKET 8
 #define EG_REC_SEEN 9 /* written by the walk over tasks at start, as eg_exec without arguments */
+#define EG_REC_REFUSAL 10
 
 struct eg_rec {
 	__u32 type;
@@ -256,8 +310,56 @@ struct eg_open {
 	__u32 pad;
 	char comm[16]; /* empty when the owner is not the one that runs now */
 	__u64 names[EG_ADDR_NAMES];
+	__u64 visible_name;
+	struct eg_judged judged;
 };
-_Static_assert(sizeof(struct eg_open) == 160, "abi");
+_Static_assert(sizeof(struct eg_open) == 184, "abi");
+
+/* Where a verdict was taken: enum verdict_at of src/decode/event.h. */
+#define EG_AT_CONNECT 0
+#define EG_AT_SEND 1
+#define EG_AT_PACKET 2
+#define EG_AT_BACKSTOP 3
+
+/* Something was refused; type 0 when a sweep writes it: then the sum of what had no record of its own. */
+struct eg_refusal {
+	struct eg_open open;
+	__u64 calls, packets, bytes;
+	__u8 at;
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct eg_refusal) == 216, "abi");
+
+/* What was refused by one rule to one program, and not told of one by one. */
+struct eg_refused_key {
+	__u32 gen;
+	__u32 rule;
+	__u64 exe;
+};
+struct eg_refused {
+	__u64 calls, packets, bytes;
+	__u64 second; /* in which … */
+	__u32 told;   /* … so many records were sent */
+	__u32 at;
+	struct eg_open open; /* the first of them */
+};
+#define EG_REFUSED_RECORDS 64 /* a second, of one rule and program */
+
+/* What eg_tell_app() is called with: user space recognised a protocol. */
+struct eg_tell {
+	struct eg_peer_key key;
+	__u32 app;
+	__u32 pad;
+};
+
+/* Counters of a rule: behind the image, in the same map, so that they are that policy's and no other's. */
+struct eg_hit {
+	__u64 verdicts;
+	__u64 refused_packets, refused_bytes, refused_calls;
+	__u64 last_ns; /* Unix */
+	__u64 pad[3];
+};
+_Static_assert(sizeof(struct eg_hit) == 64, "abi");
 
 /* Also what a sweep writes of each flow, then with rec.type 0. */
 struct eg_close {
@@ -273,8 +375,10 @@ struct eg_close {
 	__u8 idle; /* a sweep: the flow was idle for so long that it is over */
 	__u8 tail; /* EG_TAIL_*: more is to be expected */
 	__u32 ifindex;
+	__u64 visible_name;
+	struct eg_judged judged;
 };
-_Static_assert(sizeof(struct eg_close) == 176, "abi");
+_Static_assert(sizeof(struct eg_close) == 200, "abi");
 
 /* Packets of a flow that came or went after its close. */
 struct eg_tail_rec {

@@ -219,22 +219,3 @@ static __always_inline int eg_capture_dgram(struct __sk_buff *skb, struct eg_pac
 	eg_send_chunk(skb, c);
 	return ret;
 }
-
-/* A DNS answer just coming in: its names are known before the one who asked reads it. */
-__noinline int eg_learn(struct __sk_buff *skb, struct eg_packet *p)
-{
-	__u32 zero = 0, len;
-	struct eg_dns_walk *scratch = bpf_map_lookup_elem(&eg_scratch, &zero);
-
-	if (!scratch || !p)
-		return 0;
-	len = p->payload_len;
-	if (!len)
-		return 0;
-	if (len > EG_DNS_MAX)
-		len = EG_DNS_MAX;
-	if (bpf_skb_load_bytes(skb, p->payload_at, scratch->bytes, len))
-		return 0;
-	eg_names_learn(scratch, len, p->sport != 53);
-	return 0;
-}

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "judge.h"
+#include "learn.h"
 #include "tcp.h"
 
 /*
@@ -21,13 +23,19 @@ static __always_inline int eg_packet_is(const struct eg_packet *p, const struct 
 }
 
 /* The same comparison for each packet without touching the key's cache line. Seeded: nobody can aim at a collision. */
-static __always_inline __u32 eg_peer_tag(const __u32 remote[4], __u16 rport)
+static __always_inline __u32 eg_peer_hash(__u64 high, __u64 low, __u16 rport)
 {
 	__u64 h = hash_seed ^ rport;
 
-	h = (h ^ ((__u64)remote[0] << 32 | remote[1])) * 0x9e3779b97f4a7c15ULL;
-	h = (h ^ h >> 32 ^ ((__u64)remote[2] << 32 | remote[3])) * 0xd6e8feb86659fd93ULL;
+	h = (h ^ high) * 0x9e3779b97f4a7c15ULL;
+	h = (h ^ h >> 32 ^ low) * 0xd6e8feb86659fd93ULL;
 	return h >> 32;
+}
+
+static __always_inline __u32 eg_peer_tag(const __u32 remote[4], __u16 rport)
+{
+	return eg_peer_hash((__u64)remote[0] << 32 | remote[1], (__u64)remote[2] << 32 | remote[3],
+			    rport);
 }
 
 /* Protocols whose packets a raw socket only gets copies of: what it did not begin belongs to somebody else. */
@@ -141,16 +149,20 @@ __noinline int eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, stru
 			       __u64 cookie, int tx)
 {
 	struct eg_chunk c;
-	struct eg_key key;
+	struct eg_room *r;
 	__u32 seen;
 
 	if (!peer || !p)
 		return 0;
-	eg_packet_key(p, &key, tx);
 	seen = peer->datagrams[!tx]++;
-	eg_dgram_chunk(&c, &key, peer->zone, cookie, peer->flags, tx);
+	r = eg_room_take(); /* for the key alone, which the stack has no room for */
+	if (!r)
+		return 0;
+	eg_packet_key(p, &r->peer.key, tx);
+	eg_dgram_chunk(&c, &r->peer.key, peer->zone, cookie, peer->flags, tx);
 	eg_dgram_seen(&peer->flags, eg_capture_dgram(skb, p, &c, seen),
 		      tx ? EG_TX_OPEN : EG_RX_OPEN);
+	eg_room_give(r);
 	return 0;
 }
 
@@ -195,7 +207,7 @@ static __always_inline void eg_dgram_packet(struct __sk_buff *skb, struct eg_soc
 	int keyed = (s->hot.flags & EG_KEYED) != 0, copy;
 
 	if (!tx && eg_dns_port(p->sport) && p->proto == EG_PROTO_UDP)
-		eg_learn(skb, p);
+		eg_learn_dgram(skb, s, p, cookie);
 	copy = !tx && (s->hot.flags & EG_RAW) && eg_raw_copy(p);
 	if (keyed ? !eg_packet_is(p, &s->key, tx) : (s->hot.flags & EG_HAS_PEERS) != 0) {
 		if (eg_peer_packet(skb, s, p, cookie, tx | (copy || !keyed ? EG_PEER_FIND : 0)) ||

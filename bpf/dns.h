@@ -2,47 +2,46 @@
 /*
  * DNS answers (RFC 1035) to pairs of name and address, bounded in every way: the message is walked one byte a step by
  * a machine of three phases, so that the verifier sees one step only and a hostile message costs at most
- * EG_DNS_STEPS of them. Pure: also built by the host compiler for unit tests and the fuzzer. The includer defines
- *   eg_dns_found(walk, addr, ttl)       takes a pair: walk->found_hash, walk->name, walk->found_len
- * and runs eg_dns_step() up to EG_DNS_STEPS times after eg_dns_begin().
+ * EG_DNS_STEPS of them. Pure: also built by the host compiler for unit tests and the fuzzer. The includer sets walk->key
+ * and runs eg_dns_step() up to EG_DNS_STEPS times after eg_dns_begin(); then walk->found[] holds addresses of the name
+ * in walk->name. Names are numbers here, by name_hash.h: a name's number is known when its last octet was read.
  *
  *   question name -> (type, class) -> { owner name -> type, class, ttl, length -> [CNAME: target name] } ...
  *
- * An address belongs to the name that was asked: its owner is the question or was reached from it by CNAMEs. Names
- * with octets that host names do not have are left to user space, which shows them escaped.
+ * An address belongs to the name that was asked: its owner is the question or was reached from it by CNAMEs. Without a
+ * question (mDNS) records name themselves, and those of the first name with an address are taken. Names with octets that host names do not have are left to user space, which shows them escaped.
  */
 #pragma once
 
 #include "abi.h"
+#include "name_hash.h"
 
-#define EG_DNS_MAX 4096
-#define EG_DNS_STEPS 2048
-#define EG_DNS_CHAIN 8
+#define EG_DNS_MAX 8192
+#define EG_DNS_STEPS 16384 /* twice the octets: names written out by pointers are walked again */
+#define EG_DNS_FOUND 512   /* all that fit: a record has 16 octets at least */
+#define EG_DNS_CHAIN 16
 #define EG_DNS_HOPS 16
 
 enum { EG_DNS_QUESTION, EG_DNS_OWNER, EG_DNS_TARGET };
 
 /* The message and where the walk stands. Too large for a stack of the kernel's side. */
 struct eg_dns_walk {
-	__u64 hash; /* of the name being walked */
+	__u64 key;       /* of the hash; set by the includer */
+	__u64 hash, pow; /* of the name being walked, and the key to the power of its length */
 	__u64 found_hash;
 	__u64 chain[EG_DNS_CHAIN]; /* the question and its aliases */
 	__u32 len, pos, resume, rr_end;
 	__u32 answers_left;
-	__u32 label_left, name_len, found_len;
+	__u32 label_left, name_len, found_len, n_found;
 	__u32 phase, hops, n_chain;
-	__u32 jumped, asked; /* asked: there is a question; else each record names itself */
+	__u32 trusted, gen, class; /* the includer's */
+	__u32 jumped, asked;       /* asked: there is a question; else each record names itself */
 	__u32 ttl;
 	char name[EG_NAME_MAX]; /* of the question; mDNS without one: of the record */
+	__u8 found[EG_DNS_FOUND][16];
+	__u32 found_ttl[EG_DNS_FOUND];
 	__u8 bytes[EG_DNS_MAX];
 };
-
-#define EG_HASH_START 0xcbf29ce484222325ULL
-
-static __always_inline __u64 eg_hash_byte(__u64 h, __u8 c)
-{
-	return (h ^ c) * 0x100000001b3ULL;
-}
 
 static __always_inline __u8 eg_dns_u8(const struct eg_dns_walk *w, __u32 at)
 {
@@ -54,12 +53,11 @@ static __always_inline __u32 eg_dns_u16(const struct eg_dns_walk *w, __u32 at)
 	return (__u32)eg_dns_u8(w, at) << 8 | eg_dns_u8(w, at + 1);
 }
 
-static void eg_dns_found(struct eg_dns_walk *w, const __u8 addr[16], __u32 ttl);
-
 static __always_inline void eg_dns_name_begin(struct eg_dns_walk *w, __u32 phase)
 {
 	w->phase = phase;
-	w->hash = EG_HASH_START;
+	w->hash = 0;
+	w->pow = 1;
 	w->label_left = 0;
 	w->name_len = 0;
 	w->jumped = 0;
@@ -73,8 +71,10 @@ static __always_inline int eg_dns_text(struct eg_dns_walk *w, __u8 c)
 		c |= 0x20;
 	if (w->name_len >= EG_NAME_MAX - 3)
 		return 1;
-	w->hash = eg_hash_byte(w->hash, c);
-	if (w->phase == EG_DNS_QUESTION || (w->phase == EG_DNS_OWNER && !w->asked))
+	/* name_hash.h takes a name from its end: forwards that is a sum over powers of the key */
+	w->hash = eg_mod61(w->hash + eg_mul61(c + 1, w->pow));
+	w->pow = eg_mul61(w->pow, w->key);
+	if (w->phase == EG_DNS_QUESTION || (w->phase == EG_DNS_OWNER && !w->asked && !w->n_found))
 		w->name[w->name_len & (EG_NAME_MAX - 1)] = c;
 	w->name_len++;
 	return 0;
@@ -99,37 +99,44 @@ static __always_inline int eg_dns_next_record(struct eg_dns_walk *w)
 	return 0;
 }
 
+static __always_inline void eg_dns_address(struct eg_dns_walk *w, __u32 size)
+{
+	__u32 i, n = w->n_found & (EG_DNS_FOUND - 1);
+
+	if (w->n_found >= EG_DNS_FOUND)
+		return;
+	for (i = 0; i < 16; i++)
+		w->found[n][i] = size == 16 ? eg_dns_u8(w, w->pos + i)
+				 : i >= 12  ? eg_dns_u8(w, w->pos + i - 12)
+				 : i >= 10  ? 0xff
+					    : 0;
+	w->found_ttl[n] = w->ttl;
+	w->n_found++;
+}
+
 /* The fixed part of a record, after its owner. */
 static __always_inline int eg_dns_record(struct eg_dns_walk *w)
 {
 	__u32 type = eg_dns_u16(w, w->pos), class = eg_dns_u16(w, w->pos + 2) & 0x7fff;
-	__u32 size = eg_dns_u16(w, w->pos + 8), i;
-	__u8 addr[16] = { [10] = 0xff, [11] = 0xff };
+	__u32 size = eg_dns_u16(w, w->pos + 8);
 
 	w->ttl = eg_dns_u16(w, w->pos + 4) << 16 | eg_dns_u16(w, w->pos + 6);
 	w->pos += 10;
 	w->rr_end = w->pos + size;
 	if (w->pos > w->len || w->rr_end > w->len)
 		return 1;
-	if (class != 1 || (w->asked && !eg_dns_in_chain(w)))
-		goto skip;
-	if (!w->asked) {
+	if (!w->asked && !w->n_found) {
 		w->found_hash = w->hash;
 		w->found_len = w->name_len;
 	}
+	if (class != 1 || (w->asked ? !eg_dns_in_chain(w) : w->hash != w->found_hash))
+		goto skip;
 	if (type == 5 && w->asked) {
 		eg_dns_name_begin(w, EG_DNS_TARGET);
 		return 0;
 	}
-	if (type == 1 && size == 4) {
-		for (i = 0; i < 4; i++)
-			addr[12 + i] = eg_dns_u8(w, w->pos + i);
-		eg_dns_found(w, addr, w->ttl);
-	} else if (type == 28 && size == 16) {
-		for (i = 0; i < 16; i++)
-			addr[i] = eg_dns_u8(w, w->pos + i);
-		eg_dns_found(w, addr, w->ttl);
-	}
+	if ((type == 1 && size == 4) || (type == 28 && size == 16))
+		eg_dns_address(w, size);
 skip:
 	w->pos = w->rr_end;
 	return eg_dns_next_record(w);
@@ -206,7 +213,8 @@ static __always_inline int eg_dns_begin(struct eg_dns_walk *w, __u32 len, int mu
 	w->len = len;
 	w->pos = 12;
 	w->n_chain = 0;
-	w->found_len = 0;
+	w->found_len = w->n_found = 0;
+	w->found_hash = 0;
 	for (i = 0; i < EG_DNS_CHAIN; i++)
 		w->chain[i] = 0;
 	if (len < 12 || len > EG_DNS_MAX)

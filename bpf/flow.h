@@ -63,14 +63,27 @@ static __noinline int eg_send_open(const struct eg_key *key, const struct eg_soc
 	if ((flags & EG_OWNED) && s->hot.pid && s->hot.pid == bpf_get_current_pid_tgid() >> 32)
 		bpf_get_current_comm(o->comm, sizeof(o->comm));
 	eg_names_of(o->key.remote, o->rec.time_ns, o->names);
+	o->visible_name = 0;
+	o->judged = (struct eg_judged){};
+	if (key == &s->key) {
+		o->visible_name = s->visible_name;
+		o->judged = s->judged;
+	}
 	bpf_ringbuf_submit(o, eg_wake());
 	return 1;
 }
 
 static __noinline void eg_open(struct eg_sock *s, __u64 cookie)
 {
-	if (s && eg_send_open(&s->key, s, cookie, s->hot.flags, s->ifindex))
-		__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
+	struct eg_judged j;
+
+	if (!s)
+		return;
+	j = s->judged;
+	if (!eg_send_open(&s->key, s, cookie, s->hot.flags, s->ifindex))
+		return;
+	__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
+	eg_judged_told(&s->judged, &j);
 }
 
 /*
@@ -91,7 +104,7 @@ static __noinline void eg_park(struct eg_sock *s, const struct eg_counts *n, __u
 			continue;
 		slot->sock = *s;
 		slot->sock.hot.n = *n;
-		slot->sock.hot.tail = tail;
+		slot->sock.judged.tail = tail;
 		__sync_fetch_and_or(&slot->sock.hot.flags, EG_OVER);
 		return;
 	}
@@ -106,6 +119,10 @@ static __noinline void eg_close(struct eg_sock *s, __u64 cookie)
 
 	if (!s)
 		return;
+	if (eg_never_left(s)) {
+		eg_reset(s, EG_OWNED | EG_HAS_PEERS | EG_RAW | EG_SEEDED);
+		return;
+	}
 	if (!(s->hot.flags & EG_OPEN_SENT))
 		eg_open(s, cookie);
 	eg_take_counts(s, &n);

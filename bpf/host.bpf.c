@@ -4,15 +4,17 @@
  * that beats a hash by 5-tuple, the more so the more flows there are. A packet of a known flow whose first bytes were
  * handed on costs one look-up and two additions; everything else happens once a flow.
  *
- * Programs here never refuse a packet or a call: all return 1.
+ * What leaves is asked of policy while there is one (gate.h); what comes in, and answers to it, are only counted.
  *
- *   connect4/6, post_bind4/6   whose socket it is, in process context
- *   cgroup_skb egress/ingress  counts; the first packet names the flow
+ *   connect4/6, sendmsg4/6     whose socket it is, in process context; what policy refuses fails at once
+ *   post_bind4/6               whose it is
+ *   cgroup_skb egress/ingress  counts; the first packet names the flow; egress refuses
  *   tcp_destroy_sock, sock_release   its end
  *   kfree_skb, tcp_send_reset  what TCP does without the socket (tcp.h)
  *   process.h                  processes; walk.h: iterators for start and sweep
  */
-#include "dgram.h"
+#include "backstop.h"
+#include "gate.h"
 #include "process.h"
 #include "walk.h"
 
@@ -48,8 +50,8 @@ static __always_inline int eg_is_kernel(struct __sk_buff *skb)
 }
 
 /* First packet of a socket that no hook saw before. Who runs now is its owner only when it plausibly sends. */
-static __noinline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk, __u64 cookie,
-					   __u32 tcp_flags, int tx)
+static __always_inline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_sock *sk,
+						__u64 cookie, __u32 tcp_flags, int tx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	int kernel = eg_is_kernel(skb), tcp;
@@ -71,7 +73,7 @@ static __noinline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_soc
 		__sync_fetch_and_or(&s->hot.flags, EG_OWNED); /* by pid 0 */
 	else if (tx && !(task->flags & PF_KTHREAD) &&
 		 (!tcp || (tcp_flags & (EG_SYN | EG_ACK)) == EG_SYN))
-		eg_sock_own(s);
+		eg_own(s);
 	return s;
 }
 
@@ -79,15 +81,21 @@ static __noinline struct eg_sock *eg_adopt(struct __sk_buff *skb, struct bpf_soc
  * A socket that is not connected was handed to another process: the one that sends is the owner. Where several share one
  * socket and take turns, user space is told about once a second at most.
  */
-static __noinline void eg_passed(struct eg_sock *s, __u64 cookie)
+static __always_inline void eg_passed(struct eg_sock *s, __u64 cookie)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 now = bpf_jiffies64() >> 8;
 
-	if (!s || (task->flags & PF_KTHREAD) || s->passed == now)
+	if (!s || (task->flags & PF_KTHREAD))
+		return;
+	if (eg_epoch()) {
+		eg_own(s);
+		eg_ask_again(s);
+	}
+	if (s->passed == now)
 		return;
 	s->passed = now;
-	eg_sock_own(s);
+	eg_own(s);
 	if (s->hot.flags & EG_KEYED)
 		eg_open(s, cookie);
 }
@@ -100,51 +108,120 @@ static __always_inline int eg_counted_reset(struct bpf_sock *sk, struct eg_sock 
 	return __sync_fetch_and_and(&s->hot.flags, ~EG_ANSWERED) & EG_ANSWERED;
 }
 
-/* All that is not "count and go". Not inlined: its registers and stack must not burden the fast way. */
-static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie, int tx)
+#define EG_DONE 4 /* neither counted nor judged */
+#define EG_LOST 5 /* likewise, and nothing is known of it */
+
+/* A socket that is not a connection. */
+static __always_inline int eg_slow_dgram(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
+					 struct eg_room *r, int tx)
 {
+	if (!tx)
+		return EG_PASS;
+	if (r->packet.proto == EG_PROTO_TCP && !s->hot.pid &&
+	    eg_tcp_answered(skb, &r->packet, s->zone))
+		return EG_DONE;
+	if (!(s->hot.flags & EG_CONNECTED) && s->hot.pid &&
+	    s->hot.pid != bpf_get_current_pid_tgid() >> 32)
+		eg_passed(s, cookie);
+	return eg_dgram_ask(skb, s, r, cookie);
+}
+
+/* All that is not "count and go", up to the question to policy. Not inlined: see gate.h. */
+static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
+			      struct eg_room *r, int tx)
+{
+	struct eg_packet *p = &r->packet;
 	struct bpf_sock *sk = skb->sk;
-	struct eg_packet p;
 	int created = 0;
 
+	r->other = r->began = 0;
 	if (!sk)
-		return 1;
+		return EG_DONE;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk || eg_read(skb, &p))
-		return 1;
-	if (tx && (p.tcp_flags & EG_RST) && p.proto == EG_PROTO_TCP && eg_counted_reset(sk, s))
-		return 1;
+	if (!sk)
+		return EG_DONE;
+	if (eg_read(skb, p))
+		return EG_LOST;
+	if (tx && (p->tcp_flags & EG_RST) && p->proto == EG_PROTO_TCP && eg_counted_reset(sk, s))
+		return EG_DONE;
 	if (!s) {
-		s = eg_adopt(skb, sk, cookie, p.tcp_flags, tx);
+		s = eg_adopt(skb, sk, cookie, p->tcp_flags, tx);
 		if (!s) {
 			eg_lose_packet(EG_LOSS_MAP_SOCKETS, skb->len, tx);
-			return 1;
+			return EG_LOST;
 		}
 		created = EG_CREATED;
 	}
-	if (sk->protocol != EG_PROTO_TCP || sk->type != 1) {
-		if (tx && p.proto == EG_PROTO_TCP && !s->hot.pid &&
-		    eg_tcp_answered(skb, &p, s->zone))
-			return 1;
-		if (tx && !(s->hot.flags & EG_CONNECTED) && s->hot.pid &&
-		    s->hot.pid != bpf_get_current_pid_tgid() >> 32)
-			eg_passed(s, cookie);
-		eg_dgram_packet(skb, s, &p, cookie, tx);
-		return 1;
-	}
+	if (sk->protocol != EG_PROTO_TCP || sk->type != 1)
+		return eg_slow_dgram(skb, s, cookie, r, tx);
 	if (sk->state == EG_TCP_LISTEN) {
-		eg_handshake_packet(s, &p, skb->len, skb->ifindex, tx);
-		return 1;
+		eg_handshake_packet(s, p, skb->len, skb->ifindex, tx);
+		return EG_DONE;
 	}
 	if (!(s->hot.flags & EG_KEYED)) {
-		eg_tcp_begin(skb, sk, s, &p, created | tx);
-		eg_open(s, cookie);
+		eg_tcp_begin(skb, sk, s, p, created | tx);
+		r->began = 1;
 	}
+	return tx ? eg_tcp_ask(skb, s, r, cookie) : EG_PASS;
+}
+
+/* It was asked, or need not be: the verdict is kept, and what passes is counted. */
+static __noinline int eg_slow_end(struct __sk_buff *skb, __u64 cookie, struct eg_room *r,
+				  int verdict, int tx)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct eg_packet *p = &r->packet;
+	struct eg_sock *s;
+
+	if (!sk)
+		return 1;
+	s = EG_FIND(sk, cookie);
+	if (!s)
+		return 1;
+	if (r->asked && r->other)
+		eg_peer_judged(s, r, verdict);
+	else if (r->asked)
+		eg_flow_judged(s, r, verdict);
+	if (verdict != EG_PASS)
+		return 0;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 1;
+	if (sk->protocol != EG_PROTO_TCP || sk->type != 1) {
+		eg_dgram_packet(skb, s, p, cookie, tx);
+		return 1;
+	}
+	if (r->began || !(s->hot.flags & EG_OPEN_SENT))
+		eg_open(s, cookie);
 	eg_count(skb, &s->hot.n, &s->hot.last_tick, &s->adjust[0], tx);
-	eg_tcp_packet(skb, s, &p, cookie, tx);
-	if (p.payload_len || (p.tcp_flags & EG_FIN))
-		eg_tcp_look(skb, s, cookie, tx && (p.tcp_flags & EG_FIN));
+	eg_tcp_packet(skb, s, p, cookie, tx);
+	if (p->payload_len || (p->tcp_flags & EG_FIN))
+		eg_tcp_look(skb, s, cookie, tx && (p->tcp_flags & EG_FIN));
 	return 1;
+}
+
+static __always_inline int eg_slow_way(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
+				       int tx)
+{
+	struct eg_room *r = eg_room_take();
+	int verdict, ret;
+
+	if (!r) {
+		eg_lose_packet(EG_LOSS_MAP_JUDGE, skb->len, tx);
+		return !tx || eg_unjudged();
+	}
+	verdict = eg_slow(skb, s, cookie, r, tx);
+	r->asked = verdict == EG_ASK;
+	if (tx && verdict == EG_ASK)
+		verdict = eg_judge_packet(skb, r);
+	if (verdict == EG_DONE)
+		ret = 1;
+	else if (verdict == EG_LOST)
+		ret = !tx || eg_unjudged();
+	else
+		ret = eg_slow_end(skb, cookie, r, verdict, tx);
+	eg_room_give(r);
+	return ret;
 }
 
 #define EG_FAST (EG_KEYED | EG_CONNECTED)
@@ -160,7 +237,7 @@ static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s,
 	struct eg_wire w;
 	__u64 was;
 
-	if ((flags & EG_FAST) != EG_FAST)
+	if ((flags & EG_FAST) != EG_FAST || (tx && h->passes != (__u8)eg_epoch()))
 		return 0;
 	if (data + 40 <= end && b[0] == 0x45) {
 		f = b[33];
@@ -195,20 +272,34 @@ static __always_inline int eg_fast_same(struct __sk_buff *skb, __u32 tag, int tx
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	const __u8 *b = data, *t;
-	__u32 remote[4];
+	const __u32 *remote;
+	__u64 high = 0, low;
 
 	if (data + 28 <= end && b[0] == 0x45 && !(b[6] & 0x3f) && !b[7] && b[9] == EG_PROTO_UDP) {
-		remote[0] = remote[1] = 0;
-		remote[2] = bpf_htonl(0xffff);
-		remote[3] = *(const __u32 *)(b + (tx ? 16 : 12));
+		low = (__u64)bpf_htonl(0xffff) << 32 | *(const __u32 *)(b + (tx ? 16 : 12));
 		t = b + 20;
 	} else if (data + 48 <= end && b[0] >> 4 == 6 && b[6] == EG_PROTO_UDP) {
-		__builtin_memcpy(remote, b + (tx ? 24 : 8), 16);
+		remote = (const __u32 *)(b + (tx ? 24 : 8));
+		high = (__u64)remote[0] << 32 | remote[1];
+		low = (__u64)remote[2] << 32 | remote[3];
 		t = b + 40;
 	} else {
 		return 0;
 	}
-	return eg_peer_tag(remote, bpf_ntohs(*(const __u16 *)(t + (tx ? 2 : 0)))) == tag;
+	return eg_peer_hash(high, low, bpf_ntohs(*(const __u16 *)(t + (tx ? 2 : 0)))) == tag;
+}
+
+/* May this datagram say something new to policy? */
+static __always_inline int eg_fast_again(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const __u8 *b = data;
+	__u32 at;
+
+	if (data + 49 > end)
+		return data + 28 < end;
+	at = b[0] == 0x45 ? 28 : 48;
+	return eg_first_again(b[at]);
 }
 
 /* UDP of a known flow whose first datagrams were handed on. Without connect(), the one who sends must be the owner. */
@@ -219,6 +310,8 @@ static __always_inline int eg_fast_udp(struct __sk_buff *skb, struct eg_hot *h, 
 
 	if ((flags & (EG_KEYED | EG_RAW | (tx ? EG_TX_OPEN : EG_RX_OPEN))) != EG_KEYED ||
 	    !eg_fast_same(skb, h->peer_tag, tx))
+		return 0;
+	if (tx && (h->passes != (__u8)eg_epoch() || ((flags & EG_AGAIN) && eg_fast_again(skb))))
 		return 0;
 	if (tx && !(flags & EG_CONNECTED) && h->pid != bpf_get_current_pid_tgid() >> 32)
 		return 0;
@@ -252,7 +345,7 @@ static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
 			  ? eg_fast_tcp(skb, s, cookie, tx)
 			  : s->hot.proto == EG_PROTO_UDP && eg_fast_udp(skb, &s->hot, tx)))
 		return 1;
-	return eg_slow(skb, s, cookie, tx);
+	return eg_slow_way(skb, s, cookie, tx);
 }
 
 SEC("cgroup_skb/egress")
@@ -278,14 +371,17 @@ static __always_inline int eg_connect(struct bpf_sock_addr *ctx, const __u8 remo
 	s = EG_FIND_OR_MAKE(sk, cookie);
 	if (!s) {
 		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
-		return 1;
+		return eg_unjudged();
 	}
 	s->zone = bpf_get_netns_cookie(ctx);
-	eg_sock_own(s);
+	eg_own(s);
+	if (!eg_call_leaves(ctx, s, remote, rport, cookie, EG_AT_CONNECT))
+		return 0;
 	if (s->hot.flags & EG_KEYED) {
 		/* Connected anew: to another peer it is another flow; a TCP socket only gets here when the first try failed. */
 		if (ctx->protocol != EG_PROTO_TCP && s->key.rport == rport &&
 		    eg_addr_eq(s->key.remote, remote)) {
+			eg_ask_again(s);
 			__sync_fetch_and_or(&s->hot.flags, EG_CONNECTED);
 			return 1;
 		}
@@ -317,6 +413,54 @@ int eg_connect6(struct bpf_sock_addr *ctx)
 	return eg_connect(ctx, (__u8 *)remote, bpf_ntohs(ctx->user_port));
 }
 
+/*
+ * A datagram to a peer that the socket is not connected to. Only the first peer is looked at here: the packet asks about
+ * all, and fails the call as well.
+ */
+static __always_inline int eg_sendmsg(struct bpf_sock_addr *ctx, const __u8 remote[16], __u16 rport)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct eg_sock *s;
+	__u64 cookie;
+
+	if (!eg_epoch() || !sk)
+		return 1;
+	cookie = bpf_get_socket_cookie(ctx);
+	s = EG_FIND(sk, cookie);
+	if (s && (s->hot.flags & (EG_KEYED | EG_HAS_PEERS)))
+		return 1;
+	if (!s)
+		s = EG_MAKE(sk, cookie, 0);
+	if (!s) {
+		eg_lose(EG_LOSS_MAP_SOCKETS, NULL);
+		return eg_unjudged();
+	}
+	s->zone = bpf_get_netns_cookie(ctx);
+	eg_own(s);
+	return eg_call_leaves(ctx, s, remote, rport, cookie, EG_AT_SEND);
+}
+
+SEC("cgroup/sendmsg4")
+int eg_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	__u8 remote[16];
+
+	eg_put_v4(remote, ctx->user_ip4);
+	return eg_sendmsg(ctx, remote, bpf_ntohs(ctx->user_port));
+}
+
+SEC("cgroup/sendmsg6")
+int eg_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	__u32 remote[4];
+
+	remote[0] = ctx->user_ip6[0];
+	remote[1] = ctx->user_ip6[1];
+	remote[2] = ctx->user_ip6[2];
+	remote[3] = ctx->user_ip6[3];
+	return eg_sendmsg(ctx, (__u8 *)remote, bpf_ntohs(ctx->user_port));
+}
+
 /* A socket with an address of its own may be a server: what comes in belongs to who bound it. */
 static __always_inline int eg_bound(struct bpf_sock *ctx)
 {
@@ -330,7 +474,7 @@ static __always_inline int eg_bound(struct bpf_sock *ctx)
 		return 1;
 	}
 	s->zone = bpf_get_netns_cookie(ctx);
-	eg_sock_own(s);
+	eg_own(s);
 	if (ctx->type == 3)
 		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
 	return 1;

@@ -14,8 +14,13 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct user_namespace {
+	int level;
+};
+
 struct net {
 	__u64 net_cookie;
+	struct user_namespace *user_ns;
 };
 
 typedef struct {
@@ -125,8 +130,10 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct dentry;
 struct super_block {
 	__u32 s_dev;
+	struct dentry *s_root;
 };
 
 struct inode {
@@ -135,7 +142,12 @@ struct inode {
 	unsigned int i_nlink;
 };
 
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
 struct dentry {
+	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
@@ -178,9 +190,15 @@ typedef struct {
 	__u32 val;
 } kgid_t;
 
+struct group_info {
+	int ngroups;
+	kgid_t gid[];
+};
+
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
+	struct group_info *group_info;
 };
 
 struct css_set {
@@ -191,7 +209,16 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
 struct nsproxy {
+	struct mnt_namespace *mnt_ns;
 	struct net *net_ns;
 };
 
@@ -211,6 +238,7 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+	const char *filename, *interp;
 };
 
 struct bpf_iter_meta {
@@ -230,6 +258,11 @@ struct bpf_iter__bpf_map_elem {
 	struct bpf_map *map;
 	void *key;
 	void *value;
+};
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
 };
 
 struct bpf_iter__task {

@@ -22,7 +22,8 @@
 struct eg_packet {
 	__u8 src[16], dst[16];
 	__u16 sport, dport; /* host order; ICMP: type and the type that answers it, or the code */
-	__u8 proto, v6;
+	__u8 proto;
+	__u8 v6 : 1, no_ports : 1; /* no_ports: a later fragment */
 	__u8 tcp_flags;
 	__u8 tcp_len; /* of the TCP header */
 	__u32 seq, ack;
@@ -139,7 +140,8 @@ static __always_inline int eg_parse(void *ctx, __u32 len, struct eg_packet *p)
 		p->ip_header = (h[0] & 15) * 4;
 		if (p->ip_header < 20 || p->ip_header > len)
 			return -1;
-		if ((h[6] & 0x1f) || h[7])
+		p->no_ports = (h[6] & 0x1f) || h[7];
+		if (p->no_ports)
 			return 0;
 		return eg_load_transport(ctx, len, p);
 	}
@@ -161,6 +163,7 @@ static __always_inline int eg_parse(void *ctx, __u32 len, struct eg_packet *p)
 			return -1;
 		if (next == 44 && (e[2] || e[3] & 0xf8)) {
 			p->proto = e[0];
+			p->no_ports = 1;
 			return 0;
 		}
 		p->ip_header += next == 44 ? 8 : next == 51 ? (e[1] + 2) * 4 : (e[1] + 1) * 8;

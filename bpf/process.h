@@ -3,13 +3,21 @@
  * Processes: their beginning, the program they become (path and arguments as the kernel has them at exec: a program
  * may be gone before user space looks), their end, and who opens packet sockets, which no cgroup hook sees.
  * System call tracepoints would say the same at the price of slowing every call of every program.
+ *
+ * What policy knows of a process (struct eg_process) is written here, for every process, watched or not: it may be moved
+ * to where it is watched. A child is what its parent is until it becomes another program.
  */
 #pragma once
 
 #include "owner.h"
+#include "who.h"
 
 #define EG_WALK_MAX 64
 #define CAP_NET_RAW 13
+
+__u32 who_seeded = 0;    /* the walk over tasks is done: who has no entry now never gets one */
+__u32 who_reference = 0; /* whose mounts are the host's: of 0: who reads the walk, 1: process 1 */
+__u64 who_mnt_ns = 0, who_root = 0, who_root_mnt = 0; /* the host's, as the kernel calls them */
 
 static __always_inline int eg_task_watched(struct task_struct *task)
 {
@@ -45,9 +53,97 @@ static __always_inline void eg_send_proc(struct task_struct *task, __u32 type)
 	bpf_ringbuf_submit(r, eg_wake());
 }
 
+/* The script that an interpreter was begun for, where its path means what it says: in the host's own tree of files. */
+static __always_inline __u64 eg_script_key(struct task_struct *task, struct linux_binprm *bprm)
+{
+	const char *given = BPF_CORE_READ(bprm, filename);
+
+	if (given == BPF_CORE_READ(bprm, interp) || !who_mnt_ns ||
+	    (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) != who_mnt_ns ||
+	    (__u64)BPF_CORE_READ(task, fs, root.dentry) != who_root ||
+	    (__u64)BPF_CORE_READ(task, fs, root.mnt) != who_root_mnt)
+		return 0;
+	return eg_given_key(given, EG_ROOM_HOOK);
+}
+
+/* As good as can be known of a process that was there before. */
+static __noinline void eg_process_seed(struct task_struct *task, __u32 which)
+{
+	struct eg_process p = {};
+	__u32 pid;
+
+	if (!task || (BPF_CORE_READ(task, flags) & PF_KTHREAD))
+		return;
+	pid = BPF_CORE_READ(task, tgid);
+	p.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	p.ppid = BPF_CORE_READ(task, real_parent, tgid);
+	p.exe = eg_file_key(BPF_CORE_READ(task, mm, exe_file), which);
+	p.trees = eg_trees_begun(eg_policy_now(), p.exe);
+	if (bpf_map_update_elem(&eg_processes, &pid, &p, BPF_NOEXIST) && !eg_process_of(task))
+		eg_who_lose(EG_WHO_LOST_PROCESSES);
+}
+
+static __always_inline void eg_process_fork(struct task_struct *parent, struct task_struct *child)
+{
+	struct eg_process p, *from = eg_process_of(parent);
+	__u32 pid = child->tgid;
+
+	if (!from && !who_seeded) {
+		eg_process_seed(parent, EG_ROOM_HOOK);
+		from = eg_process_of(parent);
+	}
+	if (!from)
+		return;
+	p = *from;
+	p.start_ns = child->start_boottime;
+	p.ppid = parent->tgid;
+	if (bpf_map_update_elem(&eg_processes, &pid, &p, BPF_ANY))
+		eg_who_lose(EG_WHO_LOST_PROCESSES);
+}
+
+/*
+ * A process without an entry is one that there was no room for, whose trees nobody knows any more: what it becomes stays
+ * unknown, too. But for the first program of a thread of the kernel, and while not all are written down.
+ */
+static __noinline struct eg_process *eg_process_becomes(struct task_struct *task)
+{
+	struct eg_process *p = task ? eg_process_of(task) : NULL, fresh = {};
+	__u32 pid;
+
+	if (!task || p)
+		return p;
+	if (who_seeded && !(BPF_CORE_READ(task, real_parent, flags) & PF_KTHREAD))
+		return NULL;
+	pid = BPF_CORE_READ(task, tgid);
+	fresh.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	fresh.ppid = BPF_CORE_READ(task, real_parent, tgid);
+	if (bpf_map_update_elem(&eg_processes, &pid, &fresh, BPF_ANY)) {
+		eg_who_lose(EG_WHO_LOST_PROCESSES);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&eg_processes, &pid);
+}
+
+static __always_inline void eg_process_exec(struct task_struct *task, struct linux_binprm *bprm)
+{
+	struct eg_process *p = eg_process_becomes(task);
+	EG_IMAGE image;
+
+	if (!p)
+		return;
+	p->exe = eg_file_key(BPF_CORE_READ(bprm, file), EG_ROOM_HOOK);
+	p->script = eg_script_key(task, bprm);
+	image = eg_policy_now();
+	__sync_fetch_and_or(&p->trees,
+			    eg_trees_begun(image, p->exe) | eg_trees_begun(image, p->script));
+	eg_cgroup_keep(task);
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(eg_fork, struct task_struct *parent, struct task_struct *child)
 {
+	if (child->pid == child->tgid)
+		eg_process_fork(parent, child);
 	if (child->pid == child->tgid && eg_task_watched(child))
 		eg_send_proc(child, EG_REC_FORK);
 	return 0;
@@ -57,7 +153,12 @@ int BPF_PROG(eg_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(eg_exit, struct task_struct *task)
 {
-	if (task->signal->live.counter == 0 && eg_task_watched(task))
+	__u32 pid = task->tgid;
+
+	if (task->signal->live.counter)
+		return 0;
+	bpf_map_delete_elem(&eg_processes, &pid);
+	if (eg_task_watched(task))
 		eg_send_proc(task, EG_REC_EXIT);
 	return 0;
 }
@@ -169,6 +270,7 @@ int BPF_PROG(eg_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	unsigned long start, len;
 	struct eg_exec *e;
 
+	eg_process_exec(task, bprm);
 	if (!eg_task_watched(task))
 		return 0;
 	e = bpf_ringbuf_reserve(&eg_ring, sizeof(*e), 0);
@@ -245,5 +347,35 @@ int BPF_PROG(eg_cap, const struct cred *cred, void *target, const void *capable,
 	eg_fill_proc(r, task, EG_REC_PACKET_SOCKET);
 	r->packet_proto = proto;
 	bpf_ringbuf_submit(r, eg_wake());
+	return 0;
+}
+
+/* Every process that is there: once, by who starts egret. */
+SEC("iter/task")
+int eg_who_walk(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task, *me = bpf_get_current_task_btf();
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	if (who_reference ? task->tgid == 1 : task->tgid == me->tgid) {
+		who_mnt_ns = (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns);
+		who_root = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+		who_root_mnt = (__u64)BPF_CORE_READ(task, fs, root.mnt);
+	}
+	eg_process_seed(task, EG_ROOM_WALK);
+	return 0;
+}
+
+/* Puts a process into trees; asked for by user space, argument in the context. 1: there is no such process. */
+SEC("syscall")
+int eg_who_tag(struct eg_tag *tag)
+{
+	__u32 pid = tag->pid;
+	struct eg_process *p = bpf_map_lookup_elem(&eg_processes, &pid);
+
+	if (!p || p->start_ns != tag->start_ns)
+		return 1;
+	__sync_fetch_and_or(&p->trees, tag->trees);
 	return 0;
 }

@@ -17,6 +17,10 @@ const volatile __u32 watch_level = 0;     /* … and how deep it lies */
 const volatile __u8 trace_all_processes = 1;
 const volatile __u8 has_kern_ctx = 0; /* bpf_cast_to_kern_ctx() is there: since 6.2 */
 const volatile __u64 hash_seed = 0;
+const volatile __u64 name_key = 0; /* of eg_name_hash_byte() */
+#define EG_HAS_NAME_KEY
+const volatile __u8 with_policy =
+	1; /* 0: none will come; the verifier then leaves out all that judges */
 const volatile __u32 ring_wake_bytes = 0; /* more than so much unread: wake the reader */
 
 /* Set by user space before a sweep; see sweep.h. */
@@ -24,12 +28,32 @@ __u64 sweep_since = 0;
 __u64 sweep_idle = 0;
 __u64 sweep_idle_dns = 0;
 __u32 sweep_all_peers = 0;
+__u32 sweep_forget = 0; /* only forget which epochs let flows pass */
+
+/*
+ * The policy in force, set by user space in this order: the image, its generation, then the epoch. Whoever judges reads
+ * the epoch before it takes the image: a verdict of the old image never carries the new epoch. The epoch's low byte is
+ * never 0 while there is a policy; it moves on with each swap, and when something changed that all verdicts hang on.
+ */
+__u32 policy_gen = 0; /* 0: none */
+__u32 policy_epoch = 0;
+__u32 policy_gens = 0,
+      policy_epochs = 0;  /* the last ones given out, kept while there is no policy */
+__u32 policy_refuses = 0; /* it can refuse something: what cannot be judged is refused */
+__u64 policy_unix_ns = 0; /* Unix time less CLOCK_BOOTTIME */
+
+/* The epoch now; 0: no policy. */
+static __always_inline __u32 eg_epoch(void)
+{
+	return with_policy ? *(volatile __u32 *)&policy_epoch : 0;
+}
 
 /* The same moment on both clocks, as of the last sweep. */
 __u64 clock_ns = 0;
 __u64 clock_tick = 0;
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak; /* since 6.5 */
 
 /* --- maps ----------------------------------------------------------------------------------------------------- */
 struct {
@@ -69,20 +93,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct eg_tail);
 } eg_tails SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct eg_addr);
-	__type(value, struct eg_addr_names);
-} eg_addr_names SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
-	__type(key, __u64);
-	__type(value, struct eg_name);
-} eg_names SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -71,8 +71,10 @@ static inline void eg_fill_close(struct eg_close *c, const struct eg_sock *s,
 	c->tx_tcp = s->hot.tx_tcp;
 	c->rx_tcp = s->hot.rx_tcp;
 	c->idle = 0;
-	c->tail = s->hot.tail;
+	c->tail = s->judged.tail;
 	c->ifindex = s->ifindex;
+	c->visible_name = s->visible_name;
+	c->judged = s->judged;
 	if (s->key.proto == 6) {
 		c->tx_payload = s->hot.flags & EG_LOOKED ? s->payload[0] : ~0ULL;
 		c->rx_payload = s->hot.flags & EG_LOOKED ? s->payload[1] : ~0ULL;
@@ -90,6 +92,26 @@ static inline void eg_reset(struct eg_sock *s, __u32 keep)
 	s->adjust[0] = s->adjust[1] = 0;
 	s->hot.tx_tcp = s->hot.rx_tcp = 0;
 	s->retransmits = s->rtt_us = 0;
+	s->hot.passes = 0;
+	s->born_ns = s->visible_name = 0;
+	s->judged = (struct eg_judged){ 0 };
+}
+
+/*
+ * The verdict `j` was told of, unless it changed meanwhile: all that does changes its second half too. Only once: what is
+ * told of is not told of again.
+ */
+static inline void eg_judged_told(struct eg_judged *at, const struct eg_judged *j)
+{
+	union {
+		struct eg_judged j;
+		__u64 half[2];
+	} was = { .j = *j }, told = { .j = *j };
+
+	if (!j->gen || (j->flags & EG_JUDGED_TOLD))
+		return;
+	told.j.flags |= EG_JUDGED_TOLD;
+	__sync_val_compare_and_swap((__u64 *)at + 1, was.half[1], told.half[1]);
 }
 
 static inline int eg_is_idle(const struct eg_key *k, __u64 last_tick, const struct eg_sweep *w)
@@ -99,6 +121,22 @@ static inline int eg_is_idle(const struct eg_key *k, __u64 last_tick, const stru
 	return last_tick < w->idle;
 }
 
+/* Before an epoch's low byte comes round again: what carries another than the present one asks policy. */
+static inline void eg_forget_passes(struct eg_hot *hot, struct eg_judged *j, __u8 now)
+{
+	if (hot && hot->passes != now)
+		hot->passes = 0;
+	if (j->epoch != now)
+		j->epoch = 0;
+}
+
+/* Refused from its first packet on: the refusal is all there is to tell. */
+static inline int eg_never_left(const struct eg_sock *s)
+{
+	return (s->judged.flags & EG_JUDGED_REFUSES) && !s->hot.n.tx_packets &&
+	       !s->hot.n.rx_packets && !(s->hot.flags & EG_OPEN_SENT);
+}
+
 /* 1: there is something to tell, in *c. An idle flow is ended; the socket's next packet begins another. */
 static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg_sweep *w,
 				struct eg_close *c)
@@ -106,7 +144,7 @@ static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg
 	struct eg_counts n;
 	int idle;
 
-	if (!(s->hot.flags & EG_KEYED))
+	if (!(s->hot.flags & EG_KEYED) || eg_never_left(s))
 		return 0;
 	if (s->hot.flags & EG_OVER) {
 		eg_fill_close(c, s, &s->hot.n, cookie);
@@ -125,6 +163,7 @@ static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg
 	}
 	n = s->hot.n;
 	eg_fill_close(c, s, &n, cookie);
+	eg_judged_told(&s->judged, &c->judged);
 	__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
 	return 1;
 }
@@ -143,5 +182,7 @@ static inline void eg_fill_peer(struct eg_close *c, const struct eg_peer_key *k,
 	c->tx_tcp = c->rx_tcp = 0;
 	c->idle = c->tail = 0;
 	c->ifindex = p->ifindex;
+	c->visible_name = p->visible_name;
+	c->judged = p->judged;
 	eg_dgram_payload(&c->key, &c->n, p->adjust, &c->tx_payload, &c->rx_payload);
 }

@@ -17,6 +17,7 @@
 
 #include "capture.h"
 #include "handshake.h"
+#include "learn.h"
 
 static __always_inline void eg_windows_open(struct eg_sock *s, __u32 flags)
 {
@@ -88,7 +89,7 @@ static __noinline int eg_tcp_adopt(struct __sk_buff *skb, struct eg_sock *s)
 	if (!sk)
 		return 0;
 	listener = bpf_sk_storage_get(&eg_socks, sk, NULL, 0); /* listeners hold no slot */
-	if (listener)
+	if (listener && !(s->hot.flags & EG_OWNED))
 		eg_sock_inherit(s, listener);
 	bpf_sk_release(sk);
 	return 1;
@@ -138,6 +139,8 @@ static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock 
 		s->hot.rx_tcp |= p->tcp_flags;
 	if (!p->payload_len)
 		return;
+	if (!tx && s->key.rport == 53)
+		eg_learn_segment(skb, s, p, cookie);
 	flags = s->hot.flags;
 	if ((flags & (tx ? EG_TX_OPEN : EG_RX_OPEN)) && (flags & (tx ? EG_TX_ISN : EG_RX_ISN)))
 		eg_capture_tcp(skb, s, p, cookie, tx);
@@ -273,6 +276,8 @@ static __always_inline void eg_tcp_close(const struct tcp_sock *tp, struct eg_so
 	struct eg_close *c;
 	int tail;
 
+	if (eg_never_left(s))
+		return;
 	if (!(s->hot.flags & EG_OPEN_SENT))
 		eg_open(s, cookie);
 	eg_tcp_health(tp, s);

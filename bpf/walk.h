@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "dgram.h"
+#include "gate.h"
 #include "process.h"
 
 /*
@@ -24,6 +24,10 @@ int eg_sweep_socks(struct bpf_iter__bpf_sk_storage_map *ctx)
 	clock_tick = bpf_jiffies64();
 	if (!s || !sk)
 		return 0;
+	if (sweep_forget) {
+		eg_forget_passes(&s->hot, &s->judged, policy_epoch);
+		return 0;
+	}
 	c.rec.time_ns = bpf_ktime_get_ns();
 	if (eg_sweep_sock(s, bpf_get_socket_cookie(sk), &w, &c))
 		bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
@@ -41,6 +45,10 @@ int eg_sweep_peers(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!k || !p || !(p->flags & EG_KEYED))
 		return 0;
+	if (sweep_forget) {
+		eg_forget_passes(NULL, &p->judged, policy_epoch);
+		return 0;
+	}
 	idle = eg_is_idle(&k->key, p->last_tick, &w);
 	if (p->last_tick < w.since && (p->flags & EG_OPEN_SENT) && !idle && !sweep_all_peers)
 		return 0;
@@ -48,13 +56,97 @@ int eg_sweep_peers(struct bpf_iter__bpf_map_elem *ctx)
 	eg_fill_peer(&c, k, p);
 	c.idle = idle;
 	p->flags |= EG_OPEN_SENT;
+	eg_judged_told(&p->judged, &c.judged);
 	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
 	return 0;
 }
 
+/* Sums of refusals, taken while others may add to them. */
+static __always_inline void eg_take_refused(struct eg_refusal *r, struct eg_refused *sum)
+{
+	r->open = sum->open;
+	r->open.rec.type = 0;
+	r->at = sum->at;
+	r->calls = __sync_lock_test_and_set(&sum->calls, 0);
+	r->packets = __sync_lock_test_and_set(&sum->packets, 0);
+	r->bytes = __sync_lock_test_and_set(&sum->bytes, 0);
+}
+
+SEC("iter/bpf_map_elem")
+int eg_sweep_refused(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct eg_refused *sum = ctx->value;
+	struct eg_refusal r = {};
+
+	if (!ctx->key || !sum)
+		return 0;
+	eg_take_refused(&r, sum);
+	if (!bpf_seq_write(ctx->meta->seq, &r, sizeof(r)))
+		return 0;
+	/* the reader's buffer is full: asked again for this one */
+	__sync_fetch_and_add(&sum->calls, r.calls);
+	__sync_fetch_and_add(&sum->packets, r.packets);
+	__sync_fetch_and_add(&sum->bytes, r.bytes);
+	return 0;
+}
+
+/* A protocol that user space recognised: 1 when the flow is there, and is judged again. */
+SEC("syscall")
+int eg_tell_app(struct eg_tell *tell)
+{
+	struct eg_peer_key k = tell->key;
+	struct eg_sock *s = eg_slot_find(k.cookie);
+	struct eg_judged *j = NULL;
+	struct eg_peer *peer;
+
+	if (s && (s->hot.flags & EG_KEYED) && s->key.rport == k.key.rport &&
+	    s->key.proto == k.key.proto && eg_addr_eq(s->key.remote, k.key.remote)) {
+		j = &s->judged;
+	} else {
+		peer = bpf_map_lookup_elem(&eg_peers, &k);
+		if (peer)
+			j = &peer->judged;
+	}
+	if (!j)
+		return 0;
+	if (j->app == (__u8)tell->app && (j->flags & EG_JUDGED_PAYLOAD))
+		return 1;
+	j->app = tell->app;
+	j->flags |= EG_JUDGED_PAYLOAD;
+	j->gen = 0;
+	if (s)
+		s->hot.passes = 0;
+	return 1;
+}
+
+/*
+ * Connections that are refused: programs shall notice, instead of writing into a buffer that nobody empties. Of the
+ * network namespace of whoever reads.
+ */
+SEC("iter/tcp")
+int eg_condemn(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct eg_sock *s;
+	__u32 state;
+
+	if (!skc)
+		return 0;
+	state = skc->skc_state;
+	if (state == EG_TCP_LISTEN || state == EG_TCP_TIME_WAIT || state == EG_TCP_NEW_SYN_RECV)
+		return 0;
+	s = eg_slot_find(skc->skc_cookie.counter);
+	if (!s || !(s->judged.flags & EG_JUDGED_REFUSES) || s->judged.gen != policy_gen ||
+	    !(s->hot.flags & EG_KEYED))
+		return 0;
+	if (bpf_sock_destroy)
+		bpf_sock_destroy(skc);
+	return 0;
+}
+
 /* A packet socket that is open: who, and what it asked for. */
-static __always_inline void eg_seed_packet(struct bpf_iter__task_file *ctx,
-					   struct task_struct *task, struct sock *sk)
+static __noinline void eg_seed_packet(struct bpf_iter__task_file *ctx, struct task_struct *task,
+				      struct sock *sk)
 {
 	struct eg_seed r = {};
 
@@ -67,12 +159,32 @@ static __always_inline void eg_seed_packet(struct bpf_iter__task_file *ctx,
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
 }
 
+/* Its record is too large for the stack of what follows the owner's identity. */
+static __noinline void eg_seed_tell(struct bpf_iter__task_file *ctx, struct task_struct *task,
+				    struct sock *sk, struct eg_sock *s)
+{
+	struct eg_seed r = {};
+
+	if (!s)
+		return;
+	r.open.rec.type = EG_REC_OPEN;
+	r.open.rec.flags = s->hot.flags;
+	r.open.rec.time_ns = bpf_ktime_get_ns();
+	r.open.key = s->key;
+	r.open.zone = s->zone;
+	r.open.cookie = bpf_get_socket_cookie(sk);
+	eg_sock_owner(s, &r.open.owner);
+	bpf_probe_read_kernel(r.open.comm, sizeof(r.open.comm), task->group_leader->comm);
+	r.state = sk->__sk_common.skc_state;
+	r.type = sk->sk_type;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+}
+
 SEC("iter/task_file")
 int eg_seed(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct eg_seed r = {};
 	struct socket *sock;
 	struct eg_owner o;
 	struct eg_sock *s;
@@ -108,6 +220,7 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 	s->zone = sk->__sk_common.skc_net.net->net_cookie;
 	eg_owner_of(task, &o);
 	eg_sock_set_owner(s, &o);
+	eg_who_of(task, &s->who);
 	if (sk->sk_type == 3)
 		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
 	if (!sk->__sk_common.skc_dport || listens)
@@ -121,17 +234,7 @@ int eg_seed(struct bpf_iter__task_file *ctx)
 				    EG_KEYED | EG_CONNECTED | EG_MIDSTREAM | EG_SEEDED);
 	}
 	__sync_fetch_and_or(&s->hot.flags, EG_OPEN_SENT);
-	r.open.rec.type = EG_REC_OPEN;
-	r.open.rec.flags = s->hot.flags;
-	r.open.rec.time_ns = bpf_ktime_get_ns();
-	r.open.key = s->key;
-	r.open.zone = s->zone;
-	r.open.cookie = cookie;
-	r.open.owner = o;
-	bpf_probe_read_kernel(r.open.comm, sizeof(r.open.comm), task->group_leader->comm);
-	r.state = sk->__sk_common.skc_state;
-	r.type = sk->sk_type;
-	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	eg_seed_tell(ctx, task, sk, s);
 	return 0;
 }
 

@@ -69,6 +69,7 @@ static __always_inline int eg_read(struct __sk_buff *skb, struct eg_packet *p)
 		return eg_read_any(skb, p);
 	}
 	p->ip_header = at;
+	p->no_ports = 0;
 	p->payload_len = skb->len > p->payload_at ? skb->len - p->payload_at : 0;
 	return 0;
 }

@@ -75,6 +75,16 @@ static void touch_flow(const struct flow *f)
 	touch(str_of(id));
 }
 
+static uint64_t told; /* refusals that records tell of */
+
+static bool rule_words(void *ctx, uint32_t gen, uint16_t rule, struct verdict_rule *ret)
+{
+	ret->text = STR("deny to example.org");
+	ret->log = rule & 1;
+	ret->alert = rule & 2;
+	return gen & 1;
+}
+
 static void on_record(void *ctx, const struct record *r)
 {
 	if (r->flow)
@@ -110,6 +120,17 @@ static void on_record(void *ctx, const struct record *r)
 	case RECORD_DNS:
 		for (size_t i = 0; i < r->dns->n_answers; i++)
 			touch(r->dns->answers[i].rdata);
+		break;
+	case RECORD_DROP:
+		told += r->drop->calls + r->drop->packets;
+		/* fall through */
+	case RECORD_ALERT:
+		if (r->drop->proc)
+			touch(proc_name(r->drop->proc));
+		if (r->drop->rule)
+			touch(r->drop->rule->text);
+		for (size_t i = 0; i < r->drop->n_names; i++)
+			touch(text_str(r->drop->names[i]->asked));
 		break;
 	case RECORD_PACKET_SOCKET:
 		touch(proc_name(r->proc));
@@ -173,6 +194,26 @@ static void fill_proc(struct event_proc *p, struct input *in)
 	p->args = take(in, u8(in) & 63);
 }
 
+static void fill_verdict(struct event_verdict *v, struct input *in)
+{
+	uint8_t b = u8(in), c = u8(in);
+
+	*v = (struct event_verdict){ .gen = b & 3,
+				     .rule = b >> 2 & 7,
+				     .action = 1 + (b >> 5 & 3),
+				     .refused = c & 1,
+				     .would_refuse = c & 2,
+				     .final = c & 4,
+				     .summary = c & 8,
+				     .at = c >> 4 & 3,
+				     .calls = c & 1 ? c >> 6 : 0,
+				     .packets = c & 1 ? 1 : 0,
+				     .bytes = c,
+				     .cookie = b & 3 };
+	v->who = (struct event_open){ .pid = 0x7fff0000u + (c >> 2 & 7), .n_names = 1 };
+	v->who.names[0] = take(in, c & 31);
+}
+
 static void fill_fact(struct event_fact *f, struct http_request *q, struct input *in)
 {
 	f->kind = u8(in) & 1 ? FACT_TLS : FACT_HTTP;
@@ -225,6 +266,9 @@ static void one_event(struct flow_table *t, struct input *in, uint64_t *now, boo
 		e.dir = EVENT_DIR_NONE;
 		fill_fact(&e.fact, &q, in);
 		break;
+	case EVENT_VERDICT:
+		fill_verdict(&e.verdict, in);
+		break;
 	case EVENT_LOSS:
 		e.loss.reason = u8(in);
 		e.loss.count = 1;
@@ -262,6 +306,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cfg.report_every_ns = mode & 2 ? NSEC_PER_SEC : 0;
 	if (flow_table_new(&t, &cfg, (struct record_out){ on_record, NULL }) < 0)
 		abort();
+	flow_table_set_verdicts(t, (struct verdict_source){ .rule = rule_words },
+				(struct flow_judge){ 0 });
+	told = 0;
 	while (in.n)
 		one_event(t, &in, &now, mode & 1, &packets);
 	flow_table_each(t, walk, &n);
@@ -269,6 +316,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (stats.flows_now != n || n > cfg.max_flows || (!(mode & 1) && stats.packets < packets))
 		abort();
 	flow_table_finish(t);
+	if (told != stats.refused_calls + stats.refused_packets)
+		abort(); /* a refusal is in no record */
 	flow_table_free(t);
 	proc_table_free(cfg.procs);
 	name_table_free(cfg.names);

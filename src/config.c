@@ -23,6 +23,7 @@ static void config_defaults(struct config *c)
 		.run = "/run/egret",
 		.state = "/var/lib/egret",
 		.eve = "/var/log/egret/eve.json",
+		.policy = "/etc/egret/policy.egret",
 	};
 }
 
@@ -167,9 +168,41 @@ static void parse_page(struct parser *p)
 	skip_statement(p, "page");
 }
 
+/* "PATH" watch | enforce; or off. */
 static void parse_policy(struct parser *p)
 {
-	skip_statement(p, "policy");
+	static const char *const modes[] = { "watch", "enforce", NULL };
+	struct lex_token t = lex_peek(&p->lex);
+	struct config *c = p->config;
+
+	if (is_word(&t, "off")) {
+		lex_next(&p->lex);
+		c->policy[0] = 0;
+		return;
+	}
+	take_path(p, c->policy, sizeof(c->policy));
+	c->policy_given = true;
+	t = lex_peek(&p->lex);
+	c->enforce = !at_end(&t) && take_choice(p, modes) == 1;
+}
+
+static void parse_backstop(struct parser *p)
+{
+	static const char *const words[] = { "off", "on", NULL };
+
+	p->config->backstop = take_choice(p, words) == 1;
+}
+
+static void parse_geo(struct parser *p)
+{
+	static const char *const kinds[] = { "country", "asn", NULL };
+	struct config *c = p->config;
+	int kind = take_choice(p, kinds);
+
+	if (kind == 0)
+		take_path(p, c->geo_country, sizeof(c->geo_country));
+	else if (kind == 1)
+		take_path(p, c->geo_asn, sizeof(c->geo_asn));
 }
 
 static void parse_store(struct parser *p)
@@ -189,7 +222,8 @@ static const struct statement {
 	{ "watch", parse_watch },     { "cgroup", parse_cgroup },   { "run", parse_run },
 	{ "state", parse_state },     { "eve", parse_eve },         { "inside", parse_inside },
 	{ "page", parse_page },       { "policy", parse_policy },   { "store", parse_store },
-	{ "retention", parse_store }, { "gateway", parse_gateway },
+	{ "retention", parse_store }, { "gateway", parse_gateway }, { "backstop", parse_backstop },
+	{ "geo", parse_geo },
 };
 
 static void unknown_statement(struct parser *p, const struct lex_token *t)

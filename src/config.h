@@ -16,7 +16,12 @@ struct config {
 	char state[256];
 	char eve[256]; /* empty: off */
 	struct cidr inside[CONFIG_MAX_INSIDE];
-	size_t n_inside; /* 0: private addresses */
+	size_t n_inside;   /* 0: private addresses */
+	char policy[256];  /* empty: off */
+	bool policy_given; /* false: the default place, where it may be absent */
+	bool enforce;
+	bool backstop; /* also judge at tc egress what no socket hook judged */
+	char geo_country[256], geo_asn[256]; /* .mmdb files; empty: none */
 };
 
 /*

@@ -25,6 +25,12 @@ static const struct command {
 	  "run a command and show what it contacted" },
 	{ "read", cmd_read, "[--json] FILE...",
 	  "the same for captures and Zeek logs, without privileges" },
+	{ "policy", cmd_policy, "COMMAND [ARG...]",
+	  "check, load, show and try out what may leave" },
+	{ "block", cmd_block, "[OPTION...] [DEST...]", "refuse something at once, for a while" },
+	{ "unblock", cmd_unblock, "[OPTION...] [DEST...]", "take that away again" },
+	{ "why", cmd_why, "[OPTION...] DEST", "would this leave, and which line decides" },
+	{ "disarm", cmd_disarm, "", "nothing is refused any more, with or without egretd" },
 	{ "doctor", cmd_doctor, "", "what this kernel offers and what is lost without the rest" },
 	{ "help", cmd_help, "[COMMAND]", "this list, or how to use one command" },
 };
@@ -32,10 +38,10 @@ static const struct command {
 static void print_help(FILE *to)
 {
 	fputs("usage: egret [--run DIR] COMMAND [ARG...]\n\n"
-	      "egret tells what leaves this machine, and who sent it.\n\n",
+	      "egret tells what leaves this machine and who sent it, and decides what may.\n\n",
 	      to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(to, "  %-7s %-30s %s\n", commands[i].name, commands[i].args,
+		fprintf(to, "  %-8s %-30s %s\n", commands[i].name, commands[i].args,
 			commands[i].help);
 	fputs("\n  --run DIR   folder of egretd's control socket (/run/egret)\n"
 	      "  --version   print the version\n"

@@ -3,7 +3,8 @@
  * The daemon: builds the pipeline and runs it. Read top to bottom it is the picture in docs/ARCHITECTURE.md:
  *
  *     kernel ─► attach ─► events ─► flow table ─► records ─┬─► eve.json
- *                                                          └─► control socket (top, flows, status)
+ *        ▲                  │                              └─► control socket (top, flows, status, policy)
+ *        └──── image ◄─── guard ◄─── policy text
  *
  * One thread, one loop. Every 50 ms the ring buffer is emptied, every second the kernel's counters are read.
  */
@@ -24,13 +25,17 @@
 #include "attach/attach.h"
 #include "attach/cgroup2.h"
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/time.h"
 #include "config.h"
 #include "flow/record.h"
+#include "guard/answer.h"
+#include "guard/guard.h"
 #include "pipeline.h"
+#include "policy/subject.h"
 #include "serve/control.h"
 #include "store/eve.h"
 
@@ -39,17 +44,21 @@
 #define REPORT_EVERY_NS (300 * NSEC_PER_SEC)
 #define DEFAULT_CONFIG "/etc/egret/egret.conf"
 #define MAX_MESSAGES (1U << 20)
+#define DEFAULT_STATE "/var/lib/egret"
 
 static const char usage[] =
 	"usage: egretd [-c FILE] [-T] [--foreground] [--verbose]\n\n"
-	"Watches what leaves this host. Without --foreground it goes to the background once it "
-	"watches.\n\n"
+	"Watches what leaves this host, and decides what may when there is a policy. Without\n"
+	"--foreground it goes to the background once it watches.\n\n"
 	"  -c FILE        configuration (" DEFAULT_CONFIG " when it is there, else the defaults)\n"
-	"  -T             test the configuration and exit\n"
+	"  -T             test the configuration and its policy, and exit\n"
 	"  --foreground   stay\n"
 	"  --verbose      say more\n"
 	"  --version\n\n"
-	"SIGHUP reopens eve.json; SIGTERM and SIGINT end it and leave nothing behind.\n";
+	"SIGHUP reads the policy again and reopens eve.json. SIGTERM and SIGINT end it: a policy "
+	"that "
+	"is enforced stays\n"
+	"in force (egret disarm removes it), nothing else is left behind.\n";
 
 struct args {
 	const char *config;
@@ -63,10 +72,12 @@ struct daemon {
 	struct pipeline *pipeline;
 	struct sink *eve;
 	struct control *control;
+	struct guard *guard;
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
 	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told;
 	char host[256];
+	char pin[32]; /* what enforcement is pinned under */
 };
 
 /* ---- what comes out of the pipeline ---- */
@@ -79,9 +90,39 @@ static void on_record(void *ctx, const struct record *r)
 		d->eve->ops->put(d->eve, r);
 	if (d->control)
 		control_record(d->control, r);
+	if (d->guard && r->type == RECORD_FLOW && r->flow_ends)
+		guard_flow_ended(d->guard, r->flow);
 	if (r->type == RECORD_PACKET_SOCKET)
 		log_warn("%.*s (pid %u) opened a packet socket: what it sends that way is not seen",
 			 STR_FMT(proc_name(r->proc)), r->proc->pid);
+}
+
+/* From the kernel to the flow table; the guard looks at what the table has taken in. */
+static void on_event(void *ctx, const struct event *e)
+{
+	struct daemon *d = ctx;
+	struct event_out to = pipeline_input(d->pipeline);
+
+	to.on_event(to.ctx, e);
+	if (d->guard)
+		guard_event(d->guard, e);
+}
+
+static void on_app(void *ctx, const struct flow *f)
+{
+	struct daemon *d = ctx;
+
+	if (d->guard)
+		guard_app_known(d->guard, f);
+}
+
+/* The words of a rule that a verdict names. */
+static bool on_rule(void *ctx, uint32_t gen, uint16_t rule, struct verdict_rule *ret)
+{
+	struct daemon *d = ctx;
+	const struct policy *p = d->guard ? guard_policy(d->guard, gen) : NULL;
+
+	return p && policy_rule_words(p, rule, ret);
 }
 
 /* ---- what drives it ---- */
@@ -125,6 +166,7 @@ static void on_second(void *ctx)
 	if (d->control)
 		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 	pipeline_tick(d->pipeline, time_now());
+	guard_tick(d->guard);
 	if (d->eve)
 		d->eve->ops->flush(d->eve);
 }
@@ -136,10 +178,25 @@ static void on_stop(void *ctx, int signo)
 	loop_stop(d->loop);
 }
 
+/* What is said of a policy at start and on SIGHUP goes to the log. */
+static void log_messages(struct buf *messages)
+{
+	struct str rest = buf_str(messages), line;
+
+	while (str_cut(&rest, '\n', &line))
+		log_warn("%.*s", STR_FMT(line));
+}
+
 static void on_hup(void *ctx, int signo)
 {
+	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
 	struct daemon *d = ctx;
-	int r = d->eve ? d->eve->ops->reopen(d->eve) : 0;
+	int r = guard_reload(d->guard, &messages);
+
+	log_messages(&messages);
+	if (r < 0 && r != -ENOENT && r != -EINPROGRESS)
+		log_error("the policy is not reloaded: what was in force stays");
+	r = d->eve ? d->eve->ops->reopen(d->eve) : 0;
 
 	if (r < 0)
 		log_errno(r, "cannot reopen %s, going on with the old file", d->config.eve);
@@ -165,6 +222,25 @@ static void add_status(void *ctx, struct json *j)
 	json_u64(j, "kernel_peers", stats.map_entries_peers);
 	json_u64(j, "kernel_peers_max", stats.map_capacity_peers);
 	json_u64(j, "kernel_bytes", stats.bpf_bytes);
+	json_bool(j, "backstop", d->config.backstop);
+	json_text(j, "pin", d->pin);
+	json_object_begin(j, "policy");
+	guard_status(d->guard, j);
+	json_object_end(j);
+}
+
+static void on_policy(void *ctx, const struct policy_request *q, int fd, struct json *j)
+{
+	struct daemon *d = ctx;
+
+	guard_answer(d->guard, q, fd, j);
+}
+
+static void on_why(void *ctx, const struct why_request *q, struct json *j)
+{
+	struct daemon *d = ctx;
+
+	guard_answer_why(d->guard, q, j);
 }
 
 /* ---- building it ---- */
@@ -208,6 +284,9 @@ static int open_outputs(struct daemon *d)
 					     .status = add_status,
 					     .status_ctx = d,
 					     .now = time_now,
+					     .policy = on_policy,
+					     .why = on_why,
+					     .policy_ctx = d,
 					     .texts = pipeline_texts(d->pipeline),
 					     .names = pipeline_names(d->pipeline),
 					     .procs = pipeline_procs(d->pipeline),
@@ -224,19 +303,79 @@ static int open_outputs(struct daemon *d)
 	return r < 0 ? log_errno(r, "cannot write %s", d->config.eve) : 0;
 }
 
+/* egret.conf names one, or one lies where it is looked for. */
+static bool has_policy(const struct config *c)
+{
+	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
+}
+
+/* What is pinned belongs to the state folder that holds its text. No dots: bpffs does not take them. */
+static void name_pins(struct daemon *d)
+{
+	const char *state = d->config.state;
+
+	if (!strcmp(state, DEFAULT_STATE))
+		snprintf(d->pin, sizeof(d->pin), "host");
+	else
+		snprintf(d->pin, sizeof(d->pin), "state-%016llx",
+			 (unsigned long long)hash_bytes(state, strlen(state), 0));
+}
+
+/* Before open sockets are listed: what was in force goes on without a gap. */
+static int start_guard(struct daemon *d)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
+	const struct config *c = &d->config;
+	int r = guard_new(&d->guard,
+			  &(struct guard_config){
+				  .attach = d->attach,
+				  .loop = d->loop,
+				  .flows = pipeline_flows(d->pipeline),
+				  .names = pipeline_names(d->pipeline),
+				  .procs = pipeline_procs(d->pipeline),
+				  .state = c->state,
+				  .geo_country = c->geo_country[0] ? c->geo_country : NULL,
+				  .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
+				  .pin = true,
+				  .whole_host = !c->cgroup[1],
+			  });
+
+	if (r < 0)
+		return log_errno(r, "cannot start what guards the policy");
+	pipeline_set_verdicts(d->pipeline, (struct verdict_source){ on_rule, d });
+	flow_table_on_app(pipeline_flows(d->pipeline), on_app, d);
+	r = guard_restore(d->guard, has_policy(c) ? c->policy : NULL,
+			  c->enforce ? GUARD_ENFORCE : GUARD_WATCH, &messages);
+	log_messages(&messages);
+	if (r < 0 && r != -EINPROGRESS)
+		log_error("%s is not in force", c->policy);
+	if (r == -ENOMEM)
+		return r;
+	log_info("policy: %s", guard_mode_name(guard_mode(d->guard)));
+	return 0;
+}
+
 static int start_watching(struct daemon *d)
 {
 	struct attach_config cfg = {
 		.cgroup_fd = d->cgroup_fd,
 		.trace_all_processes = true,
+		.pin = d->pin,
+		.backstop = d->config.backstop,
 	};
 	char error[256] = "";
-	int r = attach_new(&d->attach, &cfg, pipeline_input(d->pipeline), error);
+	int r;
+
+	name_pins(d);
+	r = attach_new(&d->attach, &cfg, (struct event_out){ on_event, d }, error);
 
 	if (r < 0) {
 		log_error("cannot watch: %s; 'egret doctor' says more", error);
 		return r;
 	}
+	r = start_guard(d);
+	if (r < 0)
+		return r;
 	r = attach_seed(d->attach);
 	return r < 0 ? log_errno(r, "cannot list what is open already") : 0;
 }
@@ -341,12 +480,16 @@ static int run(struct daemon *d)
 
 static void shut_down(struct daemon *d)
 {
+	/* Words of rules are wanted to the last record; hits are read before the kernel's side goes. */
+	if (d->guard)
+		guard_finish(d->guard);
 	attach_free(d->attach); /* hands on the last notices */
 	if (d->pipeline)
 		flow_table_finish(pipeline_flows(d->pipeline));
 	control_free(d->control);
 	if (d->eve)
 		d->eve->ops->free(d->eve);
+	d->guard = guard_free(d->guard);
 	pipeline_free(d->pipeline);
 	loop_free(d->loop);
 	if (d->cgroup_fd >= 0)
@@ -422,6 +565,34 @@ static int parse_args(int argc, char **argv, struct args *a)
 	return 2;
 }
 
+/* Parsed and compiled as it would be now, but for lists that are not downloaded yet. */
+static int test_policy(const struct config *c, const char *path)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
+	struct guard *guard = NULL;
+	char lists[sizeof(c->state) + 8];
+	int r = 0;
+
+	snprintf(lists, sizeof(lists), "%s/lists", c->state);
+	if (has_policy(c)) {
+		r = guard_new(&guard,
+			      &(struct guard_config){
+				      .geo_country = c->geo_country[0] ? c->geo_country : NULL,
+				      .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
+				      .lists = lists,
+				      .lenient_lists = true,
+			      });
+		if (r == 0)
+			r = guard_load_file(guard, c->policy, GUARD_WATCH, false, &messages);
+		guard_free(guard);
+	}
+	if (messages.n)
+		fwrite(messages.p, 1, messages.n, stderr);
+	if (r == 0)
+		printf("%s: ok\n", path);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
@@ -443,8 +614,8 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return EXIT_FAILURE;
 	if (args.test) {
-		printf("%s: ok\n", path);
-		return EXIT_SUCCESS;
+		log_set_level(LOG_WARN);
+		return test_policy(&d.config, path);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (!args.foreground) {

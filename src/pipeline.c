@@ -126,6 +126,16 @@ struct event_out pipeline_input(struct pipeline *p)
 	return (struct event_out){ .on_event = on_event, .ctx = p->flows };
 }
 
+void pipeline_set_verdicts(struct pipeline *p, struct verdict_source source)
+{
+	flow_table_set_verdicts(p->flows, source, (struct flow_judge){ 0 });
+}
+
+void pipeline_set_judge(struct pipeline *p, struct verdict_source source, struct flow_judge judge)
+{
+	flow_table_set_verdicts(p->flows, source, judge);
+}
+
 struct flow_table *pipeline_flows(const struct pipeline *p)
 {
 	return p->flows;

@@ -28,6 +28,10 @@ struct pipeline_config {
 int pipeline_new(struct pipeline **ret, const struct pipeline_config *cfg, struct record_out out);
 struct pipeline *pipeline_free(struct pipeline *p);
 
+/* After making it: who knows the words of rules (the guard, or a policy that was read), and who judges a capture. */
+void pipeline_set_verdicts(struct pipeline *p, struct verdict_source source);
+void pipeline_set_judge(struct pipeline *p, struct verdict_source source, struct flow_judge judge);
+
 struct event_out pipeline_input(struct pipeline *p);
 struct flow_table *pipeline_flows(const struct pipeline *p);
 struct intern *pipeline_texts(const struct pipeline *p);

@@ -248,7 +248,7 @@ def examples(text, is_man):
         for line in re.findall(r"^\t(egret read .*)$", text, re.M):
             yield line.replace("\\", ""), None
         return
-    for body in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) + [
+    for body in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.M | re.S) + [
             re.sub(r"^ {4}", "", m, flags=re.M) for m in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", text, re.M)]:
         command, output = None, []
         for line in body.rstrip("\n").split("\n") + ["$ "]:

@@ -3,7 +3,7 @@
 # Completion of egret and egretd for bash; tests/docs.py compares it with what the programs say.
 
 _egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: source: addr: src: port: proto: app:
-	dir: state: up: down: bytes: packets: age: rtt: ja3: ja4:'
+	dir: state: up: down: bytes: packets: age: rtt: ja3: ja4: verdict: rule: refused:'
 
 # Words of `$1` that begin with what was typed.
 _egret_words() {
@@ -34,13 +34,32 @@ _egret_command() {
 	egret_command_at=$i
 }
 
+# `egret policy` has commands of its own.
+_egret_policy() {
+	local verb=${words[egret_command_at + 1]-}
+
+	if [ "$cword" -eq $((egret_command_at + 1)) ]; then
+		_egret_words 'check load confirm show diff learn replay clear'
+		return
+	fi
+	case $verb:$cur in
+	check:-*) _egret_words '--at --config --quiet' ;;
+	load:-*) _egret_words '--watch --enforce --confirm --force' ;;
+	show:*) _egret_words '--json --text' ;;
+	diff:-*) _egret_words '--against --no-traffic --last --inside --all --json' ;;
+	learn:-*) _egret_words '--last --app --inside' ;;
+	replay:-*) _egret_words '--last --inside --agree --all --json' ;;
+	check:* | load:* | diff:* | learn:* | replay:*) _filedir ;;
+	esac
+}
+
 # What `egret exec` runs has completions of its own.
 _egret_exec() {
 	local at=$((egret_command_at + 1))
 
 	while [ "$at" -lt "$cword" ]; do
 		case ${words[at]} in
-		--json | --user | -j | -u) at=$((at + 2)) ;;
+		--json | --user | --policy | -j | -u) at=$((at + 2)) ;;
 		--)
 			at=$((at + 1))
 			break
@@ -53,7 +72,7 @@ _egret_exec() {
 		_command_offset "$at"
 		return
 	fi
-	_egret_words '--json --user --wait --quiet --help --'
+	_egret_words '--policy --watch --json --user --wait --quiet --help --'
 }
 
 _egret() {
@@ -92,12 +111,16 @@ _egret() {
 		_egret_filter
 		return
 		;;
-	--limit | --inside)
+	--app | --policy | --config | --against)
+		_filedir
+		return
+		;;
+	--limit | --inside | --for | --note | --rule | --unit | --from | --address | --speaking | --confirm | --at | --last)
 		return
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows status exec read doctor help --run --version --help' ;;
+	'') _egret_words 'top flows status exec read policy block unblock why disarm doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -114,12 +137,21 @@ _egret() {
 	exec) _egret_exec ;;
 	read)
 		case $cur in
-		-*) _egret_words '--json --filter --inside --all --quiet --help' ;;
+		-*) _egret_words '--json --filter --policy --inside --all --quiet --help' ;;
 		*) _filedir ;;
 		esac
 		;;
+	policy) _egret_policy ;;
+	block)
+		case $cur in
+		-*) _egret_words '--app --user --for --note --reject --help' ;;
+		esac
+		;;
+	unblock) _egret_words '--app --user --rule --reject --all --help' ;;
+	why) _egret_words '--app --user --unit --from --address --speaking --policy --json --help' ;;
+	disarm) _egret_words '--help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows status exec read doctor help' ;;
+	help) _egret_words 'top flows status exec read policy block unblock why disarm doctor help' ;;
 	esac
 }
 

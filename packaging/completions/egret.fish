@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows status exec read doctor help
+set -l commands top flows status exec read policy block unblock why disarm doctor help
+set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c egret -f
@@ -14,6 +15,11 @@ complete -c egret -n $none -a flows -d 'The flows of a running egretd'
 complete -c egret -n $none -a status -d 'What egretd watches, saw and lost'
 complete -c egret -n $none -a exec -d 'Run a command and show what it contacted'
 complete -c egret -n $none -a read -d 'The same for captures and Zeek logs'
+complete -c egret -n $none -a policy -d 'Check, load, show and try out what may leave'
+complete -c egret -n $none -a block -d 'Refuse something at once, for a while'
+complete -c egret -n $none -a unblock -d 'Take that away again'
+complete -c egret -n $none -a why -d 'Would this leave, and which line decides'
+complete -c egret -n $none -a disarm -d 'Nothing is refused any more'
 complete -c egret -n $none -a doctor -d 'What this kernel offers'
 complete -c egret -n $none -a help -d 'The list of commands, or how to use one'
 
@@ -31,6 +37,8 @@ complete -c egret -n '__fish_seen_subcommand_from flows' -l csv -d 'Comma-separa
 
 complete -c egret -n '__fish_seen_subcommand_from status' -l json -d 'Print the answer as JSON'
 
+complete -c egret -n '__fish_seen_subcommand_from exec' -l policy -r -F -d 'In force for the command'
+complete -c egret -n '__fish_seen_subcommand_from exec' -l watch -d 'Refuse nothing'
 complete -c egret -n '__fish_seen_subcommand_from exec' -l json -r -F -d 'Also write the records'
 complete -c egret -n '__fish_seen_subcommand_from exec' -l user -x -a '(__fish_complete_users)' -d 'Run as this user'
 complete -c egret -n '__fish_seen_subcommand_from exec' -l wait -d 'Wait for everything it started'
@@ -39,9 +47,37 @@ complete -c egret -n '__fish_seen_subcommand_from exec' -a '(__fish_complete_sub
 
 complete -c egret -n '__fish_seen_subcommand_from read' -l json -d 'EVE records instead of the summary'
 complete -c egret -n '__fish_seen_subcommand_from read' -l filter -x -d 'Only flows that match'
+complete -c egret -n '__fish_seen_subcommand_from read' -l policy -r -F -d 'Judge each flow'
 complete -c egret -n '__fish_seen_subcommand_from read' -l inside -x -d 'What counts as ours'
 complete -c egret -n '__fish_seen_subcommand_from read' -l all -d 'Every row of the summary'
 complete -c egret -n '__fish_seen_subcommand_from read' -l quiet -d 'No progress bar'
 complete -c egret -n '__fish_seen_subcommand_from read' -F
+
+complete -c egret -n "__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from $verbs" -a "$verbs"
+complete -c egret -n '__fish_seen_subcommand_from check load diff replay' -F
+
+for c in block unblock
+	complete -c egret -n "__fish_seen_subcommand_from $c" -x
+end
+complete -c egret -n '__fish_seen_subcommand_from block' -l app -r -F -d 'Path of the program'
+complete -c egret -n '__fish_seen_subcommand_from block' -l user -x -a '(__fish_complete_users)' -d 'User'
+complete -c egret -n '__fish_seen_subcommand_from block' -l for -x -d 'How long'
+complete -c egret -n '__fish_seen_subcommand_from block' -l note -x -d 'Kept with the rule'
+complete -c egret -n '__fish_seen_subcommand_from block' -l reject -d 'Answer with an error'
+
+complete -c egret -n '__fish_seen_subcommand_from unblock' -l app -r -F -d 'Path of the program'
+complete -c egret -n '__fish_seen_subcommand_from unblock' -l user -x -a '(__fish_complete_users)' -d 'User'
+complete -c egret -n '__fish_seen_subcommand_from unblock' -l rule -x -d 'The rule with this text'
+complete -c egret -n '__fish_seen_subcommand_from unblock' -l reject -d 'As it was blocked'
+complete -c egret -n '__fish_seen_subcommand_from unblock' -l all -d 'All dated rules'
+
+complete -c egret -n '__fish_seen_subcommand_from why' -l app -r -F -d 'The program'
+complete -c egret -n '__fish_seen_subcommand_from why' -l user -x -a '(__fish_complete_users)' -d 'User'
+complete -c egret -n '__fish_seen_subcommand_from why' -l unit -x -d 'Systemd unit'
+complete -c egret -n '__fish_seen_subcommand_from why' -l from -x -d 'Local address'
+complete -c egret -n '__fish_seen_subcommand_from why' -l address -x -d 'Where the name leads'
+complete -c egret -n '__fish_seen_subcommand_from why' -l speaking -x -d 'Application protocol'
+complete -c egret -n '__fish_seen_subcommand_from why' -l policy -r -F -d 'Ask this policy'
+complete -c egret -n '__fish_seen_subcommand_from why' -l json -d 'Print the answer as JSON'
 
 complete -c egret -n '__fish_seen_subcommand_from help' -a "$commands"

@@ -21,6 +21,10 @@ struct attach_config {
 	bool trace_all_processes; /* false: only processes in the subtree make EVENT_PROC */
 	size_t ring_bytes;        /* of the flow ring buffer, a power of two; 0: the default */
 	size_t max_peers;         /* peers of unconnected sockets counted at once; 0: the default */
+	const char *
+		pin; /* name that attach_pin() pins under, and what is taken over (policy.h); NULL: never */
+	bool watch_only; /* no policy will be loaded: what judges is left out, which loads much faster */
+	bool backstop; /* also judge at tc egress what no hook of sockets judged */
 };
 
 /* Loads and attaches. -errno; the reason in words in `error`. */

@@ -59,17 +59,23 @@ static void fill_names(struct attach *a, struct event_open *o, const __u64 names
 	}
 }
 
+void attach_fill_open(struct attach *a, struct event_open *to, const struct eg_open *o,
+		      const char *comm)
+{
+	to->cookie = o->cookie;
+	to->ifindex = o->ifindex;
+	fill_owner(to, &o->owner, o->rec.flags);
+	if (comm)
+		to->comm = (struct str){ comm, strnlen(comm, 16) };
+	fill_names(a, to, o->names);
+}
+
 void attach_emit_open(struct attach *a, const struct eg_open *o, const char *comm)
 {
 	struct event e = { .type = EVENT_OPEN, .time_ns = attach_unix(a, o->rec.time_ns) };
 
 	attach_key(&e.key, &o->key, o->zone);
-	e.open.cookie = o->cookie;
-	e.open.ifindex = o->ifindex;
-	fill_owner(&e.open, &o->owner, o->rec.flags);
-	if (comm)
-		e.open.comm = (struct str){ comm, strnlen(comm, 16) };
-	fill_names(a, &e.open, o->names);
+	attach_fill_open(a, &e.open, o, comm);
 	attach_emit(a, &e);
 }
 
@@ -143,6 +149,7 @@ void attach_on_close(struct attach *a, const struct eg_close *c)
 		a->closing[a->n_closing++] = c->cookie;
 	if (!(c->rec.flags & EG_KEYED))
 		return;
+	attach_verdict_of(a, c);
 	if (c->tail)
 		held_add(a, c);
 	else
@@ -183,6 +190,10 @@ int attach_on_record(void *ctx, void *data, size_t size)
 	switch (rec->type) {
 	case EG_REC_OPEN:
 		attach_emit_open(a, data, ((struct eg_open *)data)->comm);
+		attach_emit_verdict(a, data);
+		break;
+	case EG_REC_REFUSAL:
+		attach_on_refusal(a, data);
 		break;
 	case EG_REC_CLOSE:
 		attach_on_close(a, data);

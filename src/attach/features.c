@@ -173,8 +173,15 @@ static const struct probe probes[] = {
 	  NEEDS_KERNEL, "6.2", try_btf, BTF_KIND_FUNC, 0, "bpf_cast_to_kern_ctx" },
 	{ "BPF JIT", "speed", "every packet costs several times as much",
 	  "sysctl net.core.bpf_jit_enable=1", "3.0", try_jit },
-	{ "bpf file system", "enforcement that outlives the daemon (no policy yet: not used)",
-	  "nothing while there is nothing to enforce", "mount -t bpf bpf /sys/fs/bpf", "4.4",
+	{ "bpf_sock_destroy", "ends open connections that a new policy refuses",
+	  "their packets are dropped: the program notices only when it gives up waiting",
+	  NEEDS_KERNEL, "6.5", try_btf, BTF_KIND_FUNC, 0, "bpf_sock_destroy" },
+	{ "tc classifier",
+	  "the backstop: judges what packet sockets send (egret.conf: backstop on)",
+	  "what packet sockets send is not judged", NEEDS_KERNEL, "4.1", try_prog,
+	  BPF_PROG_TYPE_SCHED_CLS },
+	{ "bpf file system", "enforcement that outlives egretd",
+	  "a policy that is enforced ends with egretd", "mount -t bpf bpf /sys/fs/bpf", "4.4",
 	  try_bpffs },
 };
 

@@ -48,13 +48,17 @@ struct attach {
 	struct event_out out;
 	struct host_bpf *skel;
 	struct bpf_link *links[32];
+	struct bpf_program *link_progs[32]; /* of the same places */
 	size_t n_links;
 	struct bpf_link *iter_socks, *iter_peers, *iter_files, *iter_tasks;
+	struct bpf_link *iter_refused, *iter_refused_rest,
+		*iter_tcp; /* iter_tcp: NULL before kernel 6.5 */
 	struct ring_buffer *ring;
 	struct eg_handshake *handshakes; /* both maps are read and written in place */
 	struct eg_slot *slots;
 	unsigned long *ring_consumed, *ring_produced; /* positions, each on a page of its own */
 	bool cap_hook; /* socket(AF_PACKET) is told of when it happens */
+	bool can_end;  /* bpf_sock_destroy() is there */
 	bool ready;    /* hooks are attached: there is something to hand on */
 
 	int64_t mono_to_unix_ns;
@@ -83,6 +87,22 @@ struct attach {
 	uint32_t missing[16]; /* parents that the walk over tasks left out */
 	size_t n_missing;
 
+	struct eg_image *image;        /* in force; the hits of its rules follow it in the map */
+	size_t image_size;             /* of both */
+	uint32_t active;               /* where in its time line it is */
+	struct attach_hits *last_hits; /* of the policy before */
+	size_t n_last_hits;
+
+	char visible[EG_NAME_MAX];
+	uint32_t refused_gen, clean_in;
+	uint32_t condemned[64]; /* whose connections are to be ended */
+	size_t n_condemned;
+	bool condemn, many_rules;
+
+	struct who *who;      /* who.c */
+	struct pin *pin;      /* pin.c; NULL: this one is never pinned */
+	uint64_t backstop_ns; /* backstop.c: of the last look, and which devices there were */
+	unsigned int backstop_devices;
 	struct eg_loss lost; /* totals told of so far */
 	char path[EG_PATH_MAX + 16], cgroup[EG_CGROUP_MAX];
 };
@@ -98,6 +118,8 @@ uint64_t attach_unix_of_tick(const struct attach *a, uint64_t tick);
 int attach_on_record(void *ctx, void *data, size_t size); /* of the ring buffer */
 void attach_emit(struct attach *a, const struct event *e);
 void attach_emit_open(struct attach *a, const struct eg_open *o, const char *comm);
+void attach_fill_open(struct attach *a, struct event_open *to, const struct eg_open *o,
+		      const char *comm);
 void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_end end);
 enum event_end attach_end_of(const struct eg_close *c);
 void attach_on_close(struct attach *a, const struct eg_close *c); /* emits it, or holds it back */
@@ -106,6 +128,19 @@ void attach_key(struct event_key *ret, const struct eg_key *k, uint64_t zone);
 void attach_open_from(
 	struct attach *a,
 	const struct eg_close *c); /* an EVENT_OPEN for a flow whose notice was lost */
+
+/* refuse.c */
+void attach_emit_verdict(struct attach *a, const struct eg_open *o); /* that rode on a notice */
+void attach_verdict_of(struct attach *a, const struct eg_close *c);  /* or on counters */
+void attach_on_refusal(struct attach *a, const struct eg_refusal *r);
+int attach_refuse_tick(struct attach *a);
+
+/* policy.c */
+uint64_t policy_new_name_key(void);
+int policy_find(struct attach *a); /* the image in force, after a take-over */
+void policy_done(struct attach *a);
+void policy_tick(struct attach *a);      /* the clock and the schedules */
+void policy_judge_all(struct attach *a); /* all flows, at their next packet */
 
 /* procs.c */
 void attach_emit_proc(struct attach *a, const struct eg_proc *p, enum proc_change change);

@@ -15,8 +15,12 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "attach/backstop.h"
 #include "attach/cgroup2.h"
 #include "attach/internal.h"
+#include "attach/policy.h"
+#include "attach/pin.h"
+#include "attach/who.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -54,8 +58,12 @@ static int configure(struct attach *a, const struct attach_config *cfg)
 		return -ENOENT;
 	s->rodata->has_kern_ctx = btf_has(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC);
 	a->cap_hook = btf_has(btf, "btf_trace_cap_capable", BTF_KIND_TYPEDEF);
+	a->can_end = btf_has(btf, "bpf_sock_destroy", BTF_KIND_FUNC);
 	btf__free(btf);
 	bpf_program__set_autoload(s->progs.eg_cap, a->cap_hook);
+	s->rodata->with_policy = !cfg->watch_only;
+	bpf_program__set_autoload(s->progs.eg_backstop, cfg->backstop && s->rodata->has_kern_ctx);
+	bpf_program__set_autoload(s->progs.eg_condemn, a->can_end);
 
 	if (fstat(cfg->cgroup_fd, &st))
 		return -errno;
@@ -65,6 +73,7 @@ static int configure(struct attach *a, const struct attach_config *cfg)
 	s->rodata->watch_level = cgroup2_level(cfg->cgroup_fd);
 	s->rodata->trace_all_processes = cfg->trace_all_processes;
 	s->rodata->hash_seed = hash_random_seed();
+	s->rodata->name_key = policy_new_name_key();
 	s->rodata->ring_wake_bytes = ring / 4;
 	bpf_map__set_max_entries(s->maps.eg_ring, ring);
 	bpf_map__set_max_entries(s->maps.eg_peers, cfg->max_peers ? cfg->max_peers : PEERS_DEFAULT);
@@ -79,7 +88,19 @@ static int add_link(struct attach *a, struct bpf_program *prog, struct bpf_link 
 		log_debug("cannot attach %s: %s", bpf_program__name(prog), strerror(-r));
 		return r;
 	}
+	a->link_progs[a->n_links] = prog;
 	a->links[a->n_links++] = link;
+	return pin_replace(a, prog, link);
+}
+
+static int add_cgroup(struct attach *a, struct bpf_program *prog, int cgroup_fd)
+{
+	struct bpf_link *old = pin_update(a, prog);
+
+	if (!old)
+		return add_link(a, prog, bpf_program__attach_cgroup(prog, cgroup_fd));
+	a->link_progs[a->n_links] = prog;
+	a->links[a->n_links++] = old;
 	return 0;
 }
 
@@ -112,6 +133,13 @@ static int attach_iters(struct attach *a)
 		r = add_iter(&a->iter_files, s->progs.eg_seed, NULL);
 	if (!r)
 		r = add_iter(&a->iter_tasks, s->progs.eg_tasks, NULL);
+	if (!r)
+		r = add_iter(&a->iter_refused, s->progs.eg_sweep_refused, s->maps.eg_refused);
+	if (!r)
+		r = add_iter(&a->iter_refused_rest, s->progs.eg_sweep_refused,
+			     s->maps.eg_refused_rest);
+	if (!r && a->can_end)
+		r = add_iter(&a->iter_tcp, s->progs.eg_condemn, NULL);
 	return r;
 }
 
@@ -129,8 +157,9 @@ static int attach_hooks(struct attach *a, int cgroup_fd)
 		a->cap_hook ? s->progs.eg_cap : NULL,
 	};
 	struct bpf_program *const cgroup[] = {
-		s->progs.eg_release,  s->progs.eg_bind4,  s->progs.eg_bind6,   s->progs.eg_connect4,
-		s->progs.eg_connect6, s->progs.eg_egress, s->progs.eg_ingress,
+		s->progs.eg_release,  s->progs.eg_bind4,    s->progs.eg_bind6,
+		s->progs.eg_connect4, s->progs.eg_connect6, s->progs.eg_sendmsg4,
+		s->progs.eg_sendmsg6, s->progs.eg_egress,   s->progs.eg_ingress,
 	};
 	int r = 0;
 
@@ -138,7 +167,7 @@ static int attach_hooks(struct attach *a, int cgroup_fd)
 		if (tracing[i])
 			r = add_link(a, tracing[i], bpf_program__attach(tracing[i]));
 	for (size_t i = 0; !r && i < ARRAY_SIZE(cgroup); i++)
-		r = add_link(a, cgroup[i], bpf_program__attach_cgroup(cgroup[i], cgroup_fd));
+		r = add_cgroup(a, cgroup[i], cgroup_fd);
 	return r;
 }
 
@@ -218,6 +247,9 @@ int attach_new(struct attach **ret, const struct attach_config *cfg, struct even
 	r = configure(a, cfg);
 	if (r)
 		return explain(error, r, "cannot prepare the kernel programs");
+	r = pin_begin(a, cfg, error);
+	if (r)
+		return r;
 	r = host_bpf__load(a->skel);
 	if (r)
 		return explain(error, r, "cannot load the kernel programs");
@@ -230,9 +262,17 @@ int attach_new(struct attach **ret, const struct attach_config *cfg, struct even
 	if (!r)
 		r = attach_sync_clocks(a);
 	if (!r)
+		r = policy_find(a);
+	if (!r)
 		r = attach_hooks(a, cfg->cgroup_fd);
+	if (!r)
+		r = who_start(a);
 	if (r)
 		return explain(error, r, "cannot attach to the kernel");
+	pin_end(a);
+	r = backstop_start(a);
+	if (r)
+		return explain(error, r, "cannot attach the backstop");
 	a->ready = true;
 	*ret = TAKE_PTR(a);
 	return 0;
@@ -242,6 +282,8 @@ struct attach *attach_free(struct attach *a)
 {
 	if (!a)
 		return NULL;
+	if (!attach_is_pinned(a))
+		backstop_stop(a);
 	while (a->n_links)
 		bpf_link__destroy(a->links[--a->n_links]);
 	if (a->ready) {
@@ -252,14 +294,20 @@ struct attach *attach_free(struct attach *a)
 	bpf_link__destroy(a->iter_peers);
 	bpf_link__destroy(a->iter_files);
 	bpf_link__destroy(a->iter_tasks);
+	bpf_link__destroy(a->iter_refused);
+	bpf_link__destroy(a->iter_refused_rest);
+	bpf_link__destroy(a->iter_tcp);
 	ring_buffer__free(a->ring);
 	unmap_maps(a);
+	policy_done(a);
+	who_stop(a);
 	host_bpf__destroy(a->skel);
 	held_done(a);
 	for (size_t i = 0; i < ATTACH_CGROUPS; i++)
 		free(a->cgroups[i].path);
 	free(a->names);
 	free(a->over);
+	pin_free(a->pin);
 	free(a);
 	return NULL;
 }

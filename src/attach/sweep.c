@@ -8,7 +8,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "attach/backstop.h"
 #include "attach/internal.h"
+#include "attach/who.h"
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "bpf/host.skel.h"
@@ -47,6 +49,7 @@ static void swept(struct attach *a, const struct eg_close *c)
 {
 	if (!(c->rec.flags & EG_OPEN_SENT))
 		attach_open_from(a, c);
+	attach_verdict_of(a, c);
 	if (c->idle)
 		attach_emit_close(a, c, END_TIMEOUT);
 	else
@@ -239,6 +242,7 @@ static int sweep_peers(struct attach *a, uint64_t now)
 
 static void now_and_then(struct attach *a, uint64_t now)
 {
+	backstop_tick(a, now);
 	if (now - a->handshakes_ns > HANDSHAKE_EVERY_NS) {
 		a->handshakes_ns = now;
 		expire_handshakes(a, now);
@@ -267,6 +271,7 @@ int attach_sweep(struct attach *a)
 	int r;
 
 	attach_clock(a);
+	policy_tick(a);
 	r = ring_buffer__consume(a->ring);
 	if (r < 0)
 		return r;
@@ -279,8 +284,11 @@ int attach_sweep(struct attach *a)
 	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
 	if (!r)
 		r = sweep_peers(a, now);
+	if (!r)
+		r = attach_refuse_tick(a);
 	held_expire(a, now);
 	now_and_then(a, now);
+	who_tick(a);
 	return r ? r : tell_losses(a);
 }
 

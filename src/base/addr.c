@@ -73,6 +73,22 @@ enum addr_class addr_class(const struct addr *a)
 	return class_in(v6_blocks, ARRAY_SIZE(v6_blocks), a->b);
 }
 
+int addr_block(size_t i, struct addr *ret_lo, struct addr *ret_hi)
+{
+	bool v4 = i < ARRAY_SIZE(v4_blocks);
+	const struct block *block;
+	unsigned first = v4 ? 12 : 0;
+
+	if (!v4 && i - ARRAY_SIZE(v4_blocks) >= ARRAY_SIZE(v6_blocks))
+		return -ENOENT;
+	block = v4 ? &v4_blocks[i] : &v6_blocks[i - ARRAY_SIZE(v4_blocks)];
+	*ret_lo = v4 ? addr_from_v4(block->prefix) : addr_from_v6(block->prefix);
+	*ret_hi = *ret_lo;
+	for (unsigned bit = block->bits; bit < (v4 ? 32 : 128); bit++)
+		ret_hi->b[first + bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	return 0;
+}
+
 const char *addr_class_name(enum addr_class c)
 {
 	static const char *const names[] = { "internet",   "private",   "loopback",

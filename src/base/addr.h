@@ -56,6 +56,8 @@ static inline bool addr_eq(const struct addr *a, const struct addr *b)
 bool addr_is_unset(const struct addr *a); /* :: or 0.0.0.0 */
 enum addr_class addr_class(const struct addr *a);
 const char *addr_class_name(enum addr_class c);
+/* The blocks of the registries one by one, IPv4 first: the class changes at their ends and nowhere else. -ENOENT: no more. */
+int addr_block(size_t i, struct addr *ret_lo, struct addr *ret_hi);
 
 /* Canonical text (RFC 5952; dotted quad for IPv4), NUL-terminated; returns `text`. */
 char *addr_format(const struct addr *a, char text[ADDR_TEXT_MAX]);

@@ -48,5 +48,23 @@ void lex_skip_line(struct lex *l); /* to the end of this statement, after a mist
 void lex_complain(struct lex *l, const struct lex_token *at, const char *kind, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* A place in a text, for lex_show(). */
+struct lex_spot {
+	const char *file;
+	struct str text; /* its whole line */
+	unsigned line, column;
+	size_t n; /* bytes that are meant; 0: the word that stands there */
+};
+
+/*
+ * The same form for whoever keeps places himself. A long line is cut on both sides; control characters are not shown.
+ * What follows a newline in `message` is advice: it stands beside the caret.
+ */
+void lex_show(struct buf *messages, const struct lex_spot *at, const char *kind,
+	      const char *message);
+struct str lex_line(struct str source, unsigned line); /* without its end */
+
+/* Index of the nearest of n words, when near enough to be meant; else n. */
+size_t lex_nearest_of(struct str s, const struct str *words, size_t n);
 /* The word of `words` (NULL-ended) nearest to `s` by edit distance, when near enough to be meant; else NULL. */
 const char *lex_nearest(struct str s, const char *const *words);

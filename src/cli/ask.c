@@ -20,7 +20,12 @@ static const char *reason(int r)
 
 int ask_daemon(struct client **ret, const char *run, struct str request, char why[256])
 {
-	int r = client_new(ret, run, request);
+	return ask_daemon_with(ret, run, request, -1, why);
+}
+
+int ask_daemon_with(struct client **ret, const char *run, struct str request, int fd, char why[256])
+{
+	int r = client_new_with(ret, run, request, fd);
 
 	if (r < 0)
 		snprintf(why, 256, "%.100s/egret.sock: %s", run, reason(r));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -87,6 +88,57 @@ bool cgroup_is_populated(const struct cgroup *c)
 		return false;
 	text[n] = 0;
 	return strstr(text, "populated 1") != NULL;
+}
+
+void cgroup_kill(const struct cgroup *c)
+{
+	_cleanup_close_ int fd = openat(c->fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+	/* Since Linux 5.14; a process that forks meanwhile is caught, too. */
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		return;
+	for (int tries = 0; cgroup_is_populated(c) && tries < 200; tries++)
+		usleep(10000);
+}
+
+#define LEFTOVER_DEPTH 8
+
+/* Looks for the folder below `fd`, which it closes. -ENOENT: it is not there. */
+static int remove_named(int fd, const char *name, int depth)
+{
+	DIR *dir = fdopendir(fd);
+	int r = -ENOENT, below;
+	struct dirent *d;
+
+	if (!dir) {
+		close(fd);
+		return -errno;
+	}
+	if (unlinkat(dirfd(dir), name, AT_REMOVEDIR) == 0)
+		r = 0;
+	else if (errno == EBUSY || errno == ENOTEMPTY)
+		r = -EBUSY;
+	while (r == -ENOENT && depth < LEFTOVER_DEPTH && (d = readdir(dir))) {
+		if (d->d_type != DT_DIR || d->d_name[0] == '.')
+			continue;
+		below = openat(dirfd(dir), d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (below >= 0)
+			r = remove_named(below, name, depth + 1);
+	}
+	closedir(dir);
+	return r;
+}
+
+int cgroup_remove_leftover(int mount_fd, pid_t pid)
+{
+	char name[32];
+	int fd = openat(mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(name, sizeof(name), "egret-exec-%d", (int)pid);
+	r = remove_named(fd, name, 0);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* Moves every process of the folder to its parent; how many. New ones may appear meanwhile: call again. */

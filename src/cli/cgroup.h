@@ -21,5 +21,11 @@ pid_t cgroup_fork(const struct cgroup *c);
 
 bool cgroup_is_populated(const struct cgroup *c);
 
+/* The folder "egret-exec-PID" of a run that is gone, wherever it is: 0 removed or none; -EBUSY: something runs in it. */
+int cgroup_remove_leftover(int mount_fd, pid_t pid);
+
+/* Ends every process in it. */
+void cgroup_kill(const struct cgroup *c);
+
 /* Hands what still runs back to the caller's cgroup and removes it; how many processes that were. */
 int cgroup_remove(struct cgroup *c);

@@ -11,7 +11,21 @@ int cmd_top(int argc, char **argv);
 int cmd_flows(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
+int cmd_policy_check(int argc, char **argv);
+int cmd_policy_load(int argc, char **argv);
+int cmd_policy_confirm(int argc, char **argv);
+int cmd_policy_clear(int argc, char **argv);
+int cmd_policy_show(int argc, char **argv);
+int cmd_policy_diff(int argc, char **argv);
+int cmd_policy_learn(int argc, char **argv);
+int cmd_policy_replay(int argc, char **argv);
+int cmd_block(int argc, char **argv);
+int cmd_unblock(int argc, char **argv);
+int cmd_why(int argc, char **argv);
+int cmd_disarm(int argc, char **argv);
 
 #define EXIT_USAGE 2
+#define EXIT_DIFFERS 3 /* replay, diff: something would be refused, or is not the same */
 
 extern const char *arg_run; /* folder of the daemon's control socket: `egret --run DIR` */

@@ -14,6 +14,7 @@
 
 #define BUCKETS 16384
 #define KEY_MAX 4096
+#define KEY_CELLS 6 /* without the verdict */
 
 /* The cells of one row in the order of the columns below; NUL-ended, one after the other. */
 struct contact {
@@ -24,20 +25,21 @@ struct contact {
 };
 
 struct contacts {
-	bool by_program;
+	bool by_program, verdicts;
 	size_t count, max;
 	struct contact *buckets[BUCKETS];
 	struct contact others; /* sums of what found no row */
 	struct buf key;
 };
 
-int contacts_new(struct contacts **ret, bool by_program, size_t max_rows)
+int contacts_new(struct contacts **ret, bool by_program, bool verdicts, size_t max_rows)
 {
 	struct contacts *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
 	c->by_program = by_program;
+	c->verdicts = verdicts;
 	c->max = max_rows;
 	c->key = BUF_INIT(KEY_MAX);
 	*ret = c;
@@ -88,6 +90,17 @@ static void put_proto(struct buf *key, const struct flow *f)
 	buf_putc(key, 0);
 }
 
+/* "allow 12": what was said, and by which line. */
+static void put_verdict(struct buf *key, const struct flow_verdict *v)
+{
+	const char *word = flow_verdict_word(v);
+
+	buf_puts(key, word ? word : "-");
+	if (v->rule && v->rule->line)
+		buf_printf(key, " %u", v->rule->line);
+	buf_putc(key, 0);
+}
+
 static void make_key(struct contacts *c, const struct flow *f)
 {
 	const char *source = name_source_name(f->name_source);
@@ -110,6 +123,8 @@ static void make_key(struct contacts *c, const struct flow *f)
 		buf_putc(&c->key, '-');
 	buf_putc(&c->key, 0);
 	put_proto(&c->key, f);
+	if (c->verdicts)
+		put_verdict(&c->key, &f->verdict);
 }
 
 /* The row of the key, made when there is room for it. */
@@ -168,10 +183,10 @@ static void put_sums(struct table *t, const struct contact *row)
 	table_cell(t, str_of(duration_format(row->last_ns - row->start_ns, text)));
 }
 
-static void put_others(struct table *t, const struct contact *sum)
+static void put_others(struct table *t, const struct contact *sum, bool verdicts)
 {
 	table_cell(t, STR("(others)"));
-	for (int i = 0; i < 5; i++)
+	for (int i = 1; i < KEY_CELLS + verdicts; i++)
 		table_cell(t, STR("-"));
 	put_sums(t, sum);
 }
@@ -187,24 +202,29 @@ static void add_sums(struct contact *to, const struct contact *row)
 
 void contacts_print(struct contacts *c, FILE *to, size_t limit, unsigned width)
 {
-	const struct table_column columns[] = {
+	struct table_column columns[] = {
 		{ c->by_program ? "PROGRAM" : "SOURCE", .elastic = c->by_program },
 		{ "NAME", .elastic = true },
 		{ "FROM" },
 		{ "ADDRESS", .elastic = true },
 		{ "PORT", .right = true },
 		{ "PROTOCOL" },
+		{ "VERDICT" },
 		{ "FLOWS", .right = true },
 		{ "UP", .right = true },
 		{ "DOWN", .right = true },
 		{ "TIME", .right = true },
 	};
+	size_t n_columns = ARRAY_SIZE(columns) - !c->verdicts;
 	_cleanup_free_ struct contact **rows = calloc(c->count + 1, sizeof(struct contact *));
 	struct contact rest = c->others;
 	struct table *t;
 	size_t n = 0;
 
-	if (!rows || table_new(&t, columns, ARRAY_SIZE(columns)) < 0) {
+	if (!c->verdicts)
+		memmove(columns + KEY_CELLS, columns + KEY_CELLS + 1,
+			sizeof(columns) - (KEY_CELLS + 1) * sizeof(columns[0]));
+	if (!rows || table_new(&t, columns, n_columns) < 0) {
 		fputs("not enough memory for the table\n", to);
 		return;
 	}
@@ -219,12 +239,12 @@ void contacts_print(struct contacts *c, FILE *to, size_t limit, unsigned width)
 			add_sums(&rest, rows[i]);
 			continue;
 		}
-		for (int k = 0; k < 6; k++, cell += strlen(cell) + 1)
+		for (int k = 0; k < KEY_CELLS + c->verdicts; k++, cell += strlen(cell) + 1)
 			table_cell(t, str_of(cell));
 		put_sums(t, rows[i]);
 	}
 	if (rest.flows)
-		put_others(t, &rest);
+		put_others(t, &rest, c->verdicts);
 	table_print(t, to, width);
 	table_free(t);
 }

@@ -13,7 +13,8 @@
 struct contacts;
 struct flow;
 
-int contacts_new(struct contacts **ret, bool by_program, size_t max_rows);
+/* `verdicts`: rows also differ by what policy said, which is one more column. */
+int contacts_new(struct contacts **ret, bool by_program, bool verdicts, size_t max_rows);
 struct contacts *contacts_free(struct contacts *c);
 
 void contacts_add(struct contacts *c, const struct flow *f); /* an ended flow */

@@ -2,9 +2,11 @@
 /* `egret doctor`: what this kernel offers, what is pinned, what is lost without the rest, and what would help. */
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attach/features.h"
@@ -85,18 +87,72 @@ static int print_pins(const char *path, int depth)
 	return n;
 }
 
-static void print_daemon(void)
+static json_t *ask_status(void)
 {
 	struct client *c;
+	struct str line;
+	json_t *j = NULL;
 	int r = client_new(&c, arg_run, STR("{\"ask\":\"status\"}"));
 
-	if (r == 0)
-		printf("\negretd: running (%s/egret.sock)\n", arg_run);
-	else
+	if (r < 0) {
 		printf("\negretd: %s (%s/egret.sock: %s)\n",
 		       r == -EACCES ? "cannot be asked" : "not running", arg_run, strerror(-r));
-	if (r == 0)
-		client_free(c);
+		return NULL;
+	}
+	printf("\negretd: running (%s/egret.sock)\n", arg_run);
+	if (client_line(c, &line) > 0)
+		j = json_loadb(line.p, line.n, 0, NULL);
+	client_free(c);
+	return j;
+}
+
+static void print_trust(const json_t *policy)
+{
+	const json_t *all = json_object_get(policy, "resolvers"), *v;
+	size_t i;
+
+	printf("DNS answers that name addresses for rules come from:");
+	json_array_foreach(all, i, v) printf(" %.64s", json_string_value(v) ?: "?");
+	puts(json_array_size(all) ? "" : " nobody; 'to NAME' never holds");
+}
+
+/* How the running daemon enforces, and what of that is weaker than it could be. */
+static void print_daemon(void)
+{
+	json_t *j = ask_status();
+	const json_t *policy = json_object_get(j, "policy");
+	const char *mode = json_string_value(json_object_get(policy, "mode"));
+
+	if (!mode) {
+		json_decref(j);
+		return;
+	}
+	printf("policy: %.20s%s\n", mode,
+	       json_is_true(json_object_get(policy, "pinned")) ? ", pinned: goes on without egretd"
+							       : "");
+	print_trust(policy);
+	if (!json_is_true(json_object_get(j, "backstop")))
+		puts("backstop: off; what packet sockets send is not judged (egret.conf: backstop "
+		     "on)");
+	else
+		puts("backstop: on, at tc egress");
+	if (json_object_get(policy, "problem"))
+		printf("problem: %.250s\n", json_string_value(json_object_get(policy, "problem")));
+	json_decref(j);
+}
+
+/* Paths in rules are the host's: a program is only told from another's in the mount namespace of the host. */
+static void print_mounts(void)
+{
+	struct stat here, init;
+
+	if (stat("/proc/self/ns/mnt", &here) < 0 || stat("/proc/1/ns/mnt", &init) < 0)
+		puts("mount namespace: cannot be compared with that of process 1");
+	else if (here.st_ino != init.st_ino)
+		puts("mount namespace: not that of process 1; paths of programs are those of this "
+		     "one");
+	else
+		puts("mount namespace: the host's");
 }
 
 int cmd_doctor(int argc, char **argv)
@@ -115,6 +171,7 @@ int cmd_doctor(int argc, char **argv)
 	printf("\npinned below " PIN_ROOT ":\n");
 	if (!print_pins(PIN_ROOT, 0))
 		puts("  nothing (what egret attaches now goes away with its process)");
+	print_mounts();
 	print_daemon();
 	printf("\n%s\n", can_run ? "egret can watch this host." : "egret cannot watch this host.");
 	return can_run ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -24,6 +24,8 @@
 #include "cli/cgroup.h"
 #include "cli/cmd.h"
 #include "cli/contacts.h"
+#include "cli/refusals.h"
+#include "cli/sandbox.h"
 #include "cli/table.h"
 #include "flow/record.h"
 #include "pipeline.h"
@@ -34,21 +36,25 @@
 #define SETTLE_MS 300 /* for the last packets of connections that were just closed */
 #define EXIT_NOT_FOUND 127
 #define EXIT_NOT_EXECUTABLE 126
+#define EXIT_NOT_STARTED 125
 
 static const char usage[] =
 	"usage: egret exec [OPTION...] -- CMD [ARG...]\n\n"
 	"Runs CMD in a cgroup of its own and, when it ends, prints what it and all it started "
 	"contacted.\n"
-	"The exit status is the command's (128 + N when signal N ended it). Needs root, and no "
-	"daemon.\n\n"
+	"The exit status is the command's (128 + N when signal N ended it; 125 when its policy has "
+	"mistakes).\n"
+	"Needs root, and no daemon.\n\n"
+	"  --policy FILE put this policy in force for CMD and all it starts, before it starts\n"
+	"  --watch       with --policy: refuse nothing, note what would be\n"
 	"  --json FILE   also write the records (EVE JSON lines) to FILE\n"
 	"  --user NAME   run CMD as this user\n"
 	"  --wait        wait for everything CMD started, not only for CMD itself\n"
 	"  --quiet       no table\n";
 
 struct exec_args {
-	const char *json, *user;
-	bool wait, quiet;
+	const char *json, *user, *policy;
+	bool wait, quiet, watch;
 	char **command;
 };
 
@@ -57,7 +63,11 @@ struct run {
 	struct attach *attach;
 	struct pipeline *pipeline;
 	struct contacts *contacts;
+	struct sandbox *sandbox; /* NULL: no policy */
+	struct refusals *refusals;
 	struct sink *sink;
+	int closed[SANDBOX_FDS_MAX]; /* what the command does not inherit */
+	int n_closed;
 	uint64_t write_errors;
 	int signal_fd;
 	sigset_t old_mask;
@@ -69,6 +79,12 @@ static void on_record(void *ctx, const struct record *r)
 
 	if (run->sink)
 		run->sink->ops->put(run->sink, r);
+	if (run->sandbox && r->type == RECORD_DROP)
+		refusals_drop(run->refusals, r);
+	if (run->sandbox && r->type == RECORD_FLOW && r->flow_ends) {
+		sandbox_ended(run->sandbox, r->flow);
+		refusals_flow(run->refusals, r->flow);
+	}
 	if (r->type == RECORD_FLOW && r->flow_ends)
 		contacts_add(run->contacts, r->flow);
 	else if (r->type == RECORD_PACKET_SOCKET)
@@ -76,11 +92,35 @@ static void on_record(void *ctx, const struct record *r)
 			 STR_FMT(proc_name(r->proc)), r->proc->pid);
 }
 
+static void on_event(void *ctx, const struct event *e)
+{
+	struct run *run = ctx;
+	struct event_out flows = pipeline_input(run->pipeline);
+
+	flows.on_event(flows.ctx, e);
+	if (run->sandbox)
+		sandbox_event(run->sandbox, e);
+}
+
+/* The policy is in force from here on, and the command not yet there. */
+static int start_enforcing(struct run *run, const struct exec_args *a)
+{
+	int r = refusals_new(&run->refusals, MAX_CONTACTS);
+
+	if (r < 0)
+		return log_errno(r, "cannot start");
+	r = sandbox_new(&run->sandbox, run->attach, run->pipeline, a->policy, a->watch);
+	if (r < 0)
+		return r;
+	run->n_closed = sandbox_inherited(run->sandbox, a->command[0], run->closed);
+	return run->n_closed < 0 ? run->n_closed : 0;
+}
+
 static int start_watching(struct run *run, const struct exec_args *a)
 {
 	static char host[256];
 	struct eve_format format = { .vantage = EVE_HOST, .host = host };
-	char error[256] = "";
+	char error[256] = "", pin[SANDBOX_PIN_MAX];
 	int r;
 
 	gethostname(host, sizeof(host) - 1);
@@ -90,7 +130,7 @@ static int start_watching(struct run *run, const struct exec_args *a)
 	r = a->json ? eve_sink_new(&run->sink, &format, a->json, &run->write_errors) : 0;
 	if (r < 0)
 		return log_errno(r, "cannot write %s", a->json);
-	r = contacts_new(&run->contacts, true, MAX_CONTACTS);
+	r = contacts_new(&run->contacts, true, a->policy, MAX_CONTACTS);
 	if (r < 0)
 		return log_errno(r, "cannot start");
 	r = cgroup_make(&run->cgroup, error);
@@ -104,13 +144,21 @@ static int start_watching(struct run *run, const struct exec_args *a)
 		(struct record_out){ on_record, run });
 	if (r < 0)
 		return log_errno(r, "cannot start");
-	r = attach_new(&run->attach, &(struct attach_config){ .cgroup_fd = run->cgroup.fd },
-		       pipeline_input(run->pipeline), error);
+	sandbox_clear_leftovers(run->cgroup.mount_fd);
+	sandbox_pin_name(pin);
+	r = attach_new(&run->attach,
+		       &(struct attach_config){ .cgroup_fd = run->cgroup.fd,
+						.watch_only = !a->policy,
+						.pin = a->policy && !a->watch ? pin : NULL },
+		       (struct event_out){ on_event, run }, error);
 	if (r < 0) {
 		log_error("cannot watch: %s", error);
 		return r;
 	}
-	return attach_seed(run->attach);
+	r = attach_seed(run->attach);
+	if (r < 0)
+		return log_errno(r, "cannot list what is open already");
+	return 0;
 }
 
 /* In the child, before exec: gives up root for `name`, with the groups of that user. */
@@ -131,9 +179,11 @@ static int become(const char *name)
 	return 0;
 }
 
-static _Noreturn void run_command(const struct exec_args *a, const sigset_t *mask)
+static _Noreturn void run_command(const struct run *run, const struct exec_args *a)
 {
-	sigprocmask(SIG_SETMASK, mask, NULL);
+	sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
+	for (int i = 0; i < run->n_closed; i++)
+		close(run->closed[i]);
 	if (a->user && become(a->user) < 0)
 		_exit(EXIT_NOT_EXECUTABLE);
 	execvp(a->command[0], a->command);
@@ -145,6 +195,8 @@ static void pump(struct run *run)
 {
 	attach_drain(run->attach);
 	pipeline_tick(run->pipeline, time_now());
+	if (run->sandbox)
+		sandbox_tick(run->sandbox, time_now());
 }
 
 /* Reads one signal: the child's end gives its status; others are handed on. true: the child has ended. */
@@ -204,12 +256,26 @@ static void report(struct run *run, const struct exec_args *a)
 		contacts_print(run->contacts, stderr, 0, terminal_width(stderr));
 	else if (!a->quiet)
 		fputs("egret: nothing was contacted\n", stderr);
+	if (!a->quiet && run->refusals && refusals_any(run->refusals)) {
+		fprintf(stderr, "\n%s\n", a->watch ? "Would have been refused:" : "Refused:");
+		refusals_print(run->refusals, stderr, terminal_width(stderr));
+	}
 	for (int i = 0; i < LOSS_COUNT; i++)
 		if (fs.loss[i])
 			log_warn("lost, %s: %s", loss_name(i), human_count(fs.loss[i], text));
 	if (run->write_errors)
 		log_warn("%s: %s records could not be written", a->json,
 			 human_count(run->write_errors, text));
+}
+
+/* What outlives the command would be free when the policy goes with it. */
+static void end_leftovers(struct run *run, const struct exec_args *a)
+{
+	if (!run->sandbox || a->watch || !cgroup_is_populated(&run->cgroup))
+		return;
+	log_warn("what the command had started and left running is ended with its sandbox (see "
+		 "--wait)");
+	cgroup_kill(&run->cgroup);
 }
 
 static int exec_watched(const struct exec_args *a)
@@ -221,20 +287,28 @@ static int exec_watched(const struct exec_args *a)
 	block_signals(&run);
 	if (start_watching(&run, a) < 0)
 		goto out;
+	if (a->policy && start_enforcing(&run, a) < 0) {
+		status = EXIT_NOT_STARTED;
+		goto out;
+	}
 	child = cgroup_fork(&run.cgroup);
 	if (child == 0)
-		run_command(a, &run.old_mask);
+		run_command(&run, a);
 	if (child < 0) {
 		log_errno(errno, "cannot start a process in %s", run.cgroup.path);
 		goto out;
 	}
 	status = watch(&run, child, a->wait);
+	end_leftovers(&run, a);
 	attach_settle(run.attach, SETTLE_MS);
 	attach_sweep(run.attach);
+	sandbox_release(run.sandbox);
 	run.attach = attach_free(run.attach); /* hands on the last notices */
 	flow_table_finish(pipeline_flows(run.pipeline));
 	report(&run, a);
 out:
+	if (run.attach)
+		sandbox_release(run.sandbox);
 	attach_free(run.attach);
 	left = cgroup_remove(&run.cgroup);
 	if (left)
@@ -244,6 +318,8 @@ out:
 	if (run.sink)
 		run.sink->ops->free(run.sink);
 	pipeline_free(run.pipeline);
+	sandbox_free(run.sandbox);
+	refusals_free(run.refusals);
 	contacts_free(run.contacts);
 	if (run.signal_fd >= 0)
 		close(run.signal_fd);
@@ -253,15 +329,20 @@ out:
 int cmd_exec(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "json", required_argument, NULL, 'j' }, { "user", required_argument, NULL, 'u' },
-		{ "wait", no_argument, NULL, 'w' },       { "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },       { 0 },
+		{ "json", required_argument, NULL, 'j' },
+		{ "user", required_argument, NULL, 'u' },
+		{ "wait", no_argument, NULL, 'w' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "watch", no_argument, NULL, 'W' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	struct exec_args args = { 0 };
 	int o;
 
 	/* "+": the command's own options are the command's. */
-	while ((o = getopt_long(argc, argv, "+j:u:wqh", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "+j:u:p:wqh", options, NULL)) != -1) {
 		switch (o) {
 		case 'j':
 			args.json = optarg;
@@ -271,6 +352,12 @@ int cmd_exec(int argc, char **argv)
 			break;
 		case 'w':
 			args.wait = true;
+			break;
+		case 'p':
+			args.policy = optarg;
+			break;
+		case 'W':
+			args.watch = true;
 			break;
 		case 'q':
 			args.quiet = true;
@@ -284,6 +371,10 @@ int cmd_exec(int argc, char **argv)
 	}
 	if (optind == argc) {
 		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	if (args.watch && !args.policy) {
+		log_error("--watch: what to watch for is in a policy (--policy FILE)");
 		return EXIT_USAGE;
 	}
 	args.command = argv + optind;

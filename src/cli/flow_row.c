@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "base/time.h"
 
 static struct str text_at(const json_t *j, const char *key)
@@ -58,6 +59,9 @@ void flow_row_read(struct flow_row *ret, const json_t *record)
 		.sport = port_at(record, "src_port"),
 		.dport = port_at(record, "dest_port"),
 		.known = process != NULL,
+		.verdict = text_at(egret, "verdict"),
+		.would = json_is_true(json_object_get(egret, "would_deny")),
+		.rule_line = number_at(json_object_get(egret, "rule"), "line"),
 	};
 	if (!ret->user.n)
 		ret->user = text_at(json_object_get(record, "user"), "id");
@@ -87,6 +91,26 @@ struct str flow_row_proto(const struct flow_row *r, char text[FLOW_ROW_TEXT])
 struct str flow_row_state(const struct flow_row *r)
 {
 	return r->reason.n ? r->reason : r->state;
+}
+
+bool flow_row_is_refused(const struct flow_row *r)
+{
+	return r->would || str_eq(r->verdict, STR("deny")) || str_eq(r->verdict, STR("reject"));
+}
+
+struct str flow_row_verdict(const struct flow_row *r, char text[FLOW_ROW_TEXT])
+{
+	struct str word = r->would && str_eq(r->verdict, STR("audit")) ? STR("deny") : r->verdict;
+	int n;
+
+	if (!word.n)
+		return STR_NONE;
+	n = snprintf(text, FLOW_ROW_TEXT, "%s%.*s", r->would ? "would " : "", (int)MIN(word.n, 6U),
+		     word.p);
+	if (r->rule_line)
+		n += snprintf(text + n, FLOW_ROW_TEXT - (size_t)n, " %llu",
+			      (unsigned long long)r->rule_line);
+	return (struct str){ text, MIN((size_t)n, FLOW_ROW_TEXT - 1U) };
 }
 
 /* The record's form is fixed: 2026-01-02T03:04:05.678901+0000. */

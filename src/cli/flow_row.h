@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -14,8 +15,11 @@ struct flow_row {
 	uint64_t id, up, down;
 	struct str start, program, user, unit, container, name, source, src, dest, proto, app,
 		state, reason;
-	int sport, dport; /* -1: none */
-	bool known;       /* who it belongs to */
+	struct str verdict; /* allow, deny, reject, audit */
+	uint64_t rule_line; /* 0: none */
+	bool would;         /* it was let pass, and would not be if the rule were enforced */
+	int sport, dport;   /* -1: none */
+	bool known;         /* who it belongs to */
 };
 
 void flow_row_read(struct flow_row *ret, const json_t *record); /* borrows from the record */
@@ -26,5 +30,9 @@ struct str flow_row_target(const struct flow_row *r);
 struct str flow_row_proto(const struct flow_row *r, char text[FLOW_ROW_TEXT]);
 /* How it stands, or how it ended. */
 struct str flow_row_state(const struct flow_row *r);
+/* "deny 12", "would deny 12", "allow": what policy said, and by which line; empty: nothing. */
+struct str flow_row_verdict(const struct flow_row *r, char text[FLOW_ROW_TEXT]);
+/* It is cut off, or would be. */
+bool flow_row_is_refused(const struct flow_row *r);
 /* "12:34:56" in local time; the date as well when it was not today. */
 struct str flow_row_start(const struct flow_row *r, uint64_t now_ns, char text[FLOW_ROW_TEXT]);

@@ -21,7 +21,7 @@
 
 #define MAX_REQUEST 8192
 #define MAX_LINE (1U << 20)
-#define FOLLOW_WIDTH 132 /* of a stream that does not go to a terminal */
+#define FOLLOW_WIDTH 148 /* of a stream that does not go to a terminal */
 
 static const char usage[] =
 	"usage: egret flows [OPTION...] [FILTER...]\n\n"
@@ -66,10 +66,13 @@ static const struct table_column columns[] = {
 	{ "UP", .right = true },
 	{ "DOWN", .right = true },
 	{ "STATE" },
+	{ "VERDICT" },
 };
 
 /* Widths of a stream, where no row can wait for the widest; the elastic columns share what is left. */
-static const unsigned follow_widths[ARRAY_SIZE(columns)] = { 11, 0, 8, 0, 5, 0, 5, 9, 7, 7, 11 };
+static const unsigned follow_widths[ARRAY_SIZE(columns)] = {
+	11, 0, 8, 0, 5, 0, 5, 9, 7, 7, 11, 14
+};
 
 static void cells_of(const struct flow_row *r, uint64_t now_ns,
 		     char texts[ARRAY_SIZE(columns)][FLOW_ROW_TEXT],
@@ -89,6 +92,9 @@ static void cells_of(const struct flow_row *r, uint64_t now_ns,
 	cells[8] = str_of(human_bytes(r->up, texts[8]));
 	cells[9] = str_of(human_bytes(r->down, texts[9]));
 	cells[10] = flow_row_state(r);
+	cells[11] = flow_row_verdict(r, texts[11]);
+	if (!cells[11].n)
+		cells[11] = dash;
 }
 
 static void follow_row(struct flows_out *o, const struct str *cells)

@@ -31,6 +31,9 @@ static const struct {
 	{ "state", "flow", "state" },
 	{ "reason", "flow", "reason" },
 	{ "community_id", "community_id", NULL },
+	{ "verdict", "egret", "verdict" },
+	{ "would_deny", "egret", "would_deny" },
+	{ "rule", "egret", "rule" },
 };
 
 /* Quoted when needed; a quote inside stands twice. */
@@ -51,6 +54,22 @@ static void put_text(struct buf *out, const char *p, size_t n)
 		buf_putc(out, p[i]);
 	}
 	buf_putc(out, '"');
+}
+
+/* "FILE:LINE TEXT" */
+static void put_rule(struct buf *out, const json_t *rule)
+{
+	const char *file = json_string_value(json_object_get(rule, "file"));
+	const char *text = json_string_value(json_object_get(rule, "text"));
+	_cleanup_buf_ struct buf b = BUF_INIT(1U << 16);
+
+	if (file)
+		buf_printf(&b, "%s:%lld ", file,
+			   (long long)json_integer_value(json_object_get(rule, "line")));
+	if (text)
+		buf_puts(&b, text);
+	if (b.n && !b.failed)
+		put_text(out, b.p, b.n);
 }
 
 void flows_csv_head(struct buf *out)
@@ -75,6 +94,10 @@ void flows_csv_row(struct buf *out, const json_t *record)
 			put_text(out, json_string_value(v), json_string_length(v));
 		else if (json_is_integer(v))
 			buf_printf(out, "%lld", (long long)json_integer_value(v));
+		else if (json_is_boolean(v))
+			buf_puts(out, json_is_true(v) ? "true" : "false");
+		else if (json_is_object(v))
+			put_rule(out, v);
 	}
 	buf_putc(out, '\n');
 }

@@ -14,6 +14,8 @@
 #include "cli/cmd.h"
 #include "cli/confine.h"
 #include "cli/contacts.h"
+#include "cli/offline.h"
+#include "cli/recordings.h"
 #include "cli/table.h"
 #include "flow/filter.h"
 #include "flow/record.h"
@@ -33,6 +35,8 @@ static const char usage[] =
 	"folder of them), plain, gzip or zstd, '-' for standard input; needs no privileges.\n\n"
 	"  --json            EVE records on standard output instead of the summary\n"
 	"  --filter FILTER   only flows that match, such as 'port:443 name:*.example.org'\n"
+	"  --policy FILE     judge each flow by this policy: verdict and rule in records and "
+	"summary\n"
 	"  --inside CIDR     what counts as ours, to tell egress from ingress (may be given "
 	"again);\n"
 	"                    private addresses unless given\n"
@@ -44,8 +48,42 @@ struct reader {
 	struct contacts *contacts;
 	struct sink *sink; /* NULL: summary */
 	uint64_t flows, matched, write_errors;
-	bool readable; /* at least one input could be opened */
+	bool readable;          /* at least one input could be opened */
+	struct offline offline; /* --policy */
+	struct recorded recorded;
+	uint64_t undecided;
 };
+
+static bool rule_words(void *ctx, uint32_t gen, uint16_t rule, struct verdict_rule *ret)
+{
+	struct reader *rd = ctx;
+
+	return policy_rule_words(rd->offline.policy, rule, ret);
+}
+
+/* What the policy would say of a flow; nothing where that hangs on a program that no capture knows. */
+static void judge(void *ctx, const struct flow *f, struct flow_verdict *ret, uint32_t *ret_gen,
+		  uint16_t *ret_rule)
+{
+	struct reader *rd = ctx;
+	struct judgement v;
+
+	*ret = (struct flow_verdict){ .rule = ret->rule };
+	recorded_of_flow(&rd->recorded, f);
+	if (!rd->recorded.egress || judge_flow(rd->offline.judge, &rd->recorded, &v) < 0)
+		return;
+	if (v.needs_who) {
+		rd->undecided += f->end != END_NONE;
+		return;
+	}
+	ret->action = v.action;
+	ret->final = v.final;
+	ret->visible = (uint8_t)rd->recorded.subject.visible;
+	ret->app = rd->recorded.subject.app;
+	ret->would_refuse = v.action != EG_ALLOW;
+	*ret_gen = 1;
+	*ret_rule = v.rule;
+}
 
 static void on_record(void *ctx, const struct record *r)
 {
@@ -149,6 +187,9 @@ static void print_summary(FILE *to, const struct replay_stats *s, const struct r
 	for (int i = 0; i < LOSS_COUNT; i++)
 		if (fs->loss[i])
 			fprintf(to, "lost, %s: %s\n", loss_name(i), human_count(fs->loss[i], text));
+	if (rd->undecided)
+		fprintf(to, "flows that the policy cannot decide without the program or user: %s\n",
+			human_count(rd->undecided, text));
 	if (rd->write_errors)
 		fprintf(to, "records that could not be written: %s\n",
 			human_count(rd->write_errors, text));
@@ -156,6 +197,7 @@ static void print_summary(FILE *to, const struct replay_stats *s, const struct r
 
 struct read_args {
 	bool json, all, quiet;
+	const char *policy;
 	struct cidr inside[MAX_INSIDE];
 	size_t n_inside;
 	struct filter *filter;
@@ -167,6 +209,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "filter", required_argument, NULL, 'f' },
+		{ "policy", required_argument, NULL, 'p' },
 		{ "inside", required_argument, NULL, 'i' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -176,7 +219,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 	struct filter_error error;
 	int o;
 
-	while ((o = getopt_long(argc, argv, "jf:i:aqh", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "jf:p:i:aqh", options, NULL)) != -1) {
 		switch (o) {
 		case 'j':
 			a->json = true;
@@ -188,6 +231,9 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 				log_error("--filter, column %zu: %s", error.column, error.message);
 				return EXIT_USAGE;
 			}
+			break;
+		case 'p':
+			a->policy = optarg;
 			break;
 		case 'i':
 			if (a->n_inside == MAX_INSIDE ||
@@ -232,10 +278,21 @@ static int open_all(struct replay *replay, struct reader *rd, const struct read_
 	if (r < 0)
 		return log_errno(r, "cannot write to standard output");
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+	/* Lists of a policy whose rules depend on the day are read again when the day comes. */
+	if (rd->offline.judge && judge_needs_files(rd->offline.judge))
+		return 0;
 	r = confine_to_open_files();
 	if (r < 0)
 		log_warn("reading without a seccomp filter: %s", strerror(-r));
 	return 0;
+}
+
+static int open_policy(struct reader *rd, const char *path)
+{
+	struct config config;
+	int r = recordings_config(&config, "");
+
+	return r < 0 ? r : offline_open(&rd->offline, path, &config, time_now());
 }
 
 static int read_all(const struct read_args *a, int argc, char **argv)
@@ -246,7 +303,7 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	struct flow_table_stats fs;
 	int r;
 
-	r = contacts_new(&rd.contacts, false, MAX_CONTACTS);
+	r = contacts_new(&rd.contacts, false, a->policy, MAX_CONTACTS);
 	if (r == 0)
 		r = pipeline_new(
 			&pipeline,
@@ -258,6 +315,12 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 		log_errno(r, "cannot start");
 		goto out;
 	}
+	r = a->policy ? open_policy(&rd, a->policy) : 0;
+	if (r < 0)
+		goto out;
+	if (a->policy)
+		pipeline_set_judge(pipeline, (struct verdict_source){ rule_words, &rd },
+				   (struct flow_judge){ judge, &rd });
 	r = open_all(replay, &rd, a, argc, argv);
 	if (r < 0)
 		goto out;
@@ -287,6 +350,7 @@ out:
 	if (rd.sink)
 		rd.sink->ops->free(rd.sink);
 	pipeline_free(pipeline);
+	offline_close(&rd.offline);
 	contacts_free(rd.contacts);
 	return r < 0 || rd.write_errors ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -29,6 +29,9 @@ static const char *const meanings[LOSS_COUNT] = {
 		"peers of unconnected sockets without a flow; their bytes are in 'unreported'",
 	[LOSS_MAP_SOCKETS] = "sockets without counters: the kernel had no memory for them",
 	[LOSS_MAP_HANDSHAKE] = "inbound handshakes whose first packets are not in the counts",
+	[LOSS_MAP_JUDGE] = "no buffer to judge with: what could not be judged was refused",
+	[LOSS_MAP_WHO] = "programs, paths or groups the kernel had no room for: rules that name "
+			 "them do not hold",
 	[LOSS_TABLE_FLOWS] = "idle flows were ended early to make room",
 	[LOSS_TABLE_STREAMS] = "split hellos or requests were not joined: names may be missing",
 	[LOSS_TABLE_NAMES] = "old names were forgotten early",
@@ -81,6 +84,31 @@ static void print_watching(const json_t *j, struct buf *safe)
 	else
 		printf("watching   %s\n", cgroup ? "the whole host" : text(j, "watch", safe));
 	printf("records    %s\n", text(j, "eve", safe));
+}
+
+static void print_policy(const json_t *j, struct buf *safe)
+{
+	const json_t *p = json_object_get(j, "policy");
+	const char *mode = json_string_value(json_object_get(p, "mode"));
+
+	if (!mode)
+		return; /* an older egretd */
+	printf("policy     %s", text(p, "mode", safe));
+	if (json_object_get(p, "file"))
+		printf(": %s, %llu rules", text(p, "file", safe),
+		       (unsigned long long)number(p, "n_rules"));
+	if (number(p, "n_blocks"))
+		printf(", %llu of them dated", (unsigned long long)number(p, "n_blocks"));
+	if (json_is_true(json_object_get(p, "pinned")))
+		printf(", goes on without egretd");
+	putchar('\n');
+	if (json_object_get(p, "confirm_by"))
+		printf("           waits to be confirmed until %s\n", text(p, "confirm_by", safe));
+	if (json_object_get(p, "problem"))
+		printf("           %s\n", text(p, "problem", safe));
+	if (number(p, "lists_failing"))
+		printf("           %llu lists cannot be downloaded: 'egret policy show' says why\n",
+		       (unsigned long long)number(p, "lists_failing"));
 }
 
 static void print_counts(const json_t *j)
@@ -154,6 +182,7 @@ static int run(bool as_json)
 	if (j && !as_json) {
 		print_losses(j, &safe);
 		print_watching(j, &safe);
+		print_policy(j, &safe);
 		print_counts(j);
 	}
 	r = j ? EXIT_SUCCESS : EXIT_FAILURE;

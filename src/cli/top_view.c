@@ -256,7 +256,8 @@ static void put_groups(struct top_model *m, struct top_frame *f, size_t page, si
 static void put_flow(struct top_model *m, struct top_frame *f, const struct fitted *t, size_t i,
 		     size_t columns)
 {
-	char start[FLOW_ROW_TEXT], proto[FLOW_ROW_TEXT], port[FLOW_ROW_TEXT];
+	char start[FLOW_ROW_TEXT], proto[FLOW_ROW_TEXT], port[FLOW_ROW_TEXT],
+		verdict[FLOW_ROW_TEXT];
 	char up[HUMAN_TEXT_MAX], down[HUMAN_TEXT_MAX];
 	struct str cells[FLOW_COLUMNS];
 	struct flow_row r;
@@ -273,7 +274,8 @@ static void put_flow(struct top_model *m, struct top_frame *f, const struct fitt
 	cells[FLOW_PROTO] = flow_row_proto(&r, proto);
 	cells[FLOW_UP] = str_of(human_bytes(r.up, up));
 	cells[FLOW_DOWN] = str_of(human_bytes(r.down, down));
-	cells[FLOW_STATE] = flow_row_state(&r);
+	cells[FLOW_STATE] =
+		flow_row_is_refused(&r) ? flow_row_verdict(&r, verdict) : flow_row_state(&r);
 	put_cells(f, t, cells, columns,
 		  i == m->flow_cursor.at ? TOP_SELECTED
 		  : r.reason.n           ? TOP_FAINT

@@ -23,8 +23,9 @@ enum event_type {
 	EVENT_CLOSE,  /* the flow is over, its last counters */
 	EVENT_PROC,   /* a process began, became another program, or ended */
 	EVENT_FACT,   /* a fact that somebody else decoded (Zeek) */
-	EVENT_LOSS,   /* something was not seen; never silent */
-	EVENT_TICK,   /* time passed, nothing else */
+	EVENT_VERDICT, /* live: policy decided on a flow, or on a call or packet that never became one */
+	EVENT_LOSS, /* something was not seen; never silent */
+	EVENT_TICK, /* time passed, nothing else */
 };
 
 /* Which way, seen from the socket (live). A capture does not know: EVENT_DIR_NONE. */
@@ -79,6 +80,26 @@ struct event_counts {
 	uint32_t retransmits, rtt_us; /* 0: not known */
 	uint8_t tx_tcp_flags, rx_tcp_flags;
 	uint64_t last_ns; /* the newest packet */
+};
+
+/* Where a verdict was taken. */
+enum verdict_at { VERDICT_AT_CONNECT, VERDICT_AT_SEND, VERDICT_AT_PACKET, VERDICT_AT_BACKSTOP };
+
+/* Numbers are those of bpf/policy_image.h; what a rule's index means is the policy's of that generation. */
+struct event_verdict {
+	uint64_t cookie; /* 0: of no socket */
+	uint32_t gen;
+	uint16_t rule;
+	uint8_t action;    /* EG_ALLOW … */
+	bool final;        /* false: a fact is still to come */
+	bool refused;      /* packets or calls were refused */
+	bool would_refuse; /* watch mode or audit: let pass */
+	bool summary; /* of refusals that had no room for a record each: `calls`, `packets`, `bytes` since the last */
+	enum verdict_at at;
+	uint8_t visible, app;           /* enum eg_visible, EG_APP_* */
+	uint64_t calls, packets, bytes; /* refused */
+	struct str visible_name;        /* what the flow said of itself: SNI, Host; may be empty */
+	struct event_open who; /* the owner, and names of the remote address, as in EVENT_OPEN */
 };
 
 enum event_end {
@@ -146,7 +167,9 @@ struct event_fact {
 	X(MAP_FLOWS, "map-flows")       /* kernel: no entry for a peer of an unconnected socket */ \
 	X(MAP_SOCKETS, "map-sockets")   /* kernel: no memory for a socket's counters */            \
 	X(MAP_HANDSHAKE, "map-handshake") /* kernel: an inbound handshake's counts overwritten */  \
-	X(TABLE_FLOWS, "table-flows")     /* flow table full: the idlest flow was ended early */   \
+	X(MAP_JUDGE, "map-judge")         /* kernel: no buffer to judge with: refused */           \
+	X(MAP_WHO, "map-who")         /* kernel: a program, a path, a group unknown to policy */   \
+	X(TABLE_FLOWS, "table-flows") /* flow table full: the idlest flow was ended early */       \
 	X(TABLE_STREAMS, "table-streams") /* no buffer to join a split hello or request */         \
 	X(TABLE_NAMES, "table-names")     /* name cache full: an old name was dropped */           \
 	X(TABLE_PROCS, "table-procs")     /* process table full */                                 \
@@ -172,7 +195,7 @@ struct event {
 	enum event_type type;
 	enum event_dir dir;
 	uint64_t time_ns;
-	struct event_key key; /* PACKET, OPEN, COUNT, CLOSE, FACT */
+	struct event_key key; /* PACKET, OPEN, COUNT, CLOSE, FACT, VERDICT */
 	union {
 		struct event_packet packet;
 		struct event_open open;
@@ -180,6 +203,7 @@ struct event {
 		struct event_close close;
 		struct event_proc proc;
 		struct event_fact fact;
+		struct event_verdict verdict;
 		struct event_loss loss;
 	};
 };

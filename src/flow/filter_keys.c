@@ -139,6 +139,31 @@ static size_t get_ja4(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], ch
 	return text(f->ja4, ret);
 }
 
+/* What was decided; and "would-deny" where it was not carried out. */
+static size_t get_verdict(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	size_t n = c_text(verdict_action_name(f->verdict.action), ret);
+
+	if (f->verdict.would_refuse)
+		n += c_text("would-deny", ret + n);
+	return n;
+}
+
+static size_t get_rule(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	const struct verdict_rule *r = f->verdict.rule;
+	size_t n;
+
+	if (!r)
+		return 0;
+	n = one(r->text, ret);
+	n += one(r->note, ret + n);
+	if (!r->line)
+		return n;
+	snprintf(scratch, 64, "%u", r->line);
+	return n + one(str_of(scratch), ret + n);
+}
+
 static const struct addr *get_addr(const struct flow *f)
 {
 	return &f->key.dst;
@@ -185,6 +210,12 @@ static bool get_packets(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 	return true;
 }
 
+static bool get_refused(const struct flow *f, uint64_t now_ns, uint64_t *ret)
+{
+	*ret = f->verdict.calls + f->verdict.packets;
+	return f->verdict.action != 0;
+}
+
 static bool get_age(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 {
 	uint64_t end = f->state == FLOW_CLOSED ? f->last_ns : MAX(now_ns, f->last_ns);
@@ -219,6 +250,10 @@ const struct filter_key filter_key_table[] = {
 	{ "app", "application protocol, as told from the bytes", FILTER_TEXT, .texts = get_app },
 	{ "dir", "egress, reply, ingress or forward", FILTER_TEXT, .texts = get_dir },
 	{ "state", "new, established or closed", FILTER_TEXT, .texts = get_state },
+	{ "verdict", "allow, deny, reject or audit; would-deny where it was only noted",
+	  FILTER_TEXT, .texts = get_verdict },
+	{ "rule", "the rule that decided: its line, text or note", FILTER_TEXT, .texts = get_rule },
+	{ "refused", "calls and packets refused, as >0", FILTER_COUNT, .number = get_refused },
 	{ "up", "bytes that left our side, as >1mb", FILTER_SIZE, .number = get_up },
 	{ "down", "bytes that came in", FILTER_SIZE, .number = get_down },
 	{ "bytes", "bytes both ways", FILTER_SIZE, .number = get_bytes },

@@ -26,6 +26,7 @@
 #include "decode/event.h"
 #include "flow/names.h"
 #include "flow/proc.h"
+#include "flow/verdict.h"
 
 struct record;
 struct flow_stream;
@@ -92,6 +93,7 @@ struct flow {
 	uint8_t n_names;
 	bool mid_stream, payload_known, live;
 	bool owner_unknown; /* live, but the kernel could not tell */
+	struct flow_verdict verdict;
 
 	/* the table's own */
 	struct list idle, all, report;
@@ -135,11 +137,29 @@ struct flow_config {
 	size_t n_inside;
 };
 
+/*
+ * Policy of a capture: asked of each flow before a record is written of it. Fills `ret` but for its `rule`, which comes
+ * from the source of rules by *ret_gen and *ret_rule.
+ */
+struct flow_judge {
+	void (*judge)(void *ctx, const struct flow *f, struct flow_verdict *ret, uint32_t *ret_gen,
+		      uint16_t *ret_rule);
+	void *ctx;
+};
+
 struct flow_table;
 
 int flow_table_new(struct flow_table **ret, const struct flow_config *cfg, struct record_out out);
 struct flow_table *
 flow_table_free(struct flow_table *t); /* emits nothing: flow_table_finish() first */
+
+/* Where the words of rules come from, and for captures the verdicts. Either may be left out. */
+void flow_table_set_verdicts(struct flow_table *t, struct verdict_source source,
+			     struct flow_judge judge);
+
+/* Told when the application protocol of a flow has become known from its bytes; must not feed events. */
+void flow_table_on_app(struct flow_table *t, void (*fn)(void *ctx, const struct flow *f),
+		       void *ctx);
 
 void flow_table_event(struct flow_table *t, const struct event *e);
 void flow_table_finish(struct flow_table *t); /* ends every flow with END_SHUTDOWN */
@@ -148,6 +168,7 @@ struct flow_table_stats {
 	uint64_t flows_now, flows_total, packets, bytes;
 	uint64_t loss[LOSS_COUNT];
 	struct event_counts unreported; /* live traffic that lost its flow but not its bytes */
+	uint64_t refused_calls, refused_packets, refused_bytes; /* by policy */
 	uint64_t memory_bytes; /* of the table itself, names, texts and processes not counted */
 };
 void flow_table_stats(const struct flow_table *t, struct flow_table_stats *ret);

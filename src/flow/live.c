@@ -16,12 +16,11 @@ static enum flow_side local_side(const struct flow *f)
 	return f->flags & FLOW_LOCAL_IS_DST ? TO_CLIENT : TO_SERVER;
 }
 
-static void learn_names(struct flow_table *t, const struct event *e)
+void live_learn_names(struct flow_table *t, const struct event *e, const struct event_open *o)
 {
-	for (size_t i = e->open.n_names < EVENT_NAMES_MAX ? e->open.n_names : EVENT_NAMES_MAX;
-	     i-- > 0;)
-		name_table_add(t->cfg.names, NULL, &e->key.dst, e->open.names[i], NAME_DNS,
-			       e->time_ns, e->time_ns + KERNEL_NAME_NS);
+	for (size_t i = o->n_names < EVENT_NAMES_MAX ? o->n_names : EVENT_NAMES_MAX; i-- > 0;)
+		name_table_add(t->cfg.names, NULL, &e->key.dst, o->names[i], NAME_DNS, e->time_ns,
+			       e->time_ns + KERNEL_NAME_NS);
 }
 
 static void own(struct flow_table *t, struct flow *f, const struct event *e)
@@ -54,7 +53,7 @@ void live_open(struct flow_table *t, const struct event *e)
 		flow_end(t, f, END_CLOSED);
 		f = NULL;
 	}
-	learn_names(t, e);
+	live_learn_names(t, e, o);
 	if (!f) {
 		f = flow_create(t, e, o->inbound);
 		if (!f)

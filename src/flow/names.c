@@ -328,6 +328,16 @@ void name_table_learn(struct name_table *t, const struct addr *client, const str
 	}
 }
 
+/* The kernel is told of /etc/hosts, too, and does not say of a name where it came from. */
+static bool is_of_hosts(const struct entry *e, struct str name)
+{
+	for (int i = 0; i < e->n; i++)
+		if (e->names[i]->source == NAME_HOSTS &&
+		    str_eq_nocase(text_str(e->names[i]->asked), name))
+			return true;
+	return false;
+}
+
 void name_table_add(struct name_table *t, const struct addr *client, const struct addr *addr,
 		    struct str name, enum name_source source, uint64_t now_ns, uint64_t expires_ns)
 {
@@ -336,7 +346,7 @@ void name_table_add(struct name_table *t, const struct addr *client, const struc
 	if (!name.n)
 		return;
 	e = entry_get(t, client, addr, now_ns);
-	if (e)
+	if (e && (source == NAME_HOSTS || !is_of_hosts(e, name)))
 		entry_add(t, e, name, NULL, 0, source, expires_ns);
 }
 

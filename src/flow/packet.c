@@ -111,6 +111,7 @@ void packet_event(struct flow_table *t, const struct event *e)
 	enum flow_side side;
 	enum event_end end;
 	struct flow *f = flow_find(t, e, &side);
+	enum app_proto before;
 	uint32_t fresh;
 
 	t->stats.packets += p->packets;
@@ -123,6 +124,7 @@ void packet_event(struct flow_table *t, const struct event *e)
 		f = first_packet(t, e, &side);
 	if (!f)
 		return;
+	before = f->app;
 	if (p->packets)
 		count(f, side, e);
 	if (f->key.proto == IPPROTO_TCP) {
@@ -136,4 +138,12 @@ void packet_event(struct flow_table *t, const struct event *e)
 			payload_datagram(t, f, side, p);
 	}
 	flow_touch(t, f);
+	if (f->app != before && t->on_app)
+		t->on_app(t->on_app_ctx, f);
+}
+
+void flow_table_on_app(struct flow_table *t, void (*fn)(void *ctx, const struct flow *f), void *ctx)
+{
+	t->on_app = fn;
+	t->on_app_ctx = ctx;
 }

@@ -23,6 +23,7 @@
 #define LINGER_NS (10 * NSEC_PER_SEC)
 #define BUCKETS 4096
 #define ARGS_MAX 8192
+#define WAS_MAX 4096 /* some twenty paths; a process that executes more loses the later ones */
 #define DEFAULT_MAX 65536
 
 struct image {
@@ -77,6 +78,7 @@ void proc_put(struct proc_table *t, struct proc *p)
 		intern_put(t->cfg.texts, p->exe);
 		intern_put(t->cfg.texts, p->comm);
 		intern_put(t->cfg.texts, p->args);
+		intern_put(t->cfg.texts, p->was);
 		intern_put(t->cfg.texts, p->user);
 		if (p->workload)
 			workload_put(t->cfg.identity, p->workload);
@@ -280,6 +282,26 @@ static struct image *on_fork(struct proc_table *t, const struct event *ev)
 	return i;
 }
 
+/*
+ * What a process was before an exec() stays part of where it comes from: rules for a tree hold for it. What a fork brought
+ * along from its parent is the parent's.
+ */
+static void set_was(struct proc_table *t, struct proc *p, const struct proc *old)
+{
+	char text[WAS_MAX];
+	size_t n = old->was ? old->was->n : 0;
+
+	if (old->exe && old->exe_state == EXE_FILE && old->exe != p->exe &&
+	    (!old->parent || old->parent->exe != old->exe) && n + old->exe->n + 1 <= sizeof(text)) {
+		if (n)
+			memcpy(text, old->was->p, n);
+		memcpy(text + n, old->exe->p, old->exe->n + 1);
+		set_text(t, &p->was, (struct str){ text, n + old->exe->n + 1 });
+	} else {
+		p->was = text_ref(old->was);
+	}
+}
+
 static struct image *on_exec(struct proc_table *t, const struct event *ev)
 {
 	const struct event_proc *e = &ev->proc;
@@ -295,6 +317,7 @@ static struct image *on_exec(struct proc_table *t, const struct event *ev)
 	if (old) { /* who started it is known from its fork */
 		i->p.parent = proc_ref(old->p.parent);
 		i->p.opened_packet_socket = old->p.opened_packet_socket;
+		set_was(t, &i->p, &old->p);
 	}
 	set_cgroup(t, i, e->cgroup, e->cgroup_id ? e->cgroup_id : old ? old->cgroup_id : 0);
 	set_parent(t, &i->p,
@@ -439,6 +462,7 @@ static struct image *variant(struct proc_table *t, struct image *of, const struc
 
 	if (i) {
 		copy_program(&i->p, kept);
+		i->p.was = text_ref(kept->was);
 		i->p.parent = proc_ref(kept->parent);
 		i->p.ppid = kept->ppid;
 		set_user(t, &i->p, o->uid, o->gid);

@@ -37,6 +37,8 @@ struct proc {
 	enum exe_state exe_state;
 	struct text *exe, *comm, *args; /* args NUL-separated and redacted; each may be NULL */
 	bool args_cut;
+	struct text *
+		was; /* executables this process was before, NUL-separated, oldest first; without its parent's */
 	struct text *user;               /* name of uid, NULL when it has none */
 	const struct workload *workload; /* a reference, NULL: not known */
 	uint64_t ended_ns;               /* 0: alive */

@@ -17,6 +17,7 @@ void record_flow(struct flow_table *t, struct flow *f, bool ends)
 {
 	struct record r = { .type = RECORD_FLOW, .flow = f, .flow_ends = ends };
 
+	judged_capture(t, f);
 	record_emit(t, &r);
 	f->seq++;
 }

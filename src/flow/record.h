@@ -24,6 +24,8 @@ enum record_type {
 	RECORD_SSH,
 	RECORD_STATS,
 	RECORD_PACKET_SOCKET, /* a process opened a packet socket: its traffic is not seen */
+	RECORD_DROP,          /* a call or packet was refused */
+	RECORD_ALERT,         /* a rule with `alert` decided */
 };
 
 struct record_tls { /* TLS and QUIC */
@@ -47,6 +49,26 @@ struct record_ssh {
 	struct ssh_banner client, server;
 };
 
+/*
+ * What was refused, or what an alert is about. Where it belongs to a flow, that is in record.flow; what was refused
+ * before it became one (a connect) is described here alone. A summary stands for many, of one rule and program.
+ */
+struct record_drop {
+	struct event_key key; /* src is our end; port 0 and no address where none was chosen yet */
+	const struct proc *proc;   /* NULL: not known */
+	struct name *const *names; /* of the other side, by DNS */
+	size_t n_names;
+	struct str visible_name; /* what the flow said of itself; empty: nothing */
+	enum name_source visible_source;
+	const struct verdict_rule *rule; /* NULL: not known */
+	uint8_t action, app;             /* EG_ALLOW …, EG_APP_* */
+	enum verdict_at at;
+	bool refused, would_refuse;
+	uint64_t calls, packets, bytes; /* refused: of this record alone */
+	bool summary;
+	uint64_t since_ns; /* of a summary: the first refusal it stands for */
+};
+
 struct record {
 	enum record_type type;
 	uint64_t time_ns;
@@ -58,7 +80,8 @@ struct record {
 		const struct smtp_envelope *smtp;
 		const struct record_ssh *ssh;
 		const struct flow_table_stats *stats;
-		const struct proc *proc; /* RECORD_PACKET_SOCKET */
+		const struct proc *proc;        /* RECORD_PACKET_SOCKET */
+		const struct record_drop *drop; /* RECORD_DROP, RECORD_ALERT */
 	};
 	bool flow_ends; /* RECORD_FLOW: the last one of this flow */
 };

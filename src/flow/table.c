@@ -75,6 +75,7 @@ static void let_go(struct flow_table *t, struct flow *f)
 	intern_put(t->cfg.texts, f->name);
 	intern_put(t->cfg.texts, f->ja3);
 	intern_put(t->cfg.texts, f->ja4);
+	verdict_rule_put(f->verdict.rule);
 	for (size_t i = 0; i < f->n_names; i++)
 		name_put(t->cfg.names, f->names[i]);
 	if (f->proc)
@@ -88,6 +89,8 @@ struct flow_table *flow_table_free(struct flow_table *t)
 	list_for_each(it, &t->all)
 		let_go(t, container_of(it, struct flow, all));
 	stream_free_all(t);
+	t->drops = drops_free(t);
+	verdict_rules_done(&t->rules);
 	pool_done(&t->streams);
 	pool_done(&t->flows);
 	buf_done(&t->ja3);
@@ -177,7 +180,7 @@ static bool flow_is(const struct flow *f, const struct event *e, bool live,
 static bool event_is_live(const struct flow_table *t, const struct event *e)
 {
 	return e->dir != EVENT_DIR_NONE || e->type == EVENT_OPEN || e->type == EVENT_COUNT ||
-	       (e->type == EVENT_CLOSE && t->cfg.procs);
+	       e->type == EVENT_VERDICT || (e->type == EVENT_CLOSE && t->cfg.procs);
 }
 
 struct flow *flow_find(struct flow_table *t, const struct event *e, enum flow_side *ret_side)
@@ -485,6 +488,7 @@ static void tick(struct flow_table *t)
 		end_idle(t, c);
 	if (t->cfg.report_every_ns)
 		report_living(t);
+	drops_tick(t);
 	if (t->now_ns >= t->next_stats_ns)
 		write_stats(t);
 	if (t->cfg.procs)
@@ -550,6 +554,9 @@ void flow_table_event(struct flow_table *t, const struct event *e)
 	case EVENT_FACT:
 		facts_event(t, e);
 		break;
+	case EVENT_VERDICT:
+		judged_event(t, e);
+		break;
 	case EVENT_LOSS:
 		loss_event(t, &e->loss);
 		break;
@@ -562,6 +569,7 @@ void flow_table_finish(struct flow_table *t)
 {
 	while (!list_empty(&t->all))
 		flow_end(t, container_of(t->all.next, struct flow, all), END_SHUTDOWN);
+	drops_finish(t);
 	write_stats(t);
 }
 

@@ -5,6 +5,7 @@
  *     table.c ─► packet.c ─► tcp.c (sequence numbers, state)
  *        │          └─► payload.c ─► stream.c (joining) and facts.c, http_facts.c, dns_facts.c (bytes → records)
  *        ├─► live.c (sockets: open, count, close)
+ *        ├─► judged.c (policy's verdicts) ─► drops.c (what was refused, floods summed up)
  *        └─► facts.c (somebody else's)
  *
  * and records leave through record.c alone.
@@ -101,6 +102,8 @@ struct slot {
 	struct flow *flow;
 };
 
+struct drops;
+
 struct flow_table {
 	struct flow_config cfg;
 	struct record_out out;
@@ -118,6 +121,12 @@ struct flow_table {
 	struct list streams_old; /* oldest first */
 	size_t stream_bytes, max_stream_bytes;
 
+	struct verdict_rules rules;
+	struct flow_judge judge;
+	struct drops *drops; /* NULL until something is refused */
+
+	void (*on_app)(void *ctx, const struct flow *f); /* NULL: nobody asks */
+	void *on_app_ctx;
 	struct flow_table_stats stats;
 	struct dns_message *dns;
 	char *tls_scratch;
@@ -147,6 +156,19 @@ void live_open(struct flow_table *t, const struct event *e);
 void live_count(struct flow_table *t, const struct event *e);
 void live_close(struct flow_table *t, const struct event *e);
 void flow_orient_live(struct flow_table *t, struct flow *f);
+
+void live_learn_names(struct flow_table *t, const struct event *e, const struct event_open *o);
+
+/* judged.c */
+void judged_event(struct flow_table *t, const struct event *e);
+void judged_capture(struct flow_table *t, struct flow *f);
+
+/* drops.c: true when this one gets a record of its own; else it is summed up until the next drops_tick() */
+bool drops_take(struct flow_table *t, const struct event *e, struct verdict_rule *rule,
+		const struct proc *p);
+void drops_tick(struct flow_table *t); /* once a second: what was summed up */
+void drops_finish(struct flow_table *t);
+struct drops *drops_free(struct flow_table *t);
 
 /* payload.c */
 void payload_segment(struct flow_table *t, struct flow *f, enum flow_side side,

@@ -50,7 +50,42 @@ static int send_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
+/* The file goes with the first byte of the request. */
+static int send_first(int fd, struct str request, int passed)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)request.p, 1 };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &passed, sizeof(int));
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static int send_request(int fd, struct str request, int passed)
+{
+	int r = passed >= 0 ? send_first(fd, request, passed) : 0;
+
+	if (r == 0)
+		r = send_all(fd, request.p + (passed >= 0), request.n - (passed >= 0));
+	return r < 0 ? r : send_all(fd, "\n", 1);
+}
+
 int client_new(struct client **ret, const char *run, struct str request_line)
+{
+	return client_new_with(ret, run, request_line, -1);
+}
+
+int client_new_with(struct client **ret, const char *run, struct str request_line, int fd)
 {
 	_cleanup_(client_freep) struct client *c = calloc(1, sizeof(*c));
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
@@ -67,9 +102,7 @@ int client_new(struct client **ret, const char *run, struct str request_line)
 		return -ENAMETOOLONG;
 	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
-	r = send_all(c->fd, request_line.p, request_line.n);
-	if (r == 0)
-		r = send_all(c->fd, "\n", 1);
+	r = send_request(c->fd, request_line, fd);
 	/* EPIPE: refused with a reason, which is there to be read. */
 	if (r < 0 && r != -EPIPE)
 		return r;

@@ -11,6 +11,8 @@ struct client;
 
 /* `run` is the folder of the socket (/run/egret). -ENOENT, -ECONNREFUSED: no daemon there; -EACCES: not allowed. */
 int client_new(struct client **ret, const char *run, struct str request_line);
+/* The same with a file that goes along (SCM_RIGHTS); the caller's. */
+int client_new_with(struct client **ret, const char *run, struct str request_line, int fd);
 struct client *client_free(struct client *c);
 int client_fd(const struct client *c);
 /* The next line without its newline, borrowed until the next call. 1: a line, 0: end, -EAGAIN (non-blocking), -errno. */

@@ -21,6 +21,7 @@ struct conn {
 	struct list link;
 	struct control *control;
 	int fd;
+	int passed_fd; /* came with a request (SCM_RIGHTS); -1: none */
 	struct loop_source *source;
 	uint32_t events; /* what the loop watches for */
 	struct buf in;   /* the beginning of a request line */

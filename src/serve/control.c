@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,6 +68,8 @@ static void conn_free(struct conn *k)
 	forget_request(k);
 	loop_remove(k->source);
 	close(k->fd);
+	if (k->passed_fd >= 0)
+		close(k->passed_fd);
 	buf_done(&k->in);
 	buf_done(&k->out);
 	list_del(&k->link);
@@ -82,6 +85,12 @@ static int begin_answer(struct control *c, struct conn *k)
 	switch (k->request.ask) {
 	case ASK_STATUS:
 		answer_status(&s, k);
+		break;
+	case ASK_POLICY:
+		answer_policy(&s, k);
+		break;
+	case ASK_WHY:
+		answer_why(&s, k);
 		break;
 	case ASK_FLOWS:
 		k->shown = k->matched = k->after = 0;
@@ -145,6 +154,42 @@ static void read_requests(struct conn *k)
 	}
 }
 
+/* A file that comes along belongs to the next request; of several the last stays. */
+static void take_passed(struct conn *k, struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		int fd;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (k->passed_fd >= 0)
+				close(k->passed_fd);
+			k->passed_fd = fd;
+		}
+	}
+}
+
+static ssize_t receive_bytes(struct conn *k, char *at)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(4 * sizeof(int))];
+	} control;
+	struct iovec iov = { at, REQUEST_MAX };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n >= 0)
+		take_passed(k, &m);
+	return n;
+}
+
 /* 0; -errno: the client is gone. */
 static int receive(struct conn *k)
 {
@@ -153,7 +198,7 @@ static int receive(struct conn *k)
 
 	if (!at)
 		return -ENOMEM;
-	n = recv(k->fd, at, REQUEST_MAX, MSG_DONTWAIT);
+	n = receive_bytes(k, at);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	k->in.n += (size_t)n;
@@ -205,6 +250,7 @@ static int conn_new(struct control *c, int fd, struct conn **ret)
 		return -ENOMEM;
 	k->control = c;
 	k->fd = fd;
+	k->passed_fd = -1;
 	k->in = BUF_INIT(2 * REQUEST_MAX);
 	k->out = BUF_INIT(2 * CONN_QUEUE_MAX + LINE_MAX_BYTES);
 	k->events = EPOLLIN;

@@ -7,6 +7,14 @@
  *     {"ask":"top","by":"program","filter":"","sort":"rate","limit":50}  → {"rows":[…],"totals":{…}} each second
  *     {"ask":"events","filter":"","types":["flow","dns"]}          → EVE records as they happen
  *
+ *     {"ask":"policy","do":"show"}                                 → one object; also text, load, confirm, clear, disarm,
+ *                                                                    block, unblock: {"done":true|false,"messages":"…"}
+ *     {"ask":"why","to":"example.com","port":443,"app":"/usr/bin/x"}   → one object
+ *
+ * "load" takes "mode", and may take "confirm" (seconds), "force" and "session"; the files of the policy come along as
+ * a sealed memory file (SCM_RIGHTS) in the form of guard/bundle.h. "block" takes "rule" and may take "for" (seconds)
+ * and "note"; "unblock" takes "rule" or "all". Only root and the daemon's own user may change the policy.
+ *
  * `limit` is 1000 when left out, 0 means all (flows in no order; a sorted list ends at 5000). `sort` of flows: start,
  * up, down, bytes, packets, last, none (by id, the default); of top: rate, up, down, bytes, flows, label. Flows also take
  * "ended":true (those that ended lately, too) and "group":{"by":"program","label":"curl"} (those of one row of a top).
@@ -29,6 +37,8 @@ struct control;
 
 /* What the daemon adds to status; appended inside the object by this callback (NULL: nothing). */
 struct json;
+struct policy_request;
+struct why_request;
 struct control_config {
 	const char *path; /* of the socket; its folder must exist */
 	struct loop *loop;
@@ -37,6 +47,10 @@ struct control_config {
 	void (*status)(void *ctx, struct json *j);
 	void *status_ctx;
 	uint64_t (*now)(void);
+	/* Append the members of an answer; NULL: there is no policy here. `fd` is what came with the request, -1: nothing. */
+	void (*policy)(void *ctx, const struct policy_request *q, int fd, struct json *j);
+	void (*why)(void *ctx, const struct why_request *q, struct json *j);
+	void *policy_ctx;
 	/* All three or none: with them the last 1000 ended flows are kept for "ended". Borrowed, must outlive the control. */
 	struct intern *texts;
 	struct name_table *names;

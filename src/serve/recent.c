@@ -27,6 +27,7 @@ static void take_refs(struct flow *f)
 	text_ref(f->name);
 	text_ref(f->ja3);
 	text_ref(f->ja4);
+	verdict_rule_ref(f->verdict.rule);
 	for (unsigned i = 0; i < f->n_names; i++)
 		f->names[i]->refs++;
 	proc_ref(f->proc);
@@ -37,6 +38,7 @@ static void put_refs(struct recent *r, struct flow *f)
 	intern_put(r->refs.texts, f->name);
 	intern_put(r->refs.texts, f->ja3);
 	intern_put(r->refs.texts, f->ja4);
+	verdict_rule_put(f->verdict.rule);
 	for (unsigned i = 0; i < f->n_names; i++)
 		name_put(r->refs.names, f->names[i]);
 	if (f->proc)

@@ -32,11 +32,12 @@ static int find_word(const char *const *names, size_t n, const char *word)
 
 static int read_ask(struct request *r, const json_t *v, char *error)
 {
-	static const char *const names[] = { "status", "flows", "top", "events" };
+	static const char *const names[] = { "status", "policy", "why", "flows", "top", "events" };
 	int at = json_is_string(v) ? find_word(names, ARRAY_SIZE(names), json_string_value(v)) : -1;
 
 	if (at < 0)
-		return complain(error, "\"ask\" is none of status, flows, top, events", NULL);
+		return complain(error, "\"ask\" is none of status, flows, top, events, policy, why",
+				NULL);
 	r->ask = (enum ask)at;
 	return 0;
 }
@@ -98,6 +99,7 @@ static int read_types(struct request *r, const json_t *v, char *error)
 		[RECORD_FLOW] = "flow", [RECORD_DNS] = "dns",     [RECORD_TLS] = "tls",
 		[RECORD_QUIC] = "quic", [RECORD_HTTP] = "http",   [RECORD_SMTP] = "smtp",
 		[RECORD_SSH] = "ssh",   [RECORD_STATS] = "stats", [RECORD_PACKET_SOCKET] = "notice",
+		[RECORD_DROP] = "drop", [RECORD_ALERT] = "alert",
 	};
 
 	if (!json_is_array(v))
@@ -151,7 +153,16 @@ static int read_member(struct request *r, const char *key, const json_t *v, char
 		{ "sort", read_sort },   { "by", read_by },         { "types", read_types },
 		{ "ended", read_ended }, { "group", read_group },
 	};
+	int got = 0;
 
+	if (r->ask == ASK_POLICY)
+		got = policy_request_member(&r->policy, key, v, error);
+	else if (r->ask == ASK_WHY)
+		got = why_request_member(&r->why, key, v, error);
+	if (got)
+		return got < 0 ? got : 0;
+	if ((r->ask == ASK_POLICY || r->ask == ASK_WHY) && strcmp(key, "ask"))
+		return complain(error, "unknown key", key);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		if (!strcmp(members[i].key, key))
 			return members[i].read(r, v, error);
@@ -161,6 +172,10 @@ static int read_member(struct request *r, const char *key, const json_t *v, char
 /* Members may come in any order, so what depends on two of them is looked at when all are read. */
 static int check_whole(struct request *r, char *error)
 {
+	if (r->ask == ASK_POLICY)
+		return policy_request_check(&r->policy, error);
+	if (r->ask == ASK_WHY)
+		return why_request_check(&r->why, error);
 	if (r->ask == ASK_FLOWS && r->sort == FLOW_SORT_COUNT)
 		return complain(error,
 				"flows are sorted by start, up, down, bytes, packets, last or none",
@@ -186,6 +201,9 @@ int request_parse(struct str line, struct request *ret, char error[REQUEST_ERROR
 				j ? NULL : where.text);
 	if (!json_object_get(j, "ask"))
 		return complain(error, "no \"ask\"", NULL);
+	got = read_ask(&r, json_object_get(j, "ask"), error); /* the others hang on it */
+	if (got < 0)
+		return got;
 	json_object_foreach(j, key, v)
 	{
 		got = read_member(&r, key, v, error);

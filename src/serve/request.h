@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "flow/record.h"
 #include "flow/rollup.h"
+#include "serve/request_policy.h"
 
 struct filter;
 
@@ -15,7 +16,7 @@ struct filter;
 #define REQUEST_LABEL_MAX 512
 #define REQUEST_ERROR_MAX 256
 
-enum ask { ASK_STATUS, ASK_FLOWS, ASK_TOP, ASK_EVENTS };
+enum ask { ASK_STATUS, ASK_POLICY, ASK_WHY, ASK_FLOWS, ASK_TOP, ASK_EVENTS };
 
 /* X(identifier, word): what flows are sorted by, most first; RECENT is the order they began in, newest first. */
 #define FLOW_SORTS(X)         \
@@ -48,6 +49,10 @@ struct request {
 	enum rollup_key group_by;
 	size_t group_label_n;
 	char group_label[REQUEST_LABEL_MAX];
+	union {
+		struct policy_request policy; /* ASK_POLICY */
+		struct why_request why;       /* ASK_WHY */
+	};
 };
 
 /* 0, or -EINVAL, -ENOMEM … with the reason in words; then *ret holds nothing. */

@@ -168,3 +168,12 @@ bool control_socket_may_ask(int peer_fd)
 		return false;
 	return who.uid == 0 || who.uid == geteuid() || in_group(peer_fd, who.gid);
 }
+
+bool control_socket_may_change(int peer_fd)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+
+	return getsockopt(peer_fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+	       (who.uid == 0 || who.uid == geteuid());
+}

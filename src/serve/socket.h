@@ -21,3 +21,4 @@ struct control_socket {
 int control_socket_open(struct control_socket *s, const char *path);
 void control_socket_close(struct control_socket *s); /* and removes it from the file system */
 bool control_socket_may_ask(int peer_fd);            /* by the credentials of who connected */
+bool control_socket_may_change(int peer_fd);         /* the policy: root and egretd's own user */

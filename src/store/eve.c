@@ -18,6 +18,7 @@ static const char *event_type(enum record_type t)
 		[RECORD_FLOW] = "flow", [RECORD_DNS] = "dns",     [RECORD_TLS] = "tls",
 		[RECORD_QUIC] = "quic", [RECORD_HTTP] = "http",   [RECORD_SMTP] = "smtp",
 		[RECORD_SSH] = "ssh",   [RECORD_STATS] = "stats", [RECORD_PACKET_SOCKET] = "notice",
+		[RECORD_DROP] = "drop", [RECORD_ALERT] = "alert",
 	};
 
 	return names[t];
@@ -40,13 +41,15 @@ static bool icmp_is_asked_and_answered(uint8_t proto, uint16_t type)
 						    : memchr(v6, type, sizeof(v6)));
 }
 
-static void put_ends(struct json *j, const struct event_key *k)
+/* `called`: what is refused at connect() has no end of its own yet. */
+static void put_ends(struct json *j, const struct event_key *k, bool called)
 {
 	bool ports = flow_proto_has_ports(k->proto);
 	char text[8];
 
-	eve_put_addr(j, "src_ip", &k->src);
-	if (ports)
+	if (!called || !addr_is_unset(&k->src))
+		eve_put_addr(j, "src_ip", &k->src);
+	if (ports && (!called || k->sport))
 		json_u64(j, "src_port", k->sport);
 	eve_put_addr(j, "dest_ip", &k->dst);
 	if (ports)
@@ -62,6 +65,7 @@ static void put_ends(struct json *j, const struct event_key *k)
 static void put_begin(struct json *j, const struct eve_format *fmt, const struct record *r)
 {
 	const struct flow *f = r->flow;
+	bool drop = r->type == RECORD_DROP || r->type == RECORD_ALERT;
 	char text[32];
 
 	eve_put_time(j, "timestamp", r->time_ns);
@@ -73,10 +77,14 @@ static void put_begin(struct json *j, const struct eve_format *fmt, const struct
 	}
 	json_text(j, "event_type", event_type(r->type));
 	if (f) {
-		put_ends(j, &f->key);
+		put_ends(j, &f->key, false);
 		json_text(j, "app_proto", app_name(f->app));
 		flow_community_id(f, text);
 		json_text(j, "community_id", text);
+	} else if (drop && !r->drop->summary) {
+		put_ends(j, &r->drop->key, true);
+		if (r->drop->app)
+			json_text(j, "app_proto", app_name((enum app_proto)r->drop->app));
 	}
 	json_text(j, "host", fmt->host);
 }
@@ -98,7 +106,7 @@ static void put_flow(struct json *j, const struct record *r)
 	json_text(j, "state", flow_state_name(f->state));
 	if (r->flow_ends)
 		json_text(j, "reason", flow_end_name(f->end));
-	json_bool(j, "alerted", false);
+	json_bool(j, "alerted", f->verdict.alerted);
 	json_object_end(j);
 }
 
@@ -159,7 +167,9 @@ static void put_names(struct json *j, const struct flow *f)
 		json_str(j, "name", text_str(f->name));
 		json_text(j, "name_source", name_source_name(f->name_source));
 	}
-	if (f->n_names > 1 || (f->n_names && f->names[0]->asked != f->name)) {
+	/* Whether DNS gave the name, too, is what rules of a policy ask. */
+	if (f->n_names > 1 || (f->n_names && (f->names[0]->asked != f->name ||
+					      f->name_source != f->names[0]->source))) {
 		json_array_begin(j, "names");
 		for (unsigned i = 0; i < f->n_names; i++)
 			json_str(j, NULL, text_str(f->names[i]->asked));
@@ -240,6 +250,8 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 	json_text(j, "vantage", vantage_name(fmt->vantage));
 	json_bool(j, "mid_stream", f->mid_stream);
 	put_names(j, f);
+	if (r->type == RECORD_FLOW)
+		eve_put_verdict(j, &f->verdict);
 	json_text(j, "identity", identity_gap(f));
 	if (f->proc)
 		json_text(j, "exe_note", proc_exe_note(f->proc));
@@ -272,6 +284,11 @@ static void put_stats(struct json *j, const struct flow_table_stats *s)
 	json_u64(j, "pkts_rx", s->unreported.rx_packets);
 	json_u64(j, "bytes_rx", s->unreported.rx_bytes);
 	json_object_end(j);
+	json_object_begin(j, "refused");
+	json_u64(j, "calls", s->refused_calls);
+	json_u64(j, "pkts", s->refused_packets);
+	json_u64(j, "bytes", s->refused_bytes);
+	json_object_end(j);
 	json_u64(j, "flows_now", s->flows_now);
 	json_u64(j, "flows_total", s->flows_total);
 	json_u64(j, "packets", s->packets);
@@ -294,6 +311,35 @@ static void put_packet_socket(struct json *j, const struct eve_format *fmt, cons
 		  "flow records");
 	json_object_end(j);
 	json_object_end(j);
+}
+
+static void put_drop_egret(struct json *j, const struct eve_format *fmt, const struct record *r)
+{
+	const struct proc *p = r->drop->proc;
+
+	json_object_begin(j, "egret");
+	if (r->flow) {
+		json_text(j, "direction", flow_direction_name(r->flow->direction));
+		put_names(j, r->flow);
+	}
+	eve_put_drop_egret(j, r);
+	json_text(j, "vantage", vantage_name(fmt->vantage));
+	if (p)
+		json_text(j, "exe_note", proc_exe_note(p));
+	json_object_end(j);
+}
+
+static void put_drop_record(struct json *j, const struct eve_format *fmt, const struct record *r)
+{
+	if (r->type == RECORD_ALERT)
+		eve_put_alert(j, r);
+	else
+		eve_put_drop(j, r);
+	if (r->drop->summary)
+		eve_put_program(j, r->drop->proc);
+	else
+		eve_put_who(j, fmt, r->drop->proc);
+	put_drop_egret(j, fmt, r);
 }
 
 static void put_flow_record(struct json *j, const struct eve_format *fmt, const struct record *r)
@@ -320,6 +366,8 @@ void eve_format(const struct eve_format *fmt, const struct record *r, struct buf
 		put_stats(&j, r->stats);
 	else if (r->type == RECORD_PACKET_SOCKET)
 		put_packet_socket(&j, fmt, r->proc);
+	else if (r->type == RECORD_DROP || r->type == RECORD_ALERT)
+		put_drop_record(&j, fmt, r);
 	else
 		put_flow_record(&j, fmt, r);
 	json_object_end(&j);

@@ -200,6 +200,8 @@ void eve_put_app(struct json *j, const struct record *r)
 	case RECORD_FLOW:
 	case RECORD_STATS:
 	case RECORD_PACKET_SOCKET:
+	case RECORD_DROP:
+	case RECORD_ALERT:
 		break;
 	}
 }

@@ -10,13 +10,23 @@
 #include "store/eve.h"
 
 struct proc;
+struct flow_verdict;
 struct record;
+struct verdict_rule;
 
 /* eve_app.c: the object of an application protocol, by the record's type. */
 void eve_put_app(struct json *j, const struct record *r);
 
 /* eve_who.c: process, user, container, service, cgroup (Elastic Common Schema). */
 void eve_put_who(struct json *j, const struct eve_format *fmt, const struct proc *p);
+
+/* eve_verdict.c: what policy decided. */
+void eve_put_rule(struct json *j, const struct verdict_rule *r);
+void eve_put_verdict(struct json *j, const struct flow_verdict *v);
+void eve_put_drop(struct json *j, const struct record *r);
+void eve_put_drop_egret(struct json *j, const struct record *r);
+void eve_put_alert(struct json *j, const struct record *r);
+void eve_put_program(struct json *j, const struct proc *p);
 
 /* eve_look.c: answers from outside the record, cached. */
 struct str eve_registered_domain(const struct text *name); /* points into name; empty: none */

@@ -82,9 +82,29 @@ static void put_ancestors(struct json *j, const struct proc *p)
 		json_object_begin(j, NULL);
 		json_u64(j, "pid", up->pid);
 		json_str(j, "name", proc_name(up));
+		put_text(j, "executable", up->exe);
 		json_object_end(j);
 	}
 	json_array_end(j);
+}
+
+/* Of the process and of those it comes from; none, mostly. */
+static void put_was(struct json *j, const struct proc *p)
+{
+	bool begun = false;
+
+	for (unsigned i = 0; p && i <= MAX_ANCESTORS; i++, p = p->parent) {
+		struct str rest = text_str(p->was), path;
+
+		while (str_cut(&rest, 0, &path)) {
+			if (!begun)
+				json_array_begin(j, "was");
+			begun = true;
+			json_str(j, NULL, path);
+		}
+	}
+	if (begun)
+		json_array_end(j);
 }
 
 static void put_process(struct json *j, const struct eve_format *fmt, const struct proc *p)
@@ -98,6 +118,7 @@ static void put_process(struct json *j, const struct eve_format *fmt, const stru
 	if (p->start_unix_ns)
 		eve_put_time(j, "start", p->start_unix_ns);
 	put_ancestors(j, p);
+	put_was(j, p);
 	json_object_end(j);
 }
 
@@ -109,6 +130,10 @@ static void put_user(struct json *j, const struct proc *p)
 	json_object_begin(j, "user");
 	json_str(j, "id", (struct str){ text, (size_t)n });
 	put_text(j, "name", p->user);
+	n = snprintf(text, sizeof(text), "%u", p->gid);
+	json_object_begin(j, "group");
+	json_str(j, "id", (struct str){ text, (size_t)n });
+	json_object_end(j);
 	json_object_end(j);
 }
 

@@ -91,6 +91,24 @@ static void on_packet(struct live_flow *f, const struct event *e)
 	f->n_bytes[rx] += MIN(e->packet.payload.n, LIVE_BYTES - f->n_bytes[rx]);
 }
 
+static void on_verdict(struct live *l, const struct event *e)
+{
+	const struct event_verdict *v = &e->verdict;
+	struct live_verdict *to = &l->verdicts[l->n_verdicts];
+
+	l->refused_calls += v->calls;
+	l->refused_packets += v->packets;
+	l->refused_bytes += v->bytes;
+	l->n_refused += v->refused;
+	if (l->n_verdicts == LIVE_VERDICTS)
+		return;
+	l->n_verdicts++;
+	to->key = e->key;
+	to->v = *v;
+	copy(to->visible, sizeof(to->visible), v->visible_name);
+	copy(to->name, sizeof(to->name), v->who.n_names ? v->who.names[0] : STR_NONE);
+}
+
 static void on_event(void *ctx, const struct event *e)
 {
 	struct live *l = ctx;
@@ -106,6 +124,9 @@ static void on_event(void *ctx, const struct event *e)
 		l->unreported.tx_bytes += e->loss.unreported.tx_bytes;
 		l->unreported.rx_packets += e->loss.unreported.rx_packets;
 		l->unreported.rx_bytes += e->loss.unreported.rx_bytes;
+		return;
+	case EVENT_VERDICT:
+		on_verdict(l, e);
 		return;
 	default:
 		f = flow_of(l, &e->key);
@@ -348,7 +369,8 @@ static int set_up(void **state, size_t ring_bytes)
 	l->flows = calloc(MAX_FLOWS, sizeof(*l->flows));
 	l->procs = calloc(MAX_PROCS, sizeof(*l->procs));
 	l->wire = calloc(MAX_FLOWS, sizeof(*l->wire));
-	assert_true(l->flows && l->procs && l->wire);
+	l->verdicts = calloc(LIVE_VERDICTS, sizeof(*l->verdicts));
+	assert_true(l->flows && l->procs && l->wire && l->verdicts);
 	snprintf(name, sizeof(name), "egret-test-%d", getpid());
 	snprintf(l->cgroup_path, sizeof(l->cgroup_path), "%s", name);
 	l->home_cgroup_fd = open_home_cgroup(root);
@@ -410,6 +432,7 @@ int live_teardown(void **state)
 	free(l->flows);
 	free(l->procs);
 	free(l->wire);
+	free(l->verdicts);
 	free(l);
 	return r;
 }
@@ -426,6 +449,8 @@ int live_begin(void **state)
 	memset(l->lost, 0, sizeof(l->lost));
 	memset(&l->unreported, 0, sizeof(l->unreported));
 	l->n_flows = l->n_wire = l->n_procs = 0;
+	l->n_verdicts = l->n_refused = 0;
+	l->refused_calls = l->refused_packets = l->refused_bytes = 0;
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 enum live_end { HERE, THERE };
 
 #define LIVE_NAMES 4
+#define LIVE_VERDICTS 4096
 #define LIVE_BYTES 20000
 
 /* What attach/ told of one flow. */
@@ -38,6 +39,12 @@ struct live_proc {
 	char comm[17], exe[1100], args[1100], cgroup[600];
 };
 
+struct live_verdict {
+	struct event_key key;
+	struct event_verdict v;
+	char visible[256], name[256];
+};
+
 struct live_wire {
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
 };
@@ -50,6 +57,9 @@ struct live {
 	size_t n_procs;
 	uint64_t lost[LOSS_COUNT];
 	struct event_counts unreported;
+	size_t n_verdicts, n_refused;
+	struct live_verdict *verdicts; /* the first LIVE_VERDICTS of them */
+	uint64_t refused_calls, refused_packets, refused_bytes;
 	/* private */
 	int cgroup_fd, home_cgroup_fd, ns[2], home_ns, tap;
 	char cgroup_path[4200];

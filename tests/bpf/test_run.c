@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/ethernet.h>
+#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -40,6 +41,7 @@ static int setup(void **state)
 	skel = host_bpf__open();
 	assert_non_null(skel);
 	skel->rodata->has_kern_ctx = 1;
+	skel->rodata->name_key = 0x123456789abcdefULL;
 	r = host_bpf__load(skel);
 	if (r == -EPERM || r == -EACCES) {
 		print_message("cannot load: %s\n", strerror(-r));
@@ -192,7 +194,27 @@ static void test_names(void **state)
 	assert_memory_equal(text.text, "known.test", 10);
 }
 
-/* More names of one address: the newest first, none twice, the oldest forgotten. */
+/* The place that a record looks at first, then the others. */
+static int place(const struct eg_addr_names *n, int nth)
+{
+	struct timespec t;
+	uint64_t now, before = UINT64_MAX, best = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = t.tv_sec * 1000000000ULL + t.tv_nsec;
+	for (; nth >= 0; nth--, before = best) {
+		best = 0;
+		for (uint32_t i = 0; i < EG_NAMES_OF_ADDR; i++) {
+			uint64_t rank = eg_name_rank(n, i, now);
+
+			if (rank > best && rank < before)
+				best = rank;
+		}
+	}
+	return best ? (int)(best & (EG_NAMES_OF_ADDR - 1)) : -1;
+}
+
+/* More names of one address than there are places: the newest first, none twice, no place left free. */
 static void test_many_names(void **state)
 {
 	struct eg_addr_names n;
@@ -206,12 +228,25 @@ static void test_many_names(void **state)
 		m[13] = 'a' + i;
 		run(skel->progs.eg_ingress, p, udp4(p, 53, 4000, m, sizeof(m) - 1));
 		run(skel->progs.eg_ingress, p, udp4(p, 53, 4000, m, sizeof(m) - 1));
+		usleep(200); /* the clock of places ticks every 66 us */
 	}
 	assert_ok(names_of("10.1.2.99", &n));
-	for (int i = 0; i < EG_ADDR_NAMES; i++) {
-		assert_ok(bpf_map_lookup_elem(bpf_map__fd(skel->maps.eg_names), &n.hash[i], &text));
+	for (int i = 0; i < 6; i++) {
+		int at = place(&n, i);
+
+		assert_in_range(at, 0, EG_NAMES_OF_ADDR - 1);
+		assert_ok(
+			bpf_map_lookup_elem(bpf_map__fd(skel->maps.eg_names), &n.hash[at], &text));
 		assert_int_equal(text.text[0], 'f' - i);
+		assert_false(n.trusted[at]); /* nobody asked, and nobody is a resolver here */
 	}
+	assert_int_equal(place(&n, 6), -1);
+	for (int i = 0; i < 20; i++) {
+		m[13] = 'g' + i;
+		run(skel->progs.eg_ingress, p, udp4(p, 53, 4000, m, sizeof(m) - 1));
+	}
+	assert_ok(names_of("10.1.2.99", &n));
+	assert_int_not_equal(place(&n, EG_NAMES_OF_ADDR - 1), -1);
 }
 
 static void test_whole_dns_message(void **state)

@@ -235,7 +235,7 @@ static void test_stats(void **state)
 	close(c);
 	attach_stats(l->attach, &st);
 	assert_in_range(st.ring_bytes_used, 300, 3000); /* its beginning, its payload, its end */
-	assert_true(st.bpf_bytes > 1 << 20 && st.bpf_bytes < 64 << 20);
+	assert_true(st.bpf_bytes > 1 << 20 && st.bpf_bytes < 128 << 20);
 	assert_int_equal(st.map_capacity_peers, 256);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """egretd's life: start with flows already open, rotation, clients, restart, sudden death, wrong configurations."""
+import glob
 import json
 import os
 import signal
@@ -26,7 +27,12 @@ def left_behind(n, d, name):
     """Nothing of a dead daemon is left: no attached program of the lab's cgroup, no pin."""
     CASES.check(f"{name}: no program stays attached", lab.wait_for(
         "programs to be detached", lambda: not [p for p in bpf_programs() if n.name in p[0]]))
-    CASES.check(f"{name}: no pin", not os.path.exists("/sys/fs/bpf/egret"))
+    CASES.equal(f"{name}: no pin", [f for f in glob.glob(f"/sys/fs/bpf/egret/*/{d.pin}/*")], [])
+
+
+def pin_of(d):
+    """The folder that it would pin under: others' tests run beside this one."""
+    return json.loads(d.egret("status", "--json").stdout)["pin"]
 
 
 def open_before(n):
@@ -107,6 +113,7 @@ def clients(n):
         capture_output=True).returncode, 1)
     n.say(held, "end")
     held.wait(10)
+    d.pin = pin_of(d)
     d.stop()
     CASES.check("the socket goes with the daemon", not os.path.exists(os.path.join(d.run_dir, "egret.sock")))
     left_behind(n, d, "after SIGTERM")
@@ -154,6 +161,7 @@ def restart_and_death(n):
     d.start()
     n.run("bash", "-c", f"exec 3<>/dev/tcp/{S4}/7001; echo x >&3")
     lab.wait_for("the second flow", lambda: len(lab.last_flows(d.records())) == 2)
+    d.pin = pin_of(d)
     d.child.send_signal(signal.SIGKILL)
     d.child.wait()
     left_behind(n, d, "after kill -9")

@@ -406,3 +406,13 @@ def compare_counts(cases, name, records, wire, only=None):
         if (packets, size) != expect:
             wrong.append(f"{key}: egret {packets} {size}, wire {expect[0]} {expect[1]}; flags {f.flags}")
     return cases.check(f"{name}: packets and bytes as on the wire", not wrong and want, *wrong[:8]) and ok
+
+
+def agree(cases, name, policy, eve, at_least=1):
+    """Every verdict that the kernel told, in the records of `eve`, is what `egret policy replay` says of the same flow."""
+    done = subprocess.run([EGRET, "policy", "replay", "--agree", "--all", policy, eve], capture_output=True, text=True,
+                          timeout=120)
+    counts = re.search(r"^([0-9,]+) verdicts compared, ([0-9,]+) differ$", done.stdout, re.M)
+    compared = int(counts.group(1).replace(",", "")) if counts else 0
+    return cases.check(f"{name}: replay agrees with the kernel on {compared} verdicts",
+                       done.returncode == 0 and compared >= at_least, done.stdout[-3000:], done.stderr[-1000:])

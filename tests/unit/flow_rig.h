@@ -38,10 +38,26 @@ static inline struct addr rig_addr(const char *text)
 	return a;
 }
 
+static inline void rig_put_drop(struct buf *out, const struct record_drop *d)
+{
+	static const char *const at[] = { "connect", "send", "packet", "backstop" };
+
+	buf_printf(out, " %s %lu/%lu/%lu", at[d->at], d->calls, d->packets, d->bytes);
+	if (d->summary)
+		buf_puts(out, " summary");
+	if (d->proc)
+		buf_printf(out, " by %.*s", STR_FMT(proc_name(d->proc)));
+	if (d->n_names)
+		buf_printf(out, " to %s", d->names[0]->asked->p);
+	if (d->rule)
+		buf_printf(out, " [%.*s]", STR_FMT(d->rule->text));
+}
+
 static inline void rig_on_record(void *ctx, const struct record *r)
 {
-	static const char *const types[] = { "flow", "dns", "tls",   "quic",         "http",
-					     "smtp", "ssh", "stats", "packet-socket" };
+	static const char *const types[] = { "flow",          "dns",  "tls",  "quic",
+					     "http",          "smtp", "ssh",  "stats",
+					     "packet-socket", "drop", "alert" };
 	struct rig *g = ctx;
 	const struct flow *f = r->flow;
 	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
@@ -104,6 +120,10 @@ static inline void rig_on_record(void *ctx, const struct record *r)
 		for (int i = 0; i < LOSS_COUNT; i++)
 			if (r->stats->loss[i])
 				buf_printf(&g->out, " %s=%lu", loss_name(i), r->stats->loss[i]);
+		break;
+	case RECORD_DROP:
+	case RECORD_ALERT:
+		rig_put_drop(&g->out, r->drop);
 		break;
 	case RECORD_PACKET_SOCKET:
 		buf_printf(&g->out, " %.*s", STR_FMT(proc_name(r->proc)));

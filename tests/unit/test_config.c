@@ -16,6 +16,30 @@ static void test_empty_is_valid(void **state)
 	assert_string_equal(c.run, "/run/egret");
 	assert_string_equal(c.eve, "/var/log/egret/eve.json");
 	assert_int_equal(c.n_inside, 0);
+	assert_string_equal(c.policy, "/etc/egret/policy.egret");
+	assert_false(c.policy_given || c.enforce || c.backstop);
+	assert_true(!c.geo_country[0] && !c.geo_asn[0]);
+}
+
+static void test_policy_statements(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e",
+			       STR("policy \"/x/p.egret\" enforce\nbackstop on\n"
+				   "geo country \"/x/c.mmdb\"\ngeo asn \"/x/a.mmdb\"\n"),
+			       &messages));
+	assert_str(buf_str(&messages), "");
+	assert_string_equal(c.policy, "/x/p.egret");
+	assert_true(c.policy_given && c.enforce && c.backstop);
+	assert_string_equal(c.geo_country, "/x/c.mmdb");
+	assert_string_equal(c.geo_asn, "/x/a.mmdb");
+	assert_ok(config_parse(&c, "e", STR("policy \"/x/p.egret\"\n"), &messages));
+	assert_true(c.policy_given && !c.enforce);
+	assert_ok(
+		config_parse(&c, "e", STR("policy \"/x/p.egret\" watch\npolicy off\n"), &messages));
+	assert_false(c.policy[0]);
 }
 
 static void test_all_statements(void **state)
@@ -62,6 +86,12 @@ static void test_mistakes(void **state)
 		{ "cgroup \"/a/../b\"", "e:1:8: error: a plain path" },
 		{ "watch host host", "e:1:12: error: the statement should end here" },
 		{ "inside 10.0.0.0/33", "e:1:8: error: an address or network is expected" },
+		{ "policy", "e:1:7: error: a path in quotes is expected here" },
+		{ "policy on", "e:1:8: error: a path in quotes is expected here" },
+		{ "policy \"/x\" enforced",
+		  "e:1:13: error: unknown word; did you mean 'enforce'?" },
+		{ "backstop yes", "e:1:10: error: unknown word" },
+		{ "geo city \"/x\"", "e:1:5: error: unknown word" },
 		{ "inside", "e:1:7: error: an address or network is expected" },
 		{ "store sqlite { url", "e:1:7: error: the '{' of this statement is never closed" },
 	};
@@ -92,6 +122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty_is_valid),
+		cmocka_unit_test(test_policy_statements),
 		cmocka_unit_test(test_all_statements),
 		cmocka_unit_test(test_what_is_not_built_is_said),
 		cmocka_unit_test(test_mistakes),

@@ -231,6 +231,19 @@ static void hosts_and_kernel_names(void **state)
 	assert_null(name_source_name(NAME_NONE));
 }
 
+/* The kernel has names of /etc/hosts, too, and tells them as it tells those of DNS. */
+static void a_name_of_hosts_stays_one(void **state)
+{
+	struct addr a = addr("10.9.9.9");
+	struct name *found[NAMES_PER_ADDR];
+
+	name_table_add(names, NULL, &a, STR("db.lan"), NAME_HOSTS, T0, UINT64_MAX);
+	name_table_add(names, NULL, &a, STR("DB.lan"), NAME_DNS, T0 + 1, T0 + 2);
+	assert_int_equal(name_table_find(names, NULL, &a, T0 + 1, found), 1);
+	assert_int_equal(found[0]->source, NAME_HOSTS);
+	name_put(names, found[0]);
+}
+
 static void many_addresses_are_found_again(void **state)
 {
 	struct name_table *many;
@@ -270,6 +283,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_table_drops_the_oldest_and_counts_it, start,
 						stop),
 		cmocka_unit_test_setup_teardown(hosts_and_kernel_names, start, stop),
+		cmocka_unit_test_setup_teardown(a_name_of_hosts_stays_one, start, stop),
 		cmocka_unit_test_setup_teardown(many_addresses_are_found_again, start, stop),
 	};
 

@@ -55,7 +55,7 @@ static void test_contacts_sum_and_keep_the_rest(void **state)
 	char text[4096];
 	FILE *out;
 
-	assert_ok(contacts_new(&c, false, 2));
+	assert_ok(contacts_new(&c, false, false, 2));
 	f.key.src = addr_from_v4("\012\000\000\001");
 	for (uint8_t i = 0; i < 4; i++) {
 		uint8_t dst[4] = { 192, 0, 2, i };

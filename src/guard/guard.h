@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The policy in force in a live process: reads and compiles it, hands the image to the kernel, swaps it, rolls it back,
+ * and keeps alive what changes by itself: lists, schedules, dated rules, resolvers, containers. Used by egretd and by
+ * `egret exec --policy`. One thread, the caller's loop.
+ *
+ * A load is all or nothing: parse → compile → expectations → lockout check → swap. Whatever fails on the way, the
+ * policy that was in force stays, and the reasons are in `messages`, as text for the person who asked.
+ *
+ * With a state folder, what is in force is kept in STATE/policy/ and is there again after a restart: text, mode, dated
+ * rules, hits so far, and a deadline that waits for `egret policy confirm`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attach/policy.h"
+#include "base/buf.h"
+#include "decode/event.h"
+#include "policy/policy.h"
+
+struct flow;
+struct flow_table;
+struct guard;
+struct json;
+struct loop;
+struct name_table;
+struct proc_table;
+
+struct guard_config {
+	struct attach
+		*attach; /* borrowed, as all that follows; NULL: nothing reaches a kernel (tests) */
+	struct loop *loop;        /* NULL: lists are not downloaded */
+	struct flow_table *flows; /* NULL: no lockout check, no bytes per rule */
+	struct name_table *names; /* NULL: `why` knows no names of addresses */
+	struct proc_table *procs; /* NULL: containers are not known */
+	const char *state;        /* folder; NULL: nothing is kept, lists are not downloaded */
+	const char *lists; /* folder of downloads to read when there is no state; NULL: none */
+	const char *geo_country, *geo_asn; /* .mmdb files; NULL: none */
+	bool lenient_lists;                /* one that was never downloaded is empty (egretd -T) */
+	bool pin;                          /* enforcement outlives the process */
+	bool whole_host; /* every socket of the host is watched: one that is not known is judged, too */
+	uint64_t (*now)(void); /* Unix ns; NULL: the clock */
+};
+
+int guard_new(struct guard **ret, const struct guard_config *cfg);
+struct guard *guard_free(struct guard *g); /* what is pinned stays in force */
+/* Before attach_free(): writes what is to be kept and lets go of the kernel; guard_rule() answers on. */
+void guard_finish(struct guard *g);
+
+enum guard_mode { GUARD_OFF, GUARD_WATCH, GUARD_ENFORCE };
+const char *guard_mode_name(enum guard_mode m); /* "off", "watch", "enforce" */
+
+/* A policy as the text of its files; [0] is the policy itself, the others what it includes. */
+struct guard_load {
+	const struct policy_file *files;
+	size_t n_files;
+	enum guard_mode mode; /* WATCH or ENFORCE */
+	uint64_t
+		confirm_s; /* 0: for good; else rolled back after so long unless guard_confirm() comes */
+	bool force;     /* in spite of expectations that fail and of a session that would be cut */
+	bool from_conf; /* egret.conf names it: read again at the next start */
+	const char *session; /* $SSH_CONNECTION of who asks; NULL: none */
+};
+/*
+ * 0; -EINVAL: refused, why is in `messages` (which may hold warnings when it is not); -EINPROGRESS: a list is being
+ * downloaded for the first time, ask again in a moment; -EAGAIN: one cannot be had just now; -errno.
+ */
+int guard_load(struct guard *g, const struct guard_load *load, struct buf *messages);
+/* Reads the file and what it includes, then as above. */
+int guard_load_file(struct guard *g, const char *path, enum guard_mode mode, bool force,
+		    struct buf *messages);
+int guard_confirm(struct guard *g); /* -ENOENT: nothing waits for it */
+int guard_clear(struct guard *g);   /* no policy, no dated rules, no pins, nothing kept */
+
+/*
+ * At start: what was in force before, or the policy that egret.conf names (path NULL or mode OFF: none). A snapshot
+ * that is damaged is set aside and said; a policy with mistakes is said, too, and leaves what was in force.
+ */
+int guard_restore(struct guard *g, const char *path, enum guard_mode mode, struct buf *messages);
+/* SIGHUP: egret.conf's file again; of what was loaded otherwise only its lists. -ENOENT: none in force. */
+int guard_reload(struct guard *g, struct buf *messages);
+
+/* Once a second: deadlines, dated rules, time line, lists, resolvers. */
+void guard_tick(struct guard *g);
+/* After the pipeline took the event in: whose container a cgroup is becomes known to the kernel. */
+void guard_event(struct guard *g, const struct event *e);
+/* The last record of a flow: its bytes go to the rule that decided. */
+void guard_flow_ended(struct guard *g, const struct flow *f);
+/* The flow table recognised a protocol: the kernel is told when a rule names it. */
+void guard_app_known(struct guard *g, const struct flow *f);
+
+/* Dated rules in front of all others. `rule` is one rule of policy text ("deny to example.com"); for_s 0: until taken away. */
+int guard_block(struct guard *g, struct str rule, uint64_t for_s, struct str note,
+		struct buf *messages);
+/* The one with this text, or all (rule empty). How many, 0: there is none; -errno with messages. */
+int guard_unblock(struct guard *g, struct str rule, struct buf *messages);
+
+/* What a verdict's rule is. Of the last generations only; false: not known (any more). Texts are borrowed until the next load. */
+struct guard_rule {
+	struct str file, text, note;
+	uint32_t line; /* 0: not written by anybody */
+	bool is_default, is_implied, is_block;
+	const struct policy_rule *rule; /* NULL: the default, the implied allow */
+};
+bool guard_rule(const struct guard *g, uint32_t gen, uint16_t rule, struct guard_rule *ret);
+
+const struct policy *guard_policy(const struct guard *g, uint32_t gen); /* NULL as above */
+/* The same of a policy at hand; `rule` as policy_explain() counts. */
+bool guard_rule_of(const struct policy *p, size_t rule, struct guard_rule *ret);
+
+enum guard_mode guard_mode(const struct guard *g);
+uint32_t guard_gen(const struct guard *g); /* 0: no policy */
+
+/* Members of a JSON object, for `egret status` and `egret policy show`. */
+void guard_status(const struct guard *g, struct json *j);
+void guard_show(struct guard *g, struct json *j);
+/* The files of the policy in force, one after the other, each after a comment with its name; -ENOENT: none. */
+int guard_text(const struct guard *g, struct buf *ret);
+/* The same apart, as the member "files" of an object; nothing without a policy. */
+void guard_files(const struct guard *g, struct json *j);
+
+/* `egret why`: the members of the answer, from the policy in force. -ENOENT: none; -EINVAL with words in `error`. */
+struct question;
+int guard_why(const struct guard *g, const struct question *q, struct json *j, char error[256]);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages about a policy that was parsed, in the form of the parser's own. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/lex.h"
+#include "policy/policy.h"
+
+const char *policy_action_name(enum eg_action a)
+{
+	static const char *const names[] = { "allow", "deny", "reject", "audit" };
+
+	return a >= EG_ALLOW && a <= EG_AUDIT ? names[a - EG_ALLOW] : "?";
+}
+
+void policy_complain(const struct policy *p, struct policy_place at, const char *kind,
+		     struct buf *messages, const char *fmt, ...)
+{
+	char message[800];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	if (at.file >= p->n_files || !at.line)
+		buf_printf(messages, "%s: %s\n", kind, message);
+	else
+		lex_show(messages,
+			 &(struct lex_spot){ p->files[at.file].p,
+					     lex_line(p->sources[at.file], at.line), at.line,
+					     at.column, 0 },
+			 kind, message);
+}
+
+/* One note for all places of a kind. */
+struct noted {
+	struct policy_place first;
+	size_t n;
+};
+
+static void note(struct noted *n, bool is, struct policy_place at)
+{
+	if (!is)
+		return;
+	if (!n->n++)
+		n->first = at;
+}
+
+static void say(const struct policy *p, const struct noted *n, const char *what,
+		struct buf *messages)
+{
+	if (n->n == 1)
+		policy_complain(p, n->first, "note", messages, "%s", what);
+	else if (n->n)
+		policy_complain(p, n->first, "note", messages, "%s\nand %zu more", what, n->n - 1);
+}
+
+void policy_note_unenforced(const struct policy *p, struct buf *messages)
+{
+	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, price = { 0 },
+		     response = { 0 };
+
+	for (size_t i = 0; i < p->n_rules; i++) {
+		note(&limit, p->rules[i].limit_bits, p->rules[i].place);
+		note(&quota, p->rules[i].quota_bytes, p->rules[i].place);
+	}
+	for (size_t i = 0; i < p->n_segments; i++)
+		note(&interface, p->segments[i].n_interfaces, p->segments[i].place);
+	for (size_t i = 0; i < p->n_prices; i++)
+		note(&price, true, p->prices[i].place);
+	for (size_t i = 0; i < p->n_responses; i++)
+		note(&response, true, p->responses[i].place);
+	say(p, &limit, "'limit' is not enforced yet: the rule is, without its rate", messages);
+	say(p, &quota, "'quota' is not enforced yet: the rule is, without its quota", messages);
+	say(p, &interface,
+	    "interfaces of a segment are not enforced yet: on a host no address is of this segment "
+	    "by them",
+	    messages);
+	say(p, &price, "'price' is not reckoned yet", messages);
+	say(p, &response, "'response' is not enforced yet: findings change nothing", messages);
+}
+
+void policy_note_by_sni(const struct policy *p, struct buf *messages)
+{
+	struct noted by_sni = { 0 };
+
+	for (size_t i = 0; i < p->n_rules; i++)
+		note(&by_sni, p->rules[i].match.by_sni, p->rules[i].place);
+	say(p, &by_sni,
+	    "'by sni' rests on a name that the program itself writes: any address that takes it is "
+	    "reached",
+	    messages);
+}

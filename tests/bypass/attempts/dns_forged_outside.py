@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A helper that no policy holds puts answers on lo that seem to come from the trusted resolver: one that nobody asked for, and one
+to a question that was asked.
+"""
+import sys
+
+from aim import ALLOWED4, FORBIDDEN4, GOOD, query, run, tcp, tls_then_mark, udp
+
+
+def attempt():
+    client = udp()
+    client.connect((ALLOWED4, 53))
+    client.settimeout(2)
+    client.send(query(GOOD, 77))
+    client.recv(512)
+    print(client.getsockname()[1], flush=True)
+    sys.stdin.readline()
+    tls_then_mark(tcp(FORBIDDEN4, 443), GOOD)
+
+
+run(attempt)

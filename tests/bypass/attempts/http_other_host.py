@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request for another tenant at the allowed address."""
+from aim import GOOD, MARK, OTHER, resolve, run, tcp, tell
+
+
+def attempt():
+    s = tcp(resolve(GOOD), 80)
+    tell(s, b"GET /" + MARK + b" HTTP/1.1\r\nHost: " + OTHER.encode() + b"\r\n\r\n")
+
+
+run(attempt)
