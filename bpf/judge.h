@@ -291,7 +291,7 @@ __noinline int eg_conclude(struct eg_room *r)
 	} else if (!v->final) {
 		ret = v->could_pass ? EG_PASS : EG_REFUSE;
 		if (ret != EG_PASS) {
-			/* whatever is still to come: the rule that is certain, not one that might have been it */
+			/* whatever is still to come */
 			j->flags |= EG_JUDGED_FINAL;
 			j->rule = r->certain_rule;
 			j->row = v->certain_row;
@@ -317,14 +317,16 @@ __noinline int eg_conclude(struct eg_room *r)
  * A verdict on r->c. Bytes that want to leave before their flow is decided: what the rest of a hello may still say does
  * not matter when the flow would pass with no visible name as well; else the packet is dropped, and comes again when the
  * rest was seen.
+ * What is refused whatever is still to come is refused by the rule that decides when no more is seen.
  */
 static __always_inline int eg_ask(struct eg_room *r)
 {
 	struct eg_case *c = &r->c;
 
 	c->guess = 0;
-	if (eg_judge(r) && !r->verdict.final && c->stage == EG_STAGE_BYTES &&
-	    !(c->judged.flags & EG_JUDGED_PAYLOAD)) {
+	if (eg_judge(r) && !r->verdict.final &&
+	    (c->stage == EG_STAGE_BYTES ? !(c->judged.flags & EG_JUDGED_PAYLOAD)
+					: !r->verdict.could_pass)) {
 		c->guess = 1;
 		eg_judge(r);
 	}

@@ -68,7 +68,7 @@ struct run {
 	struct sink *sink;
 	int closed[SANDBOX_FDS_MAX]; /* what the command does not inherit */
 	int n_closed;
-	uint64_t write_errors;
+	uint64_t write_errors, swept_ns;
 	int signal_fd;
 	sigset_t old_mask;
 };
@@ -193,10 +193,18 @@ static _Noreturn void run_command(const struct run *run, const struct exec_args 
 
 static void pump(struct run *run)
 {
+	uint64_t now_ns = time_now();
+
 	attach_drain(run->attach);
-	pipeline_tick(run->pipeline, time_now());
-	if (run->sandbox)
-		sandbox_tick(run->sandbox, time_now());
+	pipeline_tick(run->pipeline, now_ns);
+	if (!run->sandbox)
+		return;
+	sandbox_tick(run->sandbox, now_ns);
+	/* connections that were refused are ended by the sweep */
+	if (now_ns - run->swept_ns >= NSEC_PER_SEC) {
+		run->swept_ns = now_ns;
+		attach_sweep(run->attach);
+	}
 }
 
 /* Reads one signal: the child's end gives its status; others are handed on. true: the child has ended. */

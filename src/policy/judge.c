@@ -173,15 +173,27 @@ bool judge_needs_files(const struct judge *j)
 	return j->dated && j->policy->n_lists;
 }
 
-/* What is refused whatever is still to come is refused by the rule that is certain, as in the kernel (bpf/judge.h). */
-static void settle(const struct policy_image *img, struct eg_verdict *v)
+/* What is refused whatever is still to come is refused by the rule that decides when no more is seen, as in the kernel. */
+static int settle(const struct policy_image *img, const struct policy_subject *s,
+		  struct eg_verdict *v)
 {
+	struct policy_subject guess = *s;
+	int r;
+
 	if (v->final || v->could_pass)
-		return;
+		return 0;
+	if (guess.visible == EG_VISIBLE_UNKNOWN)
+		guess.visible = EG_VISIBLE_NONE;
+	if (guess.app == EG_APP_UNDECIDED)
+		guess.app = EG_APP_UNKNOWN;
+	r = policy_judge(img, &guess, v);
+	if (r < 0)
+		return r;
 	v->rule = policy_row_rule(img, v->certain_row);
 	v->row = v->certain_row;
 	v->action = v->certain_action;
 	v->final = true;
+	return 0;
 }
 
 static bool refuses(const struct eg_verdict *v)
@@ -208,7 +220,9 @@ int judge_flow(struct judge *j, const struct recorded *r, struct judgement *ret)
 	err = policy_judge(j->image[AS_WRITTEN], s, &v);
 	if (err < 0)
 		return err;
-	settle(j->image[AS_WRITTEN], &v);
+	err = settle(j->image[AS_WRITTEN], s, &v);
+	if (err < 0)
+		return err;
 	ret->rule = v.rule;
 	ret->action = v.action;
 	ret->final = v.final;
