@@ -265,6 +265,8 @@ EG_EVAL_ONCE __u64 eg_active_at(EG_IMAGE image, __s64 now)
 	words = head->words;
 	n = head->n_active;
 	off = EG_ZERO(n);
+	if (n <= 1)
+		return at;
 	for (step = n <= 256 ? 1U << 7 : 1U << 15; step; step >>= 1)
 		off += step *
 		       (eg_below(off + step, n) &
@@ -363,16 +365,22 @@ static __always_inline void eg_names_word(const struct eg_search *s, const struc
 	r->sure_and |= unknown & (EG_VECTOR(s->all_and, fold, EG_AT_ALL_AND, i) | (dns_and & deny));
 }
 
+/* Some rule asks for it. Else all rows hold, and none because of it; rules without a group's selectors are in the first three. */
+#define EG_ASKED(source) (head->rows[source].n_classes > EG_CLASS_NONE + 1)
+
 /* -1: not an image; said at once, for two ways on at each step would be too many for the verifier. */
 EG_EVAL_ONCE int eg_fold_facts(EG_IMAGE image, const struct eg_facts *f, struct eg_fold *fold,
 			       __u8 app, int app_unknown)
 {
 	const struct eg_image *head = eg_image_head(image);
-	__u32 i, flags, scope = EG_SCOPE_ANY;
+	__u32 i, words, flags, scope = EG_SCOPE_ANY;
 
 	if (!head || !f || !fold)
 		return -1;
+	words = head->words;
 	for (i = 0; i < EG_WORDS_MAX; i++) {
+		if (i >= words)
+			break;
 		fold->who[i] = fold->grp[i] = fold->addr[i] = fold->who_maybe[i] = fold->dns_or[i] =
 			0;
 		fold->and[i] = fold->maybe_and[i] = fold->sure_and[i] = fold->dns_and[i] = ~0ULL;
@@ -386,38 +394,45 @@ EG_EVAL_ONCE int eg_fold_facts(EG_IMAGE image, const struct eg_facts *f, struct 
 		return -1;
 	if (eg_fold_vector(image, eg_active_at(image, f->unix_s), fold))
 		return -1;
-	if (eg_fold_class(image, EG_SRC_EXE, f->exe, fold, EG_FOLD_TO(and, who)))
+	if (eg_fold_class(image, EG_SRC_EXE, f->exe, fold, EG_FOLD_TO(and, who)) ||
+	    eg_fold_class(image, EG_SRC_GROUP, 0, fold, EG_FOLD_TO(and, grp)) ||
+	    eg_fold_class(image, EG_SRC_ADDR, f->addr, fold, EG_FOLD_TO(and, addr)))
 		return -1;
-	if (eg_fold_class(image, EG_SRC_SCRIPT, f->script, fold, EG_FOLD_TO(and, who)))
+	if (EG_ASKED(EG_SRC_SCRIPT) &&
+	    eg_fold_class(image, EG_SRC_SCRIPT, f->script, fold, EG_FOLD_TO(and, who)))
 		return -1;
-	if (eg_fold_bits(image, EG_SRC_TREE, f->trees, fold, EG_FOLD_TO(and, who)))
+	if (f->trees && eg_fold_bits(image, EG_SRC_TREE, f->trees, fold, EG_FOLD_TO(and, who)))
 		return -1;
-	if (eg_fold_class(image, EG_SRC_CGROUP, f->cgroup, fold, EG_FOLD_TO(and, who)))
+	if (EG_ASKED(EG_SRC_CGROUP) &&
+	    eg_fold_class(image, EG_SRC_CGROUP, f->cgroup, fold, EG_FOLD_TO(and, who)))
 		return -1;
-	if (eg_fold_class(image, EG_SRC_USER, f->user, fold, EG_FOLD_TO(and, unused)))
+	if (EG_ASKED(EG_SRC_USER) &&
+	    eg_fold_class(image, EG_SRC_USER, f->user, fold, EG_FOLD_TO(and, unused)))
 		return -1;
-	if (eg_fold_class(image, EG_SRC_GROUP, 0, fold, EG_FOLD_TO(and, grp)))
+	if (f->groups && eg_fold_bits(image, EG_SRC_GROUP, f->groups, fold, EG_FOLD_TO(and, grp)))
 		return -1;
-	if (eg_fold_bits(image, EG_SRC_GROUP, f->groups, fold, EG_FOLD_TO(and, grp)))
+	if (EG_ASKED(EG_SRC_FROM) &&
+	    (f->from == EG_CLASS_ANY
+		     ? eg_fold_unknown(image, EG_SRC_FROM, fold)
+		     : eg_fold_class(image, EG_SRC_FROM, f->from, fold, EG_FOLD_TO(and, unused))))
 		return -1;
-	if (f->from == EG_CLASS_ANY
-		    ? eg_fold_unknown(image, EG_SRC_FROM, fold)
-		    : eg_fold_class(image, EG_SRC_FROM, f->from, fold, EG_FOLD_TO(and, unused)))
+	if (EG_ASKED(EG_SRC_PORT) &&
+	    eg_fold_class(image, EG_SRC_PORT, f->port, fold, EG_FOLD_TO(and, unused)))
 		return -1;
-	if (eg_fold_class(image, EG_SRC_ADDR, f->addr, fold, EG_FOLD_TO(and, addr)))
+	if (EG_ASKED(EG_SRC_CONTAINER) &&
+	    (f->container == EG_CONTAINER_UNKNOWN
+		     ? eg_fold_unknown(image, EG_SRC_CONTAINER, fold)
+		     : eg_fold_class(image, EG_SRC_CONTAINER, f->container, fold,
+				     EG_FOLD_TO(and, who))))
 		return -1;
-	if (eg_fold_class(image, EG_SRC_PORT, f->port, fold, EG_FOLD_TO(and, unused)))
+	if (EG_ASKED(EG_SRC_APP) &&
+	    (app_unknown ? eg_fold_unknown(image, EG_SRC_APP, fold)
+			 : eg_fold_class(image, EG_SRC_APP,
+					 eg_read___u16(image, head->app_class + 2ULL * app), fold,
+					 EG_FOLD_TO(and, unused))))
 		return -1;
-	if (f->container == EG_CONTAINER_UNKNOWN
-		    ? eg_fold_unknown(image, EG_SRC_CONTAINER, fold)
-		    : eg_fold_class(image, EG_SRC_CONTAINER, f->container, fold,
-				    EG_FOLD_TO(and, who)))
-		return -1;
-	if (app_unknown ? eg_fold_unknown(image, EG_SRC_APP, fold)
-			: eg_fold_class(image, EG_SRC_APP,
-					eg_read___u16(image, head->app_class + 2ULL * app), fold,
-					EG_FOLD_TO(and, unused)))
-		return -1;
+	if (!EG_ASKED(EG_SRC_NAME))
+		return 0;
 	return eg_fold_names(image, f, fold);
 }
 

@@ -81,7 +81,8 @@ static __always_inline __u64 eg_equal(__u64 a, __u64 b)
 }
 
 /* The first step: up to 16 M numbers; most searches are in a few. */
-#define EG_SEARCH_STEP(n) ((n) <= 256 ? 1ULL << 7 : (n) <= 65536 ? 1ULL << 15 : 1ULL << 23)
+#define EG_SEARCH_STEP(n) \
+	((n) <= 16 ? 1ULL << 3 : (n) <= 256 ? 1ULL << 7 : (n) <= 65536 ? 1ULL << 15 : 1ULL << 23)
 
 /*
  * The last of ascending numbers from `at` on, within [lo, hi), that is not above x. start[lo] <= x. In steps that halve:
@@ -91,6 +92,8 @@ EG_EVAL_ONCE __u32 eg_search32(EG_IMAGE image, __u32 at, __u32 lo, __u32 hi, __u
 {
 	__u64 n = hi > lo ? hi - lo : 0, off = EG_ZERO(hi), step;
 
+	if (n <= 1)
+		return lo;
 	for (step = EG_SEARCH_STEP(n); step; step >>= 1)
 		off += step *
 		       (eg_below(off + step, n) &
@@ -103,6 +106,8 @@ static __always_inline __u32 eg_search128(EG_IMAGE image, __u32 at, __u32 lo, __
 {
 	__u64 n = hi > lo ? hi - lo : 0, off = EG_ZERO(hi), step;
 
+	if (n <= 1)
+		return lo;
 	for (step = EG_SEARCH_STEP(n); step; step >>= 1) {
 		__u64 to = at + 16ULL * (lo + off + step), a0 = eg_read___u64(image, to),
 		      a1 = eg_read___u64(image, to + 8);
