@@ -365,8 +365,8 @@ static __always_inline void eg_names_word(const struct eg_search *s, const struc
 	r->sure_and |= unknown & (EG_VECTOR(s->all_and, fold, EG_AT_ALL_AND, i) | (dns_and & deny));
 }
 
-/* Some rule asks for it. Else all rows hold, and none because of it; rules without a group's selectors are in the first three. */
-#define EG_ASKED(source) (head->rows[source].n_classes > EG_CLASS_NONE + 1)
+/* Else all rows hold whatever its class, and none because of it. */
+#define EG_ASKED(source) (head->asked >> (source)&1)
 
 /* -1: not an image; said at once, for two ways on at each step would be too many for the verifier. */
 EG_EVAL_ONCE int eg_fold_facts(EG_IMAGE image, const struct eg_facts *f, struct eg_fold *fold,

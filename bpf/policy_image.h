@@ -200,5 +200,5 @@ struct eg_image {
 	__u32 exe_trees;    /* u64 by exe class: the trees that a program of this class begins */
 	struct eg_dfa path, cgroup;
 	__u32 has_container; /* != 0: some rule names containers, so that an unknown one matters */
-	__u32 pad;
+	__u32 asked; /* bit per source: some row hangs on it; others need not be looked at */
 };

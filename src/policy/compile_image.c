@@ -90,6 +90,19 @@ static bool is_pass(const struct compile *c, uint32_t row)
 
 enum half { HALF_SECOND = 1, HALF_NO_BASE = 2 };
 
+/* Does a row hang on this class: ruled out by it, or satisfied by it and not by all? */
+static bool row_hangs_on(const struct compile *c, const struct source *s, const uint64_t *v)
+{
+	for (uint32_t i = 0; i < c->words; i++) {
+		size_t left = c->n_rows - MIN(c->n_rows, (size_t)i * 64);
+		uint64_t rows = left >= 64 ? UINT64_MAX : (1ULL << left) - 1;
+
+		if ((~v[i] | (v[c->words + i] & ~s->base[c->words + i])) & rows)
+			return true;
+	}
+	return false;
+}
+
 /* Vectors of all classes of a source; SECOND: its other AND; NO_BASE: without the rows that are in the OR of all. */
 static void add_rows(struct compile *c, struct layout *l, struct eg_image *head,
 		     enum eg_source source, const struct source *s, unsigned how)
@@ -106,6 +119,8 @@ static void add_rows(struct compile *c, struct layout *l, struct eg_image *head,
 		memcpy(to, how & HALF_SECOND ? v + 2 * w : v, w * 8);
 		for (uint32_t i = 0; i < w && !(how & HALF_SECOND); i++)
 			to[w + i] = v[w + i] & ~(how & HALF_NO_BASE ? s->base[w + i] : 0);
+		if (row_hangs_on(c, s, to))
+			head->asked |= 1U << source;
 	}
 	head->rows[source].n_classes = s->n;
 	add_part(l, &head->rows[source].at, rows, (size_t)s->n * 2 * w * 8);

@@ -57,15 +57,28 @@ static void say(const struct policy *p, const struct noted *n, const char *what,
 		policy_complain(p, n->first, "note", messages, "%s\nand %zu more", what, n->n - 1);
 }
 
+static bool names_label(const struct app_part *parts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (parts[i].kind == APP_PART_CONTAINER_LABEL)
+			return true;
+	return false;
+}
+
 void policy_note_unenforced(const struct policy *p, struct buf *messages)
 {
 	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, price = { 0 },
-		     response = { 0 };
+		     response = { 0 }, label = { 0 };
 
 	for (size_t i = 0; i < p->n_rules; i++) {
 		note(&limit, p->rules[i].limit_bits, p->rules[i].place);
 		note(&quota, p->rules[i].quota_bytes, p->rules[i].place);
+		note(&label,
+		     names_label(p->rules[i].match.containers, p->rules[i].match.n_containers),
+		     p->rules[i].place);
 	}
+	for (size_t i = 0; i < p->n_apps; i++)
+		note(&label, names_label(p->apps[i].parts, p->apps[i].n_parts), p->apps[i].place);
 	for (size_t i = 0; i < p->n_segments; i++)
 		note(&interface, p->segments[i].n_interfaces, p->segments[i].place);
 	for (size_t i = 0; i < p->n_prices; i++)
@@ -77,6 +90,8 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	say(p, &interface,
 	    "interfaces of a segment are not enforced yet: on a host no address is of this segment "
 	    "by them",
+	    messages);
+	say(p, &label, "labels of containers are not read yet: no container has this one",
 	    messages);
 	say(p, &price, "'price' is not reckoned yet", messages);
 	say(p, &response, "'response' is not enforced yet: findings change nothing", messages);
