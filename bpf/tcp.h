@@ -404,13 +404,13 @@ static __always_inline __u8 eg_late_answer(const struct eg_late *l, struct eg_ta
 	return EG_RST;
 }
 
-static __always_inline struct eg_tail_rec *eg_tail_rec(const struct eg_late *l,
-						       const struct eg_tail *t, __u64 zone)
+static __always_inline struct eg_tail_rec *
+eg_tail_rec(const struct eg_late *l, const struct eg_tail *t, __u64 zone, const struct eg_counts *n)
 {
 	struct eg_tail_rec *r = bpf_ringbuf_reserve(&eg_ring, sizeof(*r), 0);
 
 	if (!r) {
-		eg_lose_packet(EG_LOSS_RING_FLOW, l->len, 0);
+		eg_lose(EG_LOSS_RING_FLOW, n);
 		return NULL;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
@@ -419,6 +419,7 @@ static __always_inline struct eg_tail_rec *eg_tail_rec(const struct eg_late *l,
 	r->key = l->key;
 	r->zone = zone;
 	r->cookie = t->cookie;
+	r->n = *n;
 	return r;
 }
 
@@ -440,6 +441,7 @@ SEC("tp_btf/kfree_skb")
 int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 {
 	__u64 tag, zone, now = bpf_ktime_get_ns();
+	struct eg_counts n = {};
 	struct eg_late l = {};
 	struct eg_tail_rec *r;
 	struct eg_tail *t;
@@ -463,14 +465,14 @@ int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 		eg_late_count(s, &l, answer, answer_len);
 		return 0;
 	}
-	r = eg_tail_rec(&l, t, zone);
+	n.rx_packets = 1;
+	n.rx_bytes = l.len;
+	n.tx_packets = answer != 0;
+	n.tx_bytes = answer ? answer_len : 0;
+	r = eg_tail_rec(&l, t, zone, &n);
 	if (r) {
-		r->n.rx_packets = 1;
-		r->n.rx_bytes = l.len;
 		r->rx_tcp = l.flags;
 		r->tx_tcp = answer;
-		r->n.tx_packets = answer != 0;
-		r->n.tx_bytes = answer ? answer_len : 0;
 		r->last = (l.flags & EG_RST) != 0;
 		r->what = t->what;
 		bpf_ringbuf_submit(r, eg_wake());
@@ -483,6 +485,7 @@ int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 /* The socket died of the packet that this reset answers. */
 static __always_inline void eg_last_reset(struct sk_buff *skb, __u64 zone)
 {
+	struct eg_counts n = {};
 	struct eg_late l = {};
 	struct eg_tail_rec *r;
 	struct eg_tail *t;
@@ -495,11 +498,11 @@ static __always_inline void eg_last_reset(struct sk_buff *skb, __u64 zone)
 	if (!t)
 		return;
 	t->what = EG_TAIL_RESET;
-	r = eg_tail_rec(&l, t, zone);
+	n.tx_packets = 1;
+	n.tx_bytes = l.reply_header;
+	r = eg_tail_rec(&l, t, zone, &n);
 	if (!r)
 		return;
-	r->n.tx_packets = 1;
-	r->n.tx_bytes = l.reply_header;
 	r->tx_tcp = EG_RST;
 	r->what = EG_TAIL_RESET;
 	bpf_ringbuf_submit(r, eg_wake());

