@@ -178,14 +178,13 @@ static bool same(const struct item *a, const struct item *b)
 
 static uint64_t item_hash(const struct item *it)
 {
-	const void *key[] = {
-		it->exe,
-		it->unit,
-		it->user,
-		it->container,
-		it->to,
-		(void *)(uintptr_t)(it->port << 16 | it->proto << 8 | it->kind << 1 | it->exact)
-	};
+	const void *key[] = { it->exe,
+			      it->unit,
+			      it->user,
+			      it->container,
+			      it->to,
+			      (void *)((uintptr_t)it->port << 16 | (uintptr_t)it->proto << 8 |
+				       (uintptr_t)it->kind << 1 | it->exact) };
 
 	return hash_bytes(key, sizeof(key), 0) | 1;
 }
