@@ -279,8 +279,11 @@ static int open_all(struct replay *replay, struct reader *rd, const struct read_
 		return log_errno(r, "cannot write to standard output");
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	/* Lists of a policy whose rules depend on the day are read again when the day comes. */
-	if (rd->offline.judge && judge_needs_files(rd->offline.judge))
+	if (rd->offline.judge && judge_needs_files(rd->offline.judge)) {
+		log_warn("reading without a seccomp filter: the policy's lists are read again for "
+			 "each day");
 		return 0;
+	}
 	r = confine_to_open_files();
 	if (r < 0)
 		log_warn("reading without a seccomp filter: %s", strerror(-r));
