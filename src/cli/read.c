@@ -14,9 +14,12 @@
 #include "cli/cmd.h"
 #include "cli/confine.h"
 #include "cli/contacts.h"
+#include "cli/findings.h"
 #include "cli/offline.h"
 #include "cli/recordings.h"
 #include "cli/table.h"
+#include "detect/detect.h"
+#include "flow/domain.h"
 #include "flow/filter.h"
 #include "flow/record.h"
 #include "pipeline.h"
@@ -52,6 +55,9 @@ struct reader {
 	struct offline offline; /* --policy */
 	struct recorded recorded;
 	uint64_t undecided;
+	struct detect *detect;
+	struct findings *findings;
+	enum severity least; /* of findings that are told */
 };
 
 static bool rule_words(void *ctx, uint32_t gen, uint16_t rule, struct verdict_rule *ret)
@@ -92,6 +98,7 @@ static void on_record(void *ctx, const struct record *r)
 
 	if (r->type == RECORD_STATS)
 		return; /* one at the end says it all */
+	detect_record(rd->detect, r);
 	rd->flows += last_of_flow;
 	if (rd->filter && !(r->flow && filter_match(rd->filter, r->flow, r->time_ns)))
 		return;
@@ -100,6 +107,20 @@ static void on_record(void *ctx, const struct record *r)
 		rd->sink->ops->put(rd->sink, r);
 	else if (last_of_flow)
 		contacts_add(rd->contacts, r->flow);
+}
+
+static void on_finding(void *ctx, const struct finding *f)
+{
+	struct reader *rd = ctx;
+
+	if (f->severity < rd->least)
+		return;
+	if (rd->sink)
+		rd->sink->ops->put(rd->sink, &(struct record){ .type = RECORD_FINDING,
+							       .time_ns = f->opened_ns,
+							       .finding = f });
+	else
+		findings_add(rd->findings, f);
 }
 
 static void on_error(void *ctx, const char *message)
@@ -278,6 +299,7 @@ static int open_all(struct replay *replay, struct reader *rd, const struct read_
 	if (r < 0)
 		return log_errno(r, "cannot write to standard output");
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+	domain_load();
 	/* Lists of a policy whose rules depend on the day are read again when the day comes. */
 	if (rd->offline.judge && judge_needs_files(rd->offline.judge)) {
 		log_warn("reading without a seccomp filter: the policy's lists are read again for "
@@ -300,7 +322,7 @@ static int open_policy(struct reader *rd, const char *path)
 
 static int read_all(const struct read_args *a, int argc, char **argv)
 {
-	struct reader rd = { .filter = a->filter };
+	struct reader rd = { .filter = a->filter, .least = SEVERITY_MEDIUM };
 	struct pipeline *pipeline = NULL;
 	struct replay *replay = NULL;
 	struct flow_table_stats fs;
@@ -308,12 +330,21 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 
 	r = contacts_new(&rd.contacts, false, a->policy, MAX_CONTACTS);
 	if (r == 0)
+		r = findings_new(&rd.findings);
+	if (r == 0)
 		r = pipeline_new(
 			&pipeline,
 			&(struct pipeline_config){ .inside = a->inside, .n_inside = a->n_inside },
 			(struct record_out){ on_record, &rd });
 	if (r == 0)
+		r = detect_new(&rd.detect,
+			       &(struct detect_config){ .vantage = DETECT_FILE,
+							.texts = pipeline_texts(pipeline) },
+			       (struct finding_out){ on_finding, &rd });
+	if (r == 0) {
+		flow_table_watch(pipeline_flows(pipeline), detect_watch(rd.detect));
 		r = replay_new(&replay, pipeline_input(pipeline), on_error, NULL);
+	}
 	if (r < 0) {
 		log_errno(r, "cannot start");
 		goto out;
@@ -331,6 +362,7 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	if (r < 0)
 		log_errno(r, "reading stopped");
 	flow_table_finish(pipeline_flows(pipeline));
+	detect_finish(rd.detect, replay_stats(replay)->last_ns);
 	flow_table_stats(pipeline_flows(pipeline), &fs);
 	if (rd.sink) {
 		rd.sink->ops->put(rd.sink,
@@ -344,6 +376,8 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 		fputc('\n', stdout);
 	}
 	print_summary(rd.sink ? stderr : stdout, replay_stats(replay), &rd, &fs);
+	if (!rd.sink)
+		findings_print(rd.findings, stdout, terminal_width(stdout));
 	r = 0;
 	if (!replay_stats(replay)->packets && !replay_stats(replay)->log_lines &&
 	    (replay_stats(replay)->blocks_bad || replay_stats(replay)->inputs_cut))
@@ -352,7 +386,9 @@ out:
 	replay_free(replay);
 	if (rd.sink)
 		rd.sink->ops->free(rd.sink);
+	detect_free(rd.detect);
 	pipeline_free(pipeline);
+	findings_free(rd.findings);
 	offline_close(&rd.offline);
 	contacts_free(rd.contacts);
 	return r < 0 || rd.write_errors ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -95,6 +95,8 @@ struct flow {
 	bool owner_unknown; /* live, but the kernel could not tell */
 	struct flow_verdict verdict;
 
+	void *watched; /* of whoever watches; NULL when the flow begins */
+
 	/* the table's own */
 	struct list idle, all, report;
 	uint64_t hash, cookie, reported_ns, syn_ns;
@@ -160,6 +162,18 @@ void flow_table_set_verdicts(struct flow_table *t, struct verdict_source source,
 /* Told when the application protocol of a flow has become known from its bytes; must not feed events. */
 void flow_table_on_app(struct flow_table *t, void (*fn)(void *ctx, const struct flow *f),
 		       void *ctx);
+
+/*
+ * Somebody who follows flows while they live: payload that was not seen before moved, at that time (IP bytes where there is no
+ * TCP or UDP). Live, in steps of the kernel's counters; never for flows of logs, which are over when they come. What he hangs on
+ * flow.watched he frees when the record of the flow's end comes. Must not feed events.
+ */
+struct flow_watch {
+	void (*on_data)(void *ctx, struct flow *f, enum flow_side side, uint64_t bytes,
+			uint64_t time_ns);
+	void *ctx;
+};
+void flow_table_watch(struct flow_table *t, struct flow_watch w);
 
 void flow_table_event(struct flow_table *t, const struct event *e);
 void flow_table_finish(struct flow_table *t); /* ends every flow with END_SHUTDOWN */

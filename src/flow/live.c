@@ -86,9 +86,16 @@ static void set_half(struct flow_table *t, struct flow_half *h, uint64_t packets
 	h->tcp_flags |= flags;
 }
 
+static uint64_t moved(const struct flow *f, enum flow_side side)
+{
+	return flow_proto_has_ports(f->key.proto) ? f->half[side].payload : f->half[side].bytes;
+}
+
 static void set_counts(struct flow_table *t, struct flow *f, enum flow_side local,
 		       const struct event_counts *c)
 {
+	uint64_t before[2] = { moved(f, TO_SERVER), moved(f, TO_CLIENT) };
+
 	set_half(t, &f->half[local], c->tx_packets, c->tx_bytes, c->tx_payload, c->tx_tcp_flags);
 	set_half(t, &f->half[!local], c->rx_packets, c->rx_bytes, c->rx_payload, c->rx_tcp_flags);
 	f->payload_known = c->tx_payload != UINT64_MAX && c->rx_payload != UINT64_MAX;
@@ -101,6 +108,11 @@ static void set_counts(struct flow_table *t, struct flow *f, enum flow_side loca
 	if (f->state == FLOW_NEW && f->half[TO_SERVER].packets && f->half[TO_CLIENT].packets)
 		f->state = FLOW_ESTABLISHED;
 	f->flags |= FLOW_COUNTED;
+	for (enum flow_side side = TO_SERVER; f->live && t->watch.on_data && side <= TO_CLIENT;
+	     side++)
+		if (moved(f, side) > before[side])
+			t->watch.on_data(t->watch.ctx, f, side, moved(f, side) - before[side],
+					 f->last_ns);
 }
 
 void live_count(struct flow_table *t, const struct event *e)

@@ -112,7 +112,7 @@ void packet_event(struct flow_table *t, const struct event *e)
 	enum event_end end;
 	struct flow *f = flow_find(t, e, &side);
 	enum app_proto before;
-	uint32_t fresh;
+	uint32_t fresh = 0;
 
 	t->stats.packets += p->packets;
 	t->stats.bytes += p->packets ? p->ip_bytes : 0;
@@ -134,12 +134,23 @@ void packet_event(struct flow_table *t, const struct event *e)
 	} else if (f->key.proto == IPPROTO_UDP) {
 		if (p->packets)
 			f->half[side].payload += p->payload_bytes;
+		fresh = p->payload_bytes;
 		if (p->payload.n && f->look_phase != LOOK_NONE)
 			payload_datagram(t, f, side, p);
+	} else {
+		fresh = p->ip_bytes;
 	}
+	/* Pieces of payload that the kernel copied come again as counters. */
+	if (fresh && p->packets && t->watch.on_data)
+		t->watch.on_data(t->watch.ctx, f, side, fresh, e->time_ns);
 	flow_touch(t, f);
 	if (f->app != before && t->on_app)
 		t->on_app(t->on_app_ctx, f);
+}
+
+void flow_table_watch(struct flow_table *t, struct flow_watch w)
+{
+	t->watch = w;
 }
 
 void flow_table_on_app(struct flow_table *t, void (*fn)(void *ctx, const struct flow *f), void *ctx)

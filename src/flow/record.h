@@ -14,6 +14,8 @@
 #include "decode/tls.h"
 #include "flow/flow.h"
 
+struct finding;
+
 enum record_type {
 	RECORD_FLOW, /* a flow ended, or lives on past the reporting interval */
 	RECORD_DNS,
@@ -26,6 +28,7 @@ enum record_type {
 	RECORD_PACKET_SOCKET, /* a process opened a packet socket: its traffic is not seen */
 	RECORD_DROP,          /* a call or packet was refused */
 	RECORD_ALERT,         /* a rule with `alert` decided */
+	RECORD_FINDING,       /* detection: a case opened, grew or closed */
 };
 
 struct record_tls { /* TLS and QUIC */
@@ -82,6 +85,7 @@ struct record {
 		const struct flow_table_stats *stats;
 		const struct proc *proc;        /* RECORD_PACKET_SOCKET */
 		const struct record_drop *drop; /* RECORD_DROP, RECORD_ALERT */
+		const struct finding *finding;  /* RECORD_FINDING; detect/finding.h */
 	};
 	bool flow_ends; /* RECORD_FLOW: the last one of this flow */
 };

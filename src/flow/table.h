@@ -127,6 +127,7 @@ struct flow_table {
 
 	void (*on_app)(void *ctx, const struct flow *f); /* NULL: nobody asks */
 	void *on_app_ctx;
+	struct flow_watch watch; /* on_data NULL: nobody does */
 	struct flow_table_stats stats;
 	struct dns_message *dns;
 	char *tls_scratch;

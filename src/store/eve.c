@@ -10,6 +10,8 @@
 
 #include "base/time.h"
 #include "decode/packet.h"
+#include "detect/finding.h"
+#include "flow/domain.h"
 #include "flow/record.h"
 
 static const char *event_type(enum record_type t)
@@ -18,7 +20,7 @@ static const char *event_type(enum record_type t)
 		[RECORD_FLOW] = "flow", [RECORD_DNS] = "dns",     [RECORD_TLS] = "tls",
 		[RECORD_QUIC] = "quic", [RECORD_HTTP] = "http",   [RECORD_SMTP] = "smtp",
 		[RECORD_SSH] = "ssh",   [RECORD_STATS] = "stats", [RECORD_PACKET_SOCKET] = "notice",
-		[RECORD_DROP] = "drop", [RECORD_ALERT] = "alert",
+		[RECORD_DROP] = "drop", [RECORD_ALERT] = "alert", [RECORD_FINDING] = "alert",
 	};
 
 	return names[t];
@@ -86,6 +88,8 @@ static void put_begin(struct json *j, const struct eve_format *fmt, const struct
 		if (r->drop->app)
 			json_text(j, "app_proto", app_name((enum app_proto)r->drop->app));
 	}
+	if (r->type == RECORD_FINDING)
+		eve_put_finding_ends(j, r->finding);
 	json_text(j, "host", fmt->host);
 }
 
@@ -181,7 +185,7 @@ static void put_names(struct json *j, const struct flow *f)
 			json_str(j, NULL, text_str(answer->chain[i]));
 		json_array_end(j);
 	}
-	domain = f->name ? eve_registered_domain(f->name) : STR_NONE;
+	domain = f->name ? domain_of_text(f->name) : STR_NONE;
 	if (domain.n)
 		json_str(j, "registered_domain", domain);
 }
@@ -342,6 +346,19 @@ static void put_drop_record(struct json *j, const struct eve_format *fmt, const 
 	put_drop_egret(j, fmt, r);
 }
 
+static void put_finding_record(struct json *j, const struct eve_format *fmt,
+			       const struct finding *f)
+{
+	eve_put_finding_alert(j, f);
+	eve_put_who(j, fmt, f->proc);
+	json_object_begin(j, "egret");
+	json_text(j, "vantage", vantage_name(fmt->vantage));
+	if (f->proc)
+		json_text(j, "exe_note", proc_exe_note(f->proc));
+	eve_put_finding(j, f);
+	json_object_end(j);
+}
+
 static void put_flow_record(struct json *j, const struct eve_format *fmt, const struct record *r)
 {
 	if (r->type == RECORD_FLOW) {
@@ -368,6 +385,8 @@ void eve_format(const struct eve_format *fmt, const struct record *r, struct buf
 		put_packet_socket(&j, fmt, r->proc);
 	else if (r->type == RECORD_DROP || r->type == RECORD_ALERT)
 		put_drop_record(&j, fmt, r);
+	else if (r->type == RECORD_FINDING)
+		put_finding_record(&j, fmt, r->finding);
 	else
 		put_flow_record(&j, fmt, r);
 	json_object_end(&j);

@@ -26,9 +26,6 @@ struct eve_format {
  */
 void eve_format(const struct eve_format *fmt, const struct record *r, struct buf *out);
 
-/* Reads the public suffix list now instead of at the first name: for readers that confine themselves. */
-void eve_load_lists(void);
-
 /*
  * A sink that appends to `path` ("-": standard output), buffered by 64 KiB; flush() is to be called at least once a
  * second. Records that could not be written are counted in *lost (borrowed, as fmt->host). A full disk costs records,

@@ -202,6 +202,7 @@ void eve_put_app(struct json *j, const struct record *r)
 	case RECORD_PACKET_SOCKET:
 	case RECORD_DROP:
 	case RECORD_ALERT:
+	case RECORD_FINDING:
 		break;
 	}
 }

@@ -10,6 +10,7 @@
 #include "store/eve.h"
 
 struct proc;
+struct finding;
 struct flow_verdict;
 struct record;
 struct verdict_rule;
@@ -28,8 +29,12 @@ void eve_put_drop_egret(struct json *j, const struct record *r);
 void eve_put_alert(struct json *j, const struct record *r);
 void eve_put_program(struct json *j, const struct proc *p);
 
+/* eve_finding.c: what detection concluded. */
+void eve_put_finding_ends(struct json *j, const struct finding *f);
+void eve_put_finding_alert(struct json *j, const struct finding *f);
+void eve_put_finding(struct json *j, const struct finding *f);
+
 /* eve_look.c: answers from outside the record, cached. */
-struct str eve_registered_domain(const struct text *name); /* points into name; empty: none */
 /* Name of an interface of our own network namespace (`zone` is a namespace cookie); NULL: not known. */
 const char *eve_iface_name(uint32_t ifindex, uint64_t zone, uint64_t now_ns);
 

@@ -123,6 +123,7 @@ static inline void rig_on_record(void *ctx, const struct record *r)
 		break;
 	case RECORD_DROP:
 	case RECORD_ALERT:
+	case RECORD_FINDING:
 		rig_put_drop(&g->out, r->drop);
 		break;
 	case RECORD_PACKET_SOCKET:

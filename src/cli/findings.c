@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/findings.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/human.h"
+#include "base/time.h"
+
+#define MAX_SHOWN 200
+#define TEXT_MAX 16384
+
+struct shown {
+	int db;
+	char *text;
+};
+
+struct findings {
+	struct shown all[MAX_SHOWN];
+	size_t n, more;
+	size_t by_severity[SEVERITY_CRITICAL + 1];
+};
+
+int findings_new(struct findings **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+struct findings *findings_free(struct findings *fs)
+{
+	for (size_t i = 0; fs && i < fs->n; i++)
+		free(fs->all[i].text);
+	free(fs);
+	return NULL;
+}
+
+/* Text from the network: nothing in it may move the cursor. */
+static void put_clean(struct buf *out, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		buf_putc(out, (unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? '?' : s.p[i]);
+}
+
+static void put_evidence(struct buf *out, const struct evidence *e)
+{
+	const struct evidence_row *row = &evidence_rows[e->id];
+
+	buf_printf(out, "  %+4d dB  %-9s ", e->db, evidence_group_name(row->group));
+	put_clean(out, str_of(e->what));
+	if (e->baseline[0]) {
+		buf_puts(out, " (");
+		put_clean(out, str_of(e->baseline));
+		buf_putc(out, ')');
+	}
+	if (e->n > 1)
+		buf_printf(out, "; n = %llu", (unsigned long long)e->n);
+	buf_putc(out, '\n');
+}
+
+/* Eighths of a line's height, on a logarithmic scale where the values spread over more than a power of ten. */
+static void put_plot(struct buf *out, const struct finding *f)
+{
+	static const char *const bars[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+	float least = INFINITY, most = 0;
+
+	for (size_t i = 0; i < f->plot.n; i++) {
+		most = fmaxf(most, f->plot.at[i]);
+		if (f->plot.at[i] > 0)
+			least = fminf(least, f->plot.at[i]);
+	}
+	if (!f->plot.what || f->plot.n < 2 || most <= 0)
+		return;
+	buf_puts(out, "  ");
+	for (size_t i = 0; i < f->plot.n; i++) {
+		float v = f->plot.at[i] <= 0  ? 0
+			  : most > 10 * least ? logf(f->plot.at[i] / least) / logf(most / least)
+					      : f->plot.at[i] / most;
+
+		buf_puts(out, bars[MIN((int)(v * 7.99F), 7)]);
+	}
+	buf_printf(out, "  %s, at most %.3g\n", f->plot.what, (double)most);
+}
+
+static void put_flows(struct buf *out, const struct finding *f)
+{
+	char up[HUMAN_TEXT_MAX], down[HUMAN_TEXT_MAX], first[TIME_TEXT_MAX], took[TIME_TEXT_MAX];
+
+	buf_printf(out, "  %llu flow%s, %s up, %s down, %s from %s",
+		   (unsigned long long)f->flows_total, f->flows_total == 1 ? "" : "s",
+		   human_bytes(f->up, up), human_bytes(f->down, down),
+		   duration_format(f->last_ns - f->first_ns, took),
+		   time_format(f->first_ns, first));
+	if (f->n_flows)
+		buf_puts(out, "; ids");
+	for (size_t i = 0; i < f->n_flows; i++)
+		buf_printf(out, " %llu", (unsigned long long)f->flows[i]);
+	buf_putc(out, '\n');
+	if (f->n_attack)
+		buf_puts(out, "  ATT&CK");
+	for (size_t i = 0; i < f->n_attack; i++)
+		buf_printf(out, "%s %s", i ? "," : "", f->attack[i]);
+	if (f->n_attack)
+		buf_putc(out, '\n');
+}
+
+void finding_format(const struct finding *f, struct buf *out)
+{
+	buf_printf(out, "%-8s %s, %s, score %+d dB%s", severity_name(f->severity) ?: "none",
+		   finding_class_name(f->class) ?: "-", f->detector ?: "-", f->score_db,
+		   f->acked ? ", acknowledged" : "");
+	buf_printf(out, "%s%s\n  ", *f->id ? "  id " : "", f->id);
+	put_clean(out, f->explain);
+	buf_putc(out, '\n');
+	for (size_t i = 0; i < f->n_evidence; i++)
+		put_evidence(out, &f->evidence[i]);
+	put_plot(out, f);
+	put_flows(out, f);
+}
+
+void findings_add(struct findings *fs, const struct finding *f)
+{
+	struct buf out = BUF_INIT(TEXT_MAX);
+	size_t at = fs->n;
+
+	fs->by_severity[f->severity]++;
+	if (fs->n == MAX_SHOWN) {
+		fs->more++;
+		return;
+	}
+	finding_format(f, &out);
+	while (at && fs->all[at - 1].db < f->score_db)
+		at--;
+	memmove(fs->all + at + 1, fs->all + at, (fs->n - at) * sizeof(*fs->all));
+	fs->all[at] = (struct shown){ f->score_db, out.p };
+	fs->n++;
+}
+
+void findings_print(const struct findings *fs, FILE *to, unsigned width)
+{
+	const char *sep = " ";
+
+	fputs("\nFindings:", to);
+	for (int s = SEVERITY_CRITICAL; s > SEVERITY_NONE; s--) {
+		if (!fs->by_severity[s])
+			continue;
+		fprintf(to, "%s%zu %s", sep, fs->by_severity[s], severity_name(s));
+		sep = ", ";
+	}
+	fputs(fs->n ? "\n" : " none\n", to);
+	for (size_t i = 0; i < fs->n; i++)
+		fprintf(to, "\n%s", fs->all[i].text ?: "(no memory to show it)\n");
+	if (fs->more)
+		fprintf(to, "\n%zu more are not shown: --json has them all\n", fs->more);
+}
+
+size_t findings_count(const struct findings *fs)
+{
+	return fs->n + fs->more;
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole list: a detector is a file and a line here (docs/recipes/add-a-detector.md). Order is that of being asked. */
+#include "detect/detectors.h"
+#include "detect/engine.h"
+
+const struct detector *const detectors[] = {
+	&detect_beacon,
+	NULL,
+};

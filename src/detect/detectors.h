@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line a detector; each is defined in the file of its name. */
+#pragma once
+
+struct detector;
+
+extern const struct detector detect_beacon;

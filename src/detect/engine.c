@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From flows to pairs: which entity talks to which peer, once that can be told, and on to the detectors. Payload that moves
+ * before the name is known (a ClientHello in pieces) is counted and told with the first that comes after.
+ */
+#include "detect/engine.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/time.h"
+
+#define MAX_SIGHTINGS 262144
+/* A name that has not come by then does not come any more: what the decoders look at is over. */
+#define SETTLE_BYTES 16384
+#define SETTLE_NS (2 * NSEC_PER_SEC)
+#define SMALL_BURST 128 /* payload of a key stroke, a command, a prompt */
+
+static bool is_settled(const struct flow *f, const struct sighting *s, uint64_t now_ns)
+{
+	if (f->name_source == NAME_SNI || f->name_source == NAME_QUIC ||
+	    f->name_source == NAME_HTTP)
+		return true;
+	switch (f->app) {
+	case APP_UNDECIDED:
+	case APP_HTTP:
+	case APP_QUIC:
+		break;
+	case APP_TLS:
+		if (f->ja3 || f->ja4)
+			return true; /* a hello without a name */
+		break;
+	default:
+		return true;
+	}
+	return s->up + s->down >= SETTLE_BYTES || now_ns - s->first_up_ns >= SETTLE_NS;
+}
+
+/* What only ever speaks to its own network, or to nobody in particular. */
+static bool is_housekeeping(enum app_proto app)
+{
+	switch (app) {
+	case APP_MDNS:
+	case APP_LLMNR:
+	case APP_DHCP:
+	case APP_NETBIOS:
+	case APP_SSDP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool leaves(const struct flow *f)
+{
+	enum addr_class to = addr_class(&f->key.dst);
+
+	if (f->direction == FLOW_REPLY || f->direction == FLOW_INGRESS)
+		return false;
+	return to != ADDR_LOOPBACK && to != ADDR_MULTICAST && !addr_is_unset(&f->key.dst) &&
+	       !is_housekeeping(f->app);
+}
+
+static struct sighting *sighting_of(struct detect *d, struct flow *f)
+{
+	struct sighting *s = f->watched;
+
+	if (!s) {
+		s = f->watched = pool_get(&d->sightings);
+		if (!s)
+			d->stats.evicted_pairs++;
+	}
+	return s;
+}
+
+static void resolve(struct detect *d, struct sighting *s, const struct flow *f)
+{
+	s->resolved = true;
+	s->pair = leaves(f) ? pair_of_flow(d, f) : NULL;
+	s->ignored = !s->pair;
+	if (!s->pair)
+		return;
+	s->pair->watching++;
+	s->pair->flows++;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->flow)
+			(*det)->flow(d, s, f);
+}
+
+static void tell_data(struct detect *d, struct sighting *s, const struct flow *f,
+		      enum flow_side side, uint64_t bytes, uint64_t time_ns)
+{
+	struct pair *p = s->pair;
+
+	*(side == TO_SERVER ? &p->up : &p->down) += bytes;
+	pair_touch(d, p, f);
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->data)
+			(*det)->data(d, s, f, side, bytes, time_ns);
+}
+
+/* Runs of one side's payload, as a conversation has them; what a person types comes as small ones in turn. */
+static void count_bursts(struct sighting *s, enum flow_side side, uint64_t bytes)
+{
+	if (s->up + s->down == 0 || s->last_side != side) {
+		s->bursts[side]++;
+		if (bytes < SMALL_BURST) {
+			s->small[side]++;
+			s->answered += side == TO_CLIENT && s->bursts[TO_SERVER] > 0;
+		}
+	}
+	s->last_side = (uint8_t)side;
+}
+
+static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t bytes,
+		    uint64_t time_ns)
+{
+	struct detect *d = ctx;
+	struct sighting *s = sighting_of(d, f);
+
+	if (time_ns > d->now_ns)
+		d->now_ns = time_ns;
+	if (!s || s->ignored)
+		return;
+	count_bursts(s, side, bytes);
+	if (!s->first_up_ns)
+		s->first_up_ns = time_ns;
+	if (!s->resolved) {
+		if (side == TO_SERVER)
+			s->up += bytes;
+		else
+			s->down += bytes;
+		if (!is_settled(f, s, time_ns))
+			return;
+		resolve(d, s, f);
+		if (!s->pair)
+			return;
+		/* All that has moved so far, at the time when it began. */
+		if (s->up)
+			tell_data(d, s, f, TO_SERVER, s->up, s->first_up_ns);
+		if (s->down)
+			tell_data(d, s, f, TO_CLIENT, s->down, time_ns);
+		s->last_up_ns = side == TO_SERVER ? time_ns : s->first_up_ns;
+		return;
+	}
+	if (side == TO_SERVER) {
+		s->up += bytes;
+		s->last_up_ns = time_ns;
+	} else {
+		s->down += bytes;
+	}
+	tell_data(d, s, f, side, bytes, time_ns);
+}
+
+struct flow_watch detect_watch(struct detect *d)
+{
+	return (struct flow_watch){ .on_data = on_data, .ctx = d };
+}
+
+/* A flow that came whole (a log), or ended before its name was known. */
+static void settle_at_end(struct detect *d, struct sighting *s, const struct flow *f)
+{
+	bool whole = !s->up && !s->down;
+	uint64_t up = whole ? f->half[TO_SERVER].payload : s->up;
+	uint64_t down = whole ? f->half[TO_CLIENT].payload : s->down;
+
+	if (!s->first_up_ns)
+		s->first_up_ns = f->start_ns;
+	resolve(d, s, f);
+	if (!s->pair)
+		return;
+	s->up = up;
+	s->down = down;
+	if (up)
+		tell_data(d, s, f, TO_SERVER, up, s->first_up_ns);
+	if (down)
+		tell_data(d, s, f, TO_CLIENT, down, f->last_ns);
+}
+
+static void flow_reported(struct detect *d, const struct record *r)
+{
+	struct flow *f = (struct flow *)r->flow; /* `watched` is ours, whatever else is not */
+	struct sighting *s = sighting_of(d, f);
+
+	if (!s)
+		return;
+	if (!s->resolved && r->flow_ends)
+		settle_at_end(d, s, f);
+	if (s->pair) {
+		pair_touch(d, s->pair, f);
+		for (const struct detector *const *det = detectors; *det; det++)
+			if ((*det)->report)
+				(*det)->report(d, s, f, r->flow_ends);
+	}
+	if (!r->flow_ends)
+		return;
+	if (s->pair)
+		s->pair->watching--;
+	f->watched = NULL;
+	pool_put(&d->sightings, s);
+}
+
+void detect_record(struct detect *d, const struct record *r)
+{
+	struct sighting *s;
+
+	if (r->time_ns > d->now_ns)
+		d->now_ns = r->time_ns;
+	if (!d->started_ns)
+		d->started_ns = d->now_ns;
+	detect_tick(d, d->now_ns);
+	if (r->type == RECORD_STATS || r->type == RECORD_FINDING)
+		return;
+	if (r->type == RECORD_FLOW) {
+		flow_reported(d, r);
+		return;
+	}
+	s = r->flow ? sighting_of(d, (struct flow *)r->flow) : NULL;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->record)
+			(*det)->record(d, s, r);
+}
+
+void detect_tick(struct detect *d, uint64_t now_ns)
+{
+	if (now_ns > d->now_ns)
+		d->now_ns = now_ns;
+	if (!d->started_ns)
+		d->started_ns = d->now_ns;
+	if (d->now_ns < d->next_minute_ns)
+		return;
+	d->next_minute_ns = d->now_ns + 60 * NSEC_PER_SEC;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->tick)
+			(*det)->tick(d);
+	cases_tick(d);
+}
+
+void detect_finish(struct detect *d, uint64_t now_ns)
+{
+	d->next_minute_ns = 0;
+	detect_tick(d, now_ns);
+	cases_finish(d);
+}
+
+struct detect *detect_free(struct detect *d)
+{
+	if (!d)
+		return NULL;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->stop)
+			(*det)->stop(d);
+	cases_free(d);
+	tables_free(d);
+	pool_done(&d->sightings);
+	free(d);
+	return NULL;
+}
+
+int detect_new(struct detect **ret, const struct detect_config *cfg, struct finding_out out)
+{
+	struct detect *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return -ENOMEM;
+	d->cfg = *cfg;
+	d->out = out;
+	d->seed = hash_random_seed();
+	pool_init(&d->sightings, sizeof(struct sighting), MAX_SIGHTINGS);
+	r = tables_new(d);
+	if (r == 0)
+		r = cases_new(d);
+	for (const struct detector *const *det = detectors; r == 0 && *det; det++)
+		r = (*det)->start ? (*det)->start(d) : 0;
+	if (r < 0) {
+		detect_free(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}

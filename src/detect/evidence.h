@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What may speak against a peer, or for it. Weights are decibans: ten times the decimal logarithm of how much likelier
+ * the observation is when the traffic is hostile than when it is not (I. J. Good, "Probability and the Weighing of
+ * Evidence", 1950). They are added up, within a group no further than its cap: what is said twice in other words does not
+ * count twice. The rows stand in evidence.c and nowhere else; docs/detection.md prints them, a test compares the two.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(identifier, name, cap in decibans) */
+#define EVIDENCE_GROUPS(X)          \
+	X(TIMING, "timing", 20)     \
+	X(SIZES, "sizes", 3)        \
+	X(SCHEDULE, "schedule", 4)  \
+	X(RARITY, "rarity", 25)     \
+	X(IDENTITY, "identity", 20) \
+	X(NAMING, "naming", 12)     \
+	X(VOLUME, "volume", 20)     \
+	X(DNS, "dns", 40)           \
+	X(DGA, "dga", 25)           \
+	X(CHANNEL, "channel", 40)   \
+	X(INTEL, "intel", 45)       \
+	X(ORDINARY, "ordinary", 0) /* speaks for the peer: weights are negative */
+
+enum evidence_group {
+#define X(id, name, cap) GROUP_##id,
+	EVIDENCE_GROUPS(X)
+#undef X
+		GROUP_COUNT
+};
+
+/* What a finding is about: the class people filter by and `response` statements name. */
+enum finding_class { CLASS_NONE, CLASS_C2, CLASS_EXFIL, CLASS_INTEL, CLASS_POLICY };
+const char *finding_class_name(enum finding_class c); /* NULL for none */
+
+enum evidence_id {
+	/* beacon */
+	E_REGULAR,
+	E_ONE_SIZE,
+	E_STEADY,
+	/* fusion: what is known of peer and program */
+	E_RARE,
+	E_NEW_PEER,
+	E_UNNAMED,
+	E_TEMP_FILE,
+	E_DELETED_FILE,
+	E_MEMFD,
+	E_PACKAGED,
+	E_POPULAR,
+	E_LEARNED,
+	E_SHARED_HOSTING,
+	EVIDENCE_COUNT
+};
+
+struct evidence_row {
+	const char *word;     /* in records, and what `egret ack` may name */
+	const char *detector; /* who gives it; "" for what fusion.c knows of peer and program */
+	enum evidence_group group;
+	enum finding_class class;
+	bool alone;         /* at its full weight it needs no second group beside it */
+	int8_t most;        /* decibans; where a detector scales it, the most it gives */
+	const char *attack; /* MITRE ATT&CK techniques, comma-separated; "" none */
+	const char *means;
+	const char *from; /* where the weight comes from */
+};
+
+extern const struct evidence_row evidence_rows[EVIDENCE_COUNT];
+extern const int evidence_caps[GROUP_COUNT];
+const char *evidence_group_name(enum evidence_group g);

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From evidence to a score. W = prior + sum over groups of min(cap, heaviest + 0.3 x the rest), in decibans: the logarithm of
+ * the odds that this pair is hostile. What is known of peer and program is added here, fresh each time, because it changes with
+ * everything else that happens on the site.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/time.h"
+#include "detect/dossier.h"
+#include "detect/popular.h"
+
+/*
+ * Live: one pair-day in a million is hostile. In a recording that somebody chose to look at, one in ten recordings has a hostile
+ * pair, so that the odds are one in ten times its pairs, and never better than one in 3,000: a recording of one flow is no
+ * verdict on it.
+ */
+#define PRIOR_LIVE_DB (-60)
+#define PRIOR_FILE_DB (-35)
+
+#define CRITICAL_DB 15
+#define HIGH_DB 0
+#define MEDIUM_DB (-15)
+#define LOW_DB (-25)
+
+#define DAY_NS (86400 * NSEC_PER_SEC)
+#define GROUP_COUNTS_DB 3 /* from here on a group is one of the two that a finding takes */
+
+static int prior(const struct detect *d)
+{
+	double pairs = (double)MAX(d->pairs.used, (size_t)1);
+	int db;
+
+	if (d->cfg.vantage != DETECT_FILE)
+		return PRIOR_LIVE_DB;
+	db = -(int)lround(20 + 10 * log10(pairs));
+	db = MIN(db, PRIOR_FILE_DB);
+	return MAX(db, PRIOR_LIVE_DB);
+}
+
+struct sum {
+	int heaviest, rest, against; /* against: negative weights, the strongest alone counts */
+	bool any;
+};
+
+static void add(struct weighed *w, struct sum *sums, const struct evidence *e)
+{
+	struct sum *s = &sums[evidence_rows[e->id].group];
+	size_t at;
+
+	if (!e->db)
+		return;
+	if (e->db < 0) {
+		s->against = MIN(s->against, (int)e->db);
+	} else {
+		s->rest += MIN(s->heaviest, (int)e->db);
+		s->heaviest = MAX(s->heaviest, (int)e->db);
+	}
+	s->any = true;
+	for (at = w->n; at && abs(w->lines[at - 1].db) < abs(e->db); at--)
+		if (at < FINDING_EVIDENCE)
+			w->lines[at] = w->lines[at - 1];
+	if (at < FINDING_EVIDENCE) {
+		w->lines[at] = *e;
+		w->n += w->n < FINDING_EVIDENCE;
+	}
+}
+
+static void add_context(struct weighed *w, struct sum *sums, enum evidence_id id, int db,
+			double measured, uint64_t n, const char *what, const char *baseline)
+{
+	struct evidence e = { .id = id, .db = (int16_t)db, .measured = measured, .n = n };
+
+	snprintf(e.what, sizeof(e.what), "%s", what);
+	snprintf(e.baseline, sizeof(e.baseline), "%s", baseline ? baseline : "");
+	add(w, sums, &e);
+}
+
+/* Who else goes there, and since when. Says nothing while there is nobody to compare with. */
+static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed *w,
+			 struct sum *sums)
+{
+	const struct peer *peer = p->peer;
+	uint64_t site = d->now_ns - d->started_ns, age = d->now_ns - peer->first_ns;
+	double all = (double)d->entities.used, some = (double)MAX(peer->pairs, 1U);
+	const char *who = p->entity->is_program ? "programs" : "machines";
+	char what[128], baseline[128], days[TIME_TEXT_MAX];
+	int db = (int)lround(10 * log10((1 + all) / (1 + some)));
+
+	if (all >= 4 && db > 0) {
+		snprintf(what, sizeof(what), "%u of %.0f %s here ever contacted it", peer->pairs,
+			 all, who);
+		add_context(w, sums, E_RARE, MIN(db, (int)evidence_rows[E_RARE].most), some,
+			    (uint64_t)all, what, NULL);
+	}
+	/* New to a site that has been watched for longer than that. */
+	if (peer->first_ns > d->started_ns + DAY_NS && age < 30 * DAY_NS) {
+		snprintf(what, sizeof(what), "first seen here %s ago", duration_format(age, days));
+		snprintf(baseline, sizeof(baseline), "this site has been watched for %s",
+			 duration_format(site, days));
+		add_context(w, sums, E_NEW_PEER, age < 7 * DAY_NS ? 6 : 3,
+			    (double)age / NSEC_PER_SEC, 1, what, baseline);
+	}
+	if (!peer->domain)
+		add_context(w, sums, E_UNNAMED, addr_class(&peer->addr) == ADDR_INTERNET ? 4 : 2, 0,
+			    1, "it has no name that anybody here asked for", NULL);
+	else if (peer->fame == FAME_NONE)
+		add_context(w, sums, E_UNNAMED, 2, 0, 1,
+			    "its name is not among the 10,000 best known", NULL);
+}
+
+static void weigh_popularity(const struct pair *p, struct weighed *w, struct sum *sums)
+{
+	enum fame fame = (enum fame)p->peer->fame;
+	char what[128];
+
+	if (p->learned)
+		add_context(w, sums, E_LEARNED, evidence_rows[E_LEARNED].most, 0, p->flows,
+			    "learned as ordinary here during the first day", NULL);
+	if (fame == FAME_NONE || !p->peer->domain)
+		return;
+	snprintf(what, sizeof(what), "%.*s is %s", (int)p->peer->domain->n, p->peer->domain->p,
+		 fame == FAME_CORE ? "what machines ask for unasked"
+				   : "among the 10,000 best known domains");
+	add_context(w, sums, E_POPULAR, fame == FAME_CORE ? -25 : -15, 0, 1, what, NULL);
+}
+
+/* A file anybody may write, or no file at all, is what intruders run; what a package brought is not. */
+static void weigh_program(struct detect *d, const struct pair *p, struct weighed *w,
+			  struct sum *sums)
+{
+	const struct proc *proc = p->proc;
+
+	if (!p->entity->is_program)
+		return;
+	if (proc && proc->exe_state == EXE_MEMFD) {
+		add_context(w, sums, E_MEMFD, evidence_rows[E_MEMFD].most, 0, 1,
+			    "the program runs from memory, without a file", NULL);
+		return;
+	}
+	if (proc && proc->exe_state == EXE_DELETED) {
+		add_context(w, sums, E_DELETED_FILE, evidence_rows[E_DELETED_FILE].most, 0, 1,
+			    "the program's file was deleted", NULL);
+		return;
+	}
+}
+
+static int of_group(const struct sum *s, int cap)
+{
+	return MIN(cap, s->heaviest + s->rest * 3 / 10);
+}
+
+static enum severity severity_of(const struct weighed *w)
+{
+	enum severity s = w->score_db >= CRITICAL_DB ? SEVERITY_CRITICAL
+			  : w->score_db >= HIGH_DB   ? SEVERITY_HIGH
+			  : w->score_db >= MEDIUM_DB ? SEVERITY_MEDIUM
+			  : w->score_db >= LOW_DB    ? SEVERITY_LOW
+						     : SEVERITY_NONE;
+
+	/* What is itself the finding needs no second witness; all else is for the log until it has one. */
+	if (w->alone)
+		return s > SEVERITY_HIGH ? s : SEVERITY_HIGH;
+	return w->groups < 2 && s > SEVERITY_LOW ? SEVERITY_LOW : s;
+}
+
+static bool is_context(enum evidence_id id)
+{
+	return !*evidence_rows[id].detector;
+}
+
+void fusion_weigh(struct detect *d, const struct pair *p, struct weighed *ret)
+{
+	struct sum sums[GROUP_COUNT] = { 0 };
+	const struct dossier *file = p->dossier;
+	int firm = 0, soft = 0, against = 0;
+
+	*ret = (struct weighed){ 0 };
+	for (unsigned i = 0; file && i < file->n; i++) {
+		add(ret, sums, file->evidence[i]);
+		ret->alone |= evidence_rows[file->evidence[i]->id].alone &&
+			      file->evidence[i]->db >= evidence_rows[file->evidence[i]->id].most;
+	}
+	weigh_rarity(d, p, ret, sums);
+	weigh_program(d, p, ret, sums);
+	weigh_popularity(p, ret, sums);
+	for (int g = 0; g < GROUP_COUNT; g++) {
+		int db = of_group(&sums[g], evidence_caps[g]);
+
+		ret->groups += db >= GROUP_COUNTS_DB;
+		/* That a name is known to everybody does not make a shell or a known bad address ordinary. */
+		if (g == GROUP_CHANNEL || g == GROUP_IDENTITY || g == GROUP_INTEL)
+			firm += db + sums[g].against;
+		else
+			soft += MAX(db, 0);
+		if (g != GROUP_CHANNEL && g != GROUP_IDENTITY && g != GROUP_INTEL)
+			against += sums[g].against;
+	}
+	ret->score_db = prior(d) + firm + MAX(soft + against, 0);
+	for (size_t i = 0; i < ret->n && !ret->detector; i++) {
+		if (is_context(ret->lines[i].id) || ret->lines[i].db <= 0)
+			continue;
+		ret->detector = evidence_rows[ret->lines[i].id].detector;
+		ret->class = evidence_rows[ret->lines[i].id].class;
+	}
+	ret->severity = ret->detector ? severity_of(ret) : SEVERITY_NONE;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which domains everybody knows: a name half the world uses is a poor sign of anything. Tables are made by tools/popular.py. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+enum fame {
+	FAME_NONE,
+	FAME_KNOWN, /* among the 10,000 best known; wrongly so for two in a million others (32-bit hashes) */
+	FAME_CORE, /* what machines ask for unasked: updates, certificates, time, the largest hosters */
+};
+
+enum fame popular_fame(struct str registrable_domain); /* lower case */
+
+extern const uint32_t popular_core[], popular_known[]; /* sorted FNV-1a */
+extern const size_t n_popular_core, n_popular_known;

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Registrable domains by the public suffix list (publicsuffix.org), its private part included: the name that somebody pays
+ * for. Process-wide caches make these functions for one thread.
+ */
+#pragma once
+
+#include "base/intern.h"
+#include "base/str.h"
+
+void domain_load(
+	void); /* reads the list now instead of at the first name: for readers that confine themselves */
+
+/* Point into the name; empty: it has none (a public suffix, a single label, an address). `name` is NUL-terminated. */
+struct str domain_of_text(const struct text *name); /* cached */
+struct str domain_of(struct str name);              /* lower case, at most 255 bytes */
