@@ -125,6 +125,7 @@ static void on_record(void *ctx, const struct record *r)
 		told += r->drop->calls + r->drop->packets;
 		/* fall through */
 	case RECORD_ALERT:
+	case RECORD_FINDING:
 		if (r->drop->proc)
 			touch(proc_name(r->drop->proc));
 		if (r->drop->rule)
