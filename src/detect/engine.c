@@ -253,7 +253,10 @@ struct detect *detect_free(struct detect *d)
 		if ((*det)->stop)
 			(*det)->stop(d);
 	cases_free(d);
+	exceptions_free(d);
 	tables_free(d);
+	pool_done(&d->dossiers);
+	pool_done(&d->evidence);
 	pool_done(&d->sightings);
 	free(d);
 	return NULL;
@@ -273,6 +276,8 @@ int detect_new(struct detect **ret, const struct detect_config *cfg, struct find
 	r = tables_new(d);
 	if (r == 0)
 		r = cases_new(d);
+	if (r == 0)
+		r = exceptions_new(d);
 	for (const struct detector *const *det = detectors; r == 0 && *det; det++)
 		r = (*det)->start ? (*det)->start(d) : 0;
 	if (r < 0) {
