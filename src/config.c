@@ -24,6 +24,7 @@ static void config_defaults(struct config *c)
 		.state = "/var/lib/egret",
 		.eve = "/var/log/egret/eve.json",
 		.policy = "/etc/egret/policy.egret",
+		.findings = true,
 	};
 }
 
@@ -186,6 +187,13 @@ static void parse_policy(struct parser *p)
 	c->enforce = !at_end(&t) && take_choice(p, modes) == 1;
 }
 
+static void parse_findings(struct parser *p)
+{
+	static const char *const words[] = { "off", "on", NULL };
+
+	p->config->findings = take_choice(p, words) == 1;
+}
+
 static void parse_backstop(struct parser *p)
 {
 	static const char *const words[] = { "off", "on", NULL };
@@ -219,11 +227,13 @@ static const struct statement {
 	const char *word;
 	void (*parse)(struct parser *p);
 } statements[] = {
-	{ "watch", parse_watch },     { "cgroup", parse_cgroup },   { "run", parse_run },
-	{ "state", parse_state },     { "eve", parse_eve },         { "inside", parse_inside },
-	{ "page", parse_page },       { "policy", parse_policy },   { "store", parse_store },
-	{ "retention", parse_store }, { "gateway", parse_gateway }, { "backstop", parse_backstop },
-	{ "geo", parse_geo },
+	{ "watch", parse_watch },     { "cgroup", parse_cgroup },
+	{ "run", parse_run },         { "state", parse_state },
+	{ "eve", parse_eve },         { "inside", parse_inside },
+	{ "page", parse_page },       { "policy", parse_policy },
+	{ "store", parse_store },     { "retention", parse_store },
+	{ "gateway", parse_gateway }, { "backstop", parse_backstop },
+	{ "geo", parse_geo },         { "findings", parse_findings },
 };
 
 static void unknown_statement(struct parser *p, const struct lex_token *t)

@@ -20,6 +20,7 @@ struct config {
 	char policy[256];  /* empty: off */
 	bool policy_given; /* false: the default place, where it may be absent */
 	bool enforce;
+	bool findings; /* detection is on */
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256]; /* .mmdb files; empty: none */
 };

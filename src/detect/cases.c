@@ -410,6 +410,15 @@ void cases_tick(struct detect *d)
 	}
 }
 
+uint64_t cases_open(const struct detect *d)
+{
+	uint64_t n = 0;
+
+	list_for_each(it, &d->dossier_list)
+		n += container_of(it, struct dossier, link)->state == CASE_OPEN;
+	return n;
+}
+
 void cases_finish(struct detect *d)
 {
 	if (d->cfg.vantage != DETECT_FILE)

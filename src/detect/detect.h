@@ -77,6 +77,7 @@ bool finding_match(const struct finding *f, const struct filter *filter);
 struct detect_stats {
 	uint64_t entities, peers, pairs, dossiers, cases_open;
 	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers;
+	bool warming;       /* the first day: most findings are held back until it is over */
 	uint64_t held_back; /* findings over the noise budget or within warm-up */
 	uint64_t memory_bytes;
 };

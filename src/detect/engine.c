@@ -206,13 +206,9 @@ void detect_record(struct detect *d, const struct record *r)
 {
 	struct sighting *s;
 
-	if (r->time_ns > d->now_ns)
-		d->now_ns = r->time_ns;
-	if (!d->started_ns)
-		d->started_ns = d->now_ns;
-	detect_tick(d, d->now_ns);
 	if (r->type == RECORD_STATS || r->type == RECORD_FINDING)
 		return;
+	detect_tick(d, r->time_ns);
 	if (r->type == RECORD_FLOW) {
 		flow_reported(d, r);
 		return;
@@ -236,6 +232,23 @@ void detect_tick(struct detect *d, uint64_t now_ns)
 		if ((*det)->tick)
 			(*det)->tick(d);
 	cases_tick(d);
+}
+
+void detect_stats(const struct detect *d, struct detect_stats *ret)
+{
+	*ret = d->stats;
+	ret->entities = d->entities.used;
+	ret->peers = d->peers.used;
+	ret->pairs = d->pairs.used;
+	ret->dossiers = d->dossiers.used;
+	ret->cases_open = cases_open(d);
+	ret->warming = detect_warming(d);
+	ret->memory_bytes = pool_bytes(&d->entities) + pool_bytes(&d->peers) +
+			    pool_bytes(&d->pairs) + pool_bytes(&d->sightings) +
+			    pool_bytes(&d->dossiers) + pool_bytes(&d->evidence);
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->memory)
+			ret->memory_bytes += (*det)->memory(d);
 }
 
 void detect_finish(struct detect *d, uint64_t now_ns)

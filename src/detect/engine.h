@@ -111,6 +111,8 @@ struct detector {
 	void (*plot)(const struct pair *p, struct finding *f);
 	void (*forget)(struct detect *d, struct pair *p);
 	void (*forget_entity)(struct detect *d, struct entity *e);
+	size_t (*memory)(
+		const struct detect *d); /* held by its own state; NULL: none worth counting */
 	/* The state file: a section of the detector's name. NULL: nothing is worth keeping. */
 	unsigned state_version; /* raised when what is written changes */
 	void (*save)(struct detect *d, struct state_out *o);
@@ -192,6 +194,7 @@ int cases_new(struct detect *d);
 void cases_free(struct detect *d);
 void cases_evidence(struct detect *d, struct pair *p); /* its dossier changed: open, update? */
 void cases_tick(struct detect *d);
+uint64_t cases_open(const struct detect *d);
 void cases_finish(struct detect *d);
 
 /* exceptions.c */
