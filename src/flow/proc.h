@@ -43,6 +43,8 @@ struct proc {
 	const struct workload *workload; /* a reference, NULL: not known */
 	uint64_t ended_ns;               /* 0: alive */
 	bool opened_packet_socket;
+	/* As of the last exec, of itself or of whom it was forked from; see flow/proc_stdio.h for how they are now. */
+	struct stdio stdio[STDIO_COUNT];
 };
 
 struct proc_table_config {
