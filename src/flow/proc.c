@@ -240,6 +240,9 @@ static void copy_program(struct proc *to, const struct proc *from)
 	to->args = text_ref(from->args);
 	to->args_cut = from->args_cut;
 	to->exe_state = from->exe_state;
+	to->exe_dev_major = from->exe_dev_major;
+	to->exe_dev_minor = from->exe_dev_minor;
+	to->exe_inode = from->exe_inode;
 	to->opened_packet_socket = from->opened_packet_socket;
 	memcpy(to->stdio, from->stdio, sizeof(to->stdio));
 }
@@ -250,6 +253,9 @@ static void set_program(struct proc_table *t, struct proc *p, const struct event
 	set_text(t, &p->comm, e->comm);
 	set_args(t, p, e->args, e->args_cut);
 	memcpy(p->stdio, e->stdio, sizeof(p->stdio));
+	p->exe_dev_major = e->exe_dev_major;
+	p->exe_dev_minor = e->exe_dev_minor;
+	p->exe_inode = e->exe_inode;
 	if (e->exe_memfd)
 		p->exe_state = EXE_MEMFD;
 	else if (e->exe_deleted)
