@@ -24,6 +24,7 @@
 #include "base/list.h"
 #include "decode/appproto.h"
 #include "decode/event.h"
+#include "decode/random_bytes.h"
 #include "flow/names.h"
 #include "flow/proc.h"
 #include "flow/verdict.h"
@@ -91,6 +92,7 @@ struct flow {
 	uint32_t seq; /* flow records written of it so far */
 	enum name_source name_source;
 	uint8_t n_names;
+	uint8_t first; /* enum flow_first: its opener's first payload, while `app` is not known from it */
 	bool mid_stream, payload_known, live;
 	bool owner_unknown; /* live, but the kernel could not tell */
 	struct flow_verdict verdict;
