@@ -23,7 +23,9 @@
 #define EG_UDP_OPENER_MAX 8      /* UDP: datagrams from the opener … */
 #define EG_UDP_RESPONDER_MAX 4   /* … and back … */
 #define EG_UDP_BYTES_MAX 2048    /* … and of each so many bytes */
-#define EG_HTTP_BYTES_MAX 2048   /* later requests and answers of a kept-alive HTTP connection */
+#define EG_ECHO_MAX 64 /* ICMP echo: messages of each side, until the opener has sent so many … */
+#define EG_ECHO_BYTES_MAX 128  /* … and of each so many bytes, the header included */
+#define EG_HTTP_BYTES_MAX 2048 /* later requests and answers of a kept-alive HTTP connection */
 
 #define EG_ADDR_NAMES 4 /* names of an address that a record carries */
 #define EG_NAME_MAX 256 /* of a name's text, with its NUL */

@@ -52,7 +52,7 @@ struct event_packet {
 	uint8_t tcp_flags;
 	bool cut;               /* payload is shorter than payload_bytes */
 	uint32_t payload_bytes; /* as sent */
-	struct str payload;     /* as captured */
+	struct str payload;     /* as captured; ICMP: the message with its header */
 };
 
 #define EVENT_NAMES_MAX 4

@@ -150,6 +150,8 @@ void packet_event(struct flow_table *t, const struct event *e)
 			f->half[side].payload += p->payload_bytes;
 		if (p->payload.n && f->look_phase != LOOK_NONE)
 			payload_datagram(t, f, side, p);
+	} else if (f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6) {
+		icmp_message(f, side, p);
 	}
 	if (side == TO_SERVER && (f->key.proto == IPPROTO_TCP || f->key.proto == IPPROTO_UDP))
 		first_payload(f, p);

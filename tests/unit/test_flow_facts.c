@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the flow table keeps of payloads beside protocols: the opener's first bytes. */
+/* What the flow table keeps of payloads beside protocols: the opener's first bytes, what pings carry. */
 #include "flow_rig.h"
+
+#include "replay/replay.h"
 
 static const struct flow_config defaults;
 
@@ -108,6 +110,152 @@ static void datagrams_too(void **state)
 	end(&g);
 }
 
+/* --- pings --------------------------------------------------------------------------------------------------------- */
+
+#define DATA_MAX 200
+
+/* An echo request of S, or D's reply; live: seen by the kernel, which counts apart. */
+static void echo(struct rig *g, bool reply, uint16_t number, struct str data, bool live)
+{
+	struct event e = live || !reply ? rig_event(g, EVENT_PACKET, IPPROTO_ICMP, S, 8, D, 0)
+					: rig_event(g, EVENT_PACKET, IPPROTO_ICMP, D, 0, S, 8);
+	char message[8 + DATA_MAX] = { reply ? 0 : 8,       0,           0, 0, 0x12, 0x34,
+				       (char)(number >> 8), (char)number };
+
+	assert_true(data.n <= DATA_MAX);
+	memcpy(message + 8, data.p, data.n);
+	if (live)
+		e.dir = reply ? EVENT_DIR_RX : EVENT_DIR_TX;
+	e.packet = (struct event_packet){ .packets = !live,
+					  .ip_bytes = 28 + (uint32_t)data.n,
+					  .payload_bytes = 8 + (uint32_t)data.n,
+					  .payload = { message, 8 + data.n } };
+	flow_table_event(g->t, &e);
+	g->now += NSEC_PER_MSEC;
+}
+
+static const struct str windows = { "abcdefghijklmnopqrstuvwabcdefghi", 32 };
+
+static void an_ordinary_ping(void **state)
+{
+	for (int live = 0; live < 2; live++) {
+		struct rig g;
+		struct flow f;
+
+		rig_start(&g, defaults, live);
+		for (uint16_t n = 1; n <= 20; n++) {
+			echo(&g, false, n, windows, live);
+			if (n != 7) /* one is lost */
+				echo(&g, true, n, windows, live);
+		}
+		f = only(&g);
+		assert_int_equal(f.icmp.seen[TO_SERVER], 20);
+		assert_int_equal(f.icmp.seen[TO_CLIENT], 19);
+		assert_int_equal(f.icmp.varied[TO_SERVER] + f.icmp.varied[TO_CLIENT], 0);
+		assert_int_equal(f.icmp.largest[TO_SERVER], 32);
+		assert_int_equal(f.icmp.unasked, 0);
+		assert_int_equal(f.icmp.differing, 0);
+		assert_int_equal(icmp_data(&f.icmp, TO_SERVER), PING_PATTERN);
+		assert_int_equal(icmp_data(&f.icmp, TO_CLIENT), PING_PATTERN);
+		end(&g);
+	}
+}
+
+static void a_tunnel_in_pings(void **state)
+{
+	static const char said[] =
+		"what a shell writes is of any length, and nobody sends it back as it is";
+	struct rig g;
+	struct flow f;
+
+	rig_start(&g, defaults, false);
+	for (uint16_t n = 1; n <= 10; n++) {
+		echo(&g, false, n,
+		     str_sub(STR("id; uname -a; cat /etc/passwd # to be run there"), 0, 36 + n % 3),
+		     false);
+		echo(&g, true, n, str_sub((struct str){ said, sizeof(said) - 1 }, 0, 40 + n % 5),
+		     false);
+	}
+	echo(&g, true, 10, STR("once more"), false);
+	echo(&g, true, 500, STR("nobody asked"), false);
+	f = only(&g);
+	assert_int_equal(f.icmp.varied[TO_SERVER], 9);
+	assert_int_equal(f.icmp.differing, 10);
+	assert_int_equal(f.icmp.unasked, 2);
+	assert_int_equal(f.icmp.largest[TO_SERVER], 38);
+	assert_int_equal(f.icmp.largest[TO_CLIENT], 44);
+	assert_int_equal(icmp_data(&f.icmp, TO_CLIENT), PING_TEXT);
+	end(&g);
+}
+
+static void errors_are_no_pings(void **state)
+{
+	struct rig g;
+	struct event e;
+	struct flow f;
+
+	rig_start(&g, defaults, false);
+	e = rig_event(&g, EVENT_PACKET, IPPROTO_ICMP, S, 3, D, 1);
+	e.packet = (struct event_packet){ .packets = 1,
+					  .payload_bytes = 16,
+					  .payload = { "\3\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16 } };
+	flow_table_event(g.t, &e);
+	f = only(&g);
+	assert_int_equal(f.icmp.seen[0] + f.icmp.seen[1], 0);
+	end(&g);
+}
+
+static void on_event(void *ctx, const struct event *e)
+{
+	flow_table_event(((struct rig *)ctx)->t, e);
+}
+
+static void on_error(void *ctx, const char *message)
+{
+	fail_msg("%s", message);
+}
+
+static void keep_largest(void *ctx, const struct flow *f)
+{
+	struct flow *to = ctx;
+
+	if (f->key.proto == IPPROTO_ICMP && f->icmp.seen[0] > to->icmp.seen[0])
+		*to = *f;
+}
+
+static struct flow recorded(const char *name)
+{
+	struct flow f = { 0 };
+	struct replay *r;
+	char path[512];
+	struct rig g;
+
+	test_data(name, path);
+	rig_start(&g, defaults, false);
+	assert_ok(replay_new(&r, (struct event_out){ on_event, &g }, on_error, NULL));
+	assert_ok(replay_add(r, path));
+	while (replay_run(r, 10000) > 0)
+		;
+	flow_table_each(g.t, keep_largest, &f);
+	replay_free(r);
+	end(&g);
+	return f;
+}
+
+static void a_recorded_tunnel(void **state)
+{
+	struct flow f = recorded("ndpi/icmp-tunnel.pcap");
+
+	print_message("%u requests, %u of another size; %u replies, %u not as asked, %u unasked\n",
+		      f.icmp.seen[0], f.icmp.varied[0], f.icmp.seen[1], f.icmp.differing,
+		      f.icmp.unasked);
+	assert_true(f.icmp.seen[0] > 100);
+	assert_true(f.icmp.varied[0] * 10 > f.icmp.seen[0]);
+	assert_true(f.icmp.differing + f.icmp.unasked > 50);
+	assert_true(f.icmp.largest[0] > 500);
+	assert_true(icmp_data(&f.icmp, TO_SERVER) >= PING_TEXT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +263,10 @@ int main(void)
 		cmocka_unit_test(bytes_in_the_middle_are_not_first),
 		cmocka_unit_test(known_protocols_have_none),
 		cmocka_unit_test(datagrams_too),
+		cmocka_unit_test(an_ordinary_ping),
+		cmocka_unit_test(a_tunnel_in_pings),
+		cmocka_unit_test(errors_are_no_pings),
+		cmocka_unit_test(a_recorded_tunnel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
