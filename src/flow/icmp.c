@@ -81,7 +81,7 @@ void icmp_swap(struct flow_icmp *i)
 	}
 }
 
-enum ping_data icmp_data(const struct flow_icmp *i, int side)
+enum ping_data icmp_farthest(const struct flow_icmp *i, int side)
 {
 	enum ping_data v = PING_DATA_COUNT;
 

@@ -40,4 +40,4 @@ void icmp_message(struct flow *f, int side, const struct event_packet *p);
 void icmp_swap(struct flow_icmp *i); /* the sides change places */
 
 /* The farthest from a ping that a side's data was; PING_LITTLE when nothing was looked at. */
-enum ping_data icmp_data(const struct flow_icmp *i, int side);
+enum ping_data icmp_farthest(const struct flow_icmp *i, int side);
