@@ -297,14 +297,128 @@ static void test_opened_later(void **state)
 	close(listener);
 }
 
+/* --- real tools ----------------------------------------------------------------------------------------------------- */
+
+/* Has the shell do something, and waits until it did; a terminal says the command once more before. */
+static void command(int fd)
+{
+	static const char line[] = "echo $((6 * 7))-done\n";
+	char said[1024];
+	size_t n = 0;
+
+	assert_int_equal(send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL), sizeof(line) - 1);
+	do {
+		ssize_t r = recv(fd, said + n, sizeof(said) - 1 - n, 0);
+
+		assert_true(r > 0);
+		n += (size_t)r;
+		said[n] = 0;
+	} while (!strstr(said, "42-done"));
+}
+
+/* `argv` connects to the other side and gives a shell to it. */
+static void reverse(struct live *l, const char *const argv[], enum stdio_kind want)
+{
+	int listener = live_listen(l, THERE, AF_INET, PORT), other, status;
+	struct live_proc *shell = NULL, *tool;
+	struct live_flow *f;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		live_enter(l, HERE);
+		execv(argv[0], (char *const *)argv);
+		_exit(97);
+	}
+	other = live_accept(listener);
+	command(other);
+	live_collect(l);
+	f = live_find(l, IPPROTO_TCP, 0, PORT);
+	for (size_t i = 0; i < l->n_procs; i++)
+		if (l->procs[i].e.change == PROC_EXEC && !strncmp(l->procs[i].args, "sh", 2))
+			shell = &l->procs[i];
+	assert_non_null(shell);
+	tool = live_proc_find(l, PROC_EXEC, (uint32_t)pid);
+	assert_non_null(tool);
+	assert_int_equal(shell->e.stdio[0].kind, want);
+	assert_int_equal(shell->e.stdio[1].kind, want);
+	if (want == STDIO_INET) {
+		assert_true(stdio_is_flow(&shell->e.stdio[0], f->open.cookie, &f->key));
+	} else {
+		/* the flow is the tool's, and so is the other end of what the shell talks to */
+		assert_int_equal(f->open.pid, pid);
+		assert_int_equal(shell->e.ppid, pid);
+		assert_int_equal(
+			proc_holds((uint32_t)pid, f->open.proc_start_ns, &shell->e.stdio[0]), 1);
+		assert_int_equal(proc_holds((uint32_t)getpid(), own_start(l), &shell->e.stdio[0]),
+				 0);
+	}
+	close(other);
+	close(listener);
+	kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static void need(const char *tool)
+{
+	if (access(tool, X_OK)) {
+		print_message("no %s here\n", tool);
+		skip();
+	}
+}
+
+#define TO_THERE "TCP:10.99.0.2:4000"
+
+static void test_socat_socketpair(void **state)
+{
+	need("/usr/bin/socat");
+	reverse(*state, (const char *const[]){ "/usr/bin/socat", TO_THERE, "EXEC:sh", NULL },
+		STDIO_UNIX);
+}
+
+static void test_socat_pipes(void **state)
+{
+	need("/usr/bin/socat");
+	reverse(*state, (const char *const[]){ "/usr/bin/socat", TO_THERE, "EXEC:sh,pipes", NULL },
+		STDIO_PIPE);
+}
+
+static void test_socat_terminal(void **state)
+{
+	need("/usr/bin/socat");
+	reverse(*state,
+		(const char *const[]){ "/usr/bin/socat", TO_THERE, "EXEC:sh,pty,setsid,ctty",
+				       NULL },
+		STDIO_TTY);
+}
+
+static void test_python(void **state)
+{
+	static const char code[] = "import os, socket\n"
+				   "s = socket.create_connection((\"10.99.0.2\", 4000))\n"
+				   "for i in range(3): os.dup2(s.fileno(), i)\n"
+				   "os.execv(\"/bin/sh\", [\"sh\"])\n";
+
+	need("/usr/bin/python3");
+	reverse(*state, (const char *const[]){ "/usr/bin/python3", "-c", code, NULL }, STDIO_INET);
+}
+
 int main(void)
 {
 #define LIVE_TEST(f) cmocka_unit_test_setup(f, live_begin)
 	const struct CMUnitTest tests[] = {
-		LIVE_TEST(test_socket),       LIVE_TEST(test_accepted),
-		LIVE_TEST(test_pipes),        LIVE_TEST(test_socketpair),
-		LIVE_TEST(test_terminal),     LIVE_TEST(test_everyday),
-		LIVE_TEST(test_opened_later), LIVE_TEST(test_closed_by_exec),
+		LIVE_TEST(test_socket),
+		LIVE_TEST(test_accepted),
+		LIVE_TEST(test_pipes),
+		LIVE_TEST(test_socketpair),
+		LIVE_TEST(test_terminal),
+		LIVE_TEST(test_everyday),
+		LIVE_TEST(test_opened_later),
+		LIVE_TEST(test_closed_by_exec),
+		LIVE_TEST(test_socat_socketpair),
+		LIVE_TEST(test_socat_pipes),
+		LIVE_TEST(test_socat_terminal),
+		LIVE_TEST(test_python),
 	};
 
 	return cmocka_run_group_tests(tests, live_setup, live_teardown);
