@@ -16,6 +16,15 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_STEADY] = { "steady", "beacon", GROUP_SCHEDULE, CLASS_C2, false, 4, "T1029",
 		"as many check-ins each hour, day and night", "reasoned" },
 
+	[E_LISTED] = { "listed", "intel", GROUP_INTEL, CLASS_INTEL, true, 36, "T1071",
+		"a feed names the address, name, URL or certificate", "by kind and age, intel_index.h; up to 45 for address and port" },
+	[E_LISTED_TOR] = { "listed-tor", "intel", GROUP_INTEL, CLASS_POLICY, false, 12, "T1090.003",
+		"a feed names it as a Tor relay", "intel_index.h" },
+	[E_LISTED_PLACE] = { "listed-place", "intel", GROUP_INTEL, CLASS_POLICY, false, 4, "",
+		"a feed names it as a proxy, resolver, scanner or doubtful place", "intel_index.h" },
+	[E_LISTED_PRINT] = { "listed-print", "intel", GROUP_INTEL, CLASS_INTEL, false, 6, "",
+		"a feed names the TLS fingerprint", "weak: programs share libraries" },
+
 	[E_RARE] = { "rare", "", GROUP_RARITY, CLASS_NONE, false, 15, "",
 		"few here ever contacted it", "10 x log10((1 + all) / (1 + those))" },
 	[E_NEW_PEER] = { "new", "", GROUP_RARITY, CLASS_NONE, false, 6, "",

@@ -42,6 +42,11 @@ enum evidence_id {
 	E_REGULAR,
 	E_ONE_SIZE,
 	E_STEADY,
+	/* intel */
+	E_LISTED,
+	E_LISTED_TOR,
+	E_LISTED_PLACE,
+	E_LISTED_PRINT,
 	/* fusion: what is known of peer and program */
 	E_RARE,
 	E_NEW_PEER,

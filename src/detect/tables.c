@@ -409,3 +409,27 @@ struct pair *pair_of_flow(struct detect *d, const struct flow *f)
 	e->refs--;
 	return peer ? pair_of(d, e, peer) : NULL;
 }
+
+struct pair *pair_of_name(struct detect *d, struct entity *e, struct text *name)
+{
+	struct str domain = domain_of_text(name);
+	struct peer *peer;
+	struct pair *p;
+
+	e->refs++; /* not to be evicted by the peer's making */
+	peer = peer_of_domain(d, domain.n ? domain : text_str(name));
+	e->refs--;
+	p = peer ? pair_of(d, e, peer) : NULL;
+	if (p && !p->name)
+		p->name = text_ref(name);
+	return p;
+}
+
+struct pair *pair_of_hash(struct detect *d, uint64_t hash)
+{
+	struct pair *p = d->pair_buckets[hash % DETECT_BUCKETS];
+
+	while (p && p->hash != hash)
+		p = p->next;
+	return p;
+}
