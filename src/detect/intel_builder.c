@@ -107,11 +107,12 @@ static uint32_t put_note(struct intel_builder *b, struct str note)
 	note = str_trim(note);
 	if (!note.n || !note.p)
 		return INTEL_NO_NOTE;
-	note.n = MIN(note.n, (size_t)INTEL_NOTE_MAX);
-	/* not within a character of UTF-8 */
-	while (note.n == INTEL_NOTE_MAX && note.n > 1 &&
-	       ((unsigned char)note.p[note.n - 1] & 0xc0) == 0x80)
-		note.n--;
+	if (note.n > INTEL_NOTE_MAX) {
+		/* not within a character of UTF-8 */
+		note.n = INTEL_NOTE_MAX;
+		while (note.n && ((unsigned char)note.p[note.n] & 0xc0) == 0x80)
+			note.n--;
+	}
 	bytes[0] = (uint8_t)note.n;
 	for (size_t i = 0; i < note.n; i++)
 		bytes[1 + i] = (unsigned char)note.p[i] < ' ' ? ' ' : (uint8_t)note.p[i];
@@ -296,7 +297,7 @@ static unsigned flags_of_name(struct intel_builder *b, const struct list_entry *
 							 : RECORD_EXACT;
 	char text[256];
 
-	if (!(flags & RECORD_BELOW) || !accuses(b->feed.class))
+	if (!(flags & RECORD_BELOW) || !accuses(class_of(b, e)))
 		return flags;
 	memcpy(text, name.p, name.n);
 	text[name.n] = 0;

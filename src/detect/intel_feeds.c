@@ -80,9 +80,17 @@ static const char *wrong_with_where(struct str where, bool is_url)
 	return NULL;
 }
 
+/* The next of this statement: its end is not gone past. */
+static struct lex_token next_word(struct parser *p)
+{
+	struct lex_token t = lex_peek(&p->lex);
+
+	return at_end(&t) ? t : lex_next(&p->lex);
+}
+
 static int take_choice(struct parser *p, const char *const *words)
 {
-	struct lex_token t = lex_next(&p->lex);
+	struct lex_token t = next_word(p);
 	const char *near;
 
 	for (int i = 0; t.kind == LEX_WORD && words[i]; i++)
@@ -98,7 +106,7 @@ static int take_choice(struct parser *p, const char *const *words)
 
 static void take_duration(struct parser *p, uint64_t *ret, uint64_t least)
 {
-	struct lex_token t = lex_next(&p->lex);
+	struct lex_token t = next_word(p);
 
 	if (t.kind != LEX_WORD || duration_parse(t.text, ret) < 0 || *ret < least)
 		lex_complain(&p->lex, &t, "error",
@@ -144,7 +152,7 @@ static void take_option(struct parser *p, struct intel_feed *f)
 		f->format = v < 0 ? f->format : (enum list_format)v;
 		break;
 	case 2:
-		t = lex_next(&p->lex);
+		t = next_word(p);
 		if (t.kind != LEX_WORD || str_parse_u64(t.text, &number) < 0 || number < 1 ||
 		    number > 100)
 			lex_complain(&p->lex, &t, "error",
@@ -163,7 +171,7 @@ static void take_option(struct parser *p, struct intel_feed *f)
 		f->names = v < 0 ? f->names : (enum intel_names)v;
 		break;
 	case 6:
-		t = lex_next(&p->lex);
+		t = next_word(p);
 		if (t.kind != LEX_WORD || !date_parse(t.text, &f->added_s))
 			lex_complain(&p->lex, &t, "error",
 				     "a date is expected here, as 2026-11-28");
@@ -202,7 +210,7 @@ static void take_feed(struct parser *p)
 	static const char *const kinds[] = { "url", "file", NULL };
 	struct intel_feed f = INTEL_FEED_INIT;
 	unsigned errors = p->lex.n_errors;
-	struct lex_token name = lex_next(&p->lex), t;
+	struct lex_token name = next_word(p), t;
 	const char *wrong;
 	int kind;
 
@@ -216,7 +224,7 @@ static void take_feed(struct parser *p)
 	kind = p->lex.n_errors == errors ? take_choice(p, kinds) : -1;
 	if (kind >= 0) {
 		f.is_url = kind == 0;
-		t = lex_next(&p->lex);
+		t = next_word(p);
 		wrong = t.kind == LEX_STRING ? wrong_with_where(t.text, f.is_url)
 					     : "is not in quotes";
 		if (wrong)
