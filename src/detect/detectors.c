@@ -5,7 +5,7 @@
 #include "detect/engine.h"
 
 const struct detector *const detectors[] = {
-	&detect_beacon,
+	&detect_intel, &detect_beacon,
 	NULL,
 };
 
