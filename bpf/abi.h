@@ -19,11 +19,13 @@
 #define EG_OPENER_WINDOW \
 	16384 /* TCP: opener to responder (a ClientHello may be larger than a segment) */
 #define EG_RESPONDER_WINDOW 4096 /* TCP: the other way */
-#define EG_CHUNK_MAX 4096        /* of one record */
-#define EG_UDP_OPENER_MAX 8      /* UDP: datagrams from the opener … */
-#define EG_UDP_RESPONDER_MAX 4   /* … and back … */
-#define EG_UDP_BYTES_MAX 2048    /* … and of each so many bytes */
-#define EG_HTTP_BYTES_MAX 2048   /* later requests and answers of a kept-alive HTTP connection */
+#define EG_TLS_RESPONDER_WINDOW \
+	8192 /* TLS: its hello and certificate, mostly 1 to 3 KiB; less where that shows */
+#define EG_CHUNK_MAX 4096      /* of one record */
+#define EG_UDP_OPENER_MAX 8    /* UDP: datagrams from the opener … */
+#define EG_UDP_RESPONDER_MAX 4 /* … and back … */
+#define EG_UDP_BYTES_MAX 2048  /* … and of each so many bytes */
+#define EG_HTTP_BYTES_MAX 2048 /* later requests and answers of a kept-alive HTTP connection */
 
 #define EG_ADDR_NAMES 4 /* names of an address that a record carries */
 #define EG_NAME_MAX 256 /* of a name's text, with its NUL */
