@@ -155,8 +155,8 @@ struct event_fact {
 	struct str sni, ja3, ja4, alpn, tls_version; /* FACT_TLS; the version is the one chosen */
 	struct str ja3s, subject, issuer;            /* of the server; names as the log has them */
 	struct str fingerprint;                      /* hex SHA-1 or SHA-256 of its certificate */
-	struct str covers_sni;                       /* "T", "F", empty: not told */
-	bool quic;                                   /* FACT_TLS from quic.log or over UDP */
+	enum { FACT_UNKNOWN, FACT_YES, FACT_NO } covers_sni; /* its names, the SNI */
+	bool quic; /* FACT_TLS from quic.log or over UDP */
 	const struct http_request *http;
 	uint16_t http_status; /* 0 unknown */
 };

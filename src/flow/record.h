@@ -31,8 +31,6 @@ enum record_type {
 
 #define RECORD_CERTIFICATE_TEXT 2048 /* longest name of a certificate; what is longer is cut */
 
-enum tls_covers { TLS_COVERS_UNKNOWN, TLS_COVERS_YES, TLS_COVERS_NO };
-
 /* The certificate a server sent, and what it says of itself: nothing is verified. */
 struct record_certificate {
 	const struct x509 *
@@ -43,7 +41,7 @@ struct record_certificate {
 	bool has_validity;
 	int64_t not_before_s, not_after_s; /* Unix seconds */
 	bool self_issued;                  /* subject and issuer are the same */
-	enum tls_covers covers_sni;
+	bool covers_known, covers_sni;     /* its names and the SNI: not known without either */
 	bool has_sha1, has_sha256;
 	uint8_t sha1[20], sha256[32]; /* of the certificate's DER */
 };

@@ -188,13 +188,6 @@ static struct str since(const struct buf *b, size_t at)
 	return b->failed ? STR_NONE : str_sub(buf_str(b), at, RECORD_CERTIFICATE_TEXT);
 }
 
-static enum tls_covers covers(const struct x509 *x, struct str sni)
-{
-	if (!sni.n)
-		return TLS_COVERS_UNKNOWN;
-	return x509_covers(x, sni) ? TLS_COVERS_YES : TLS_COVERS_NO;
-}
-
 static void read_certificate(struct flow_table *t, struct str der, struct str sni, struct x509 *x,
 			     struct record_certificate *ret)
 {
@@ -212,7 +205,8 @@ static void read_certificate(struct flow_table *t, struct str der, struct str sn
 	ret->not_before_s = x->not_before_s;
 	ret->not_after_s = x->not_after_s;
 	ret->self_issued = x->self_issued;
-	ret->covers_sni = covers(x, sni);
+	ret->covers_known = sni.n;
+	ret->covers_sni = x509_covers(x, sni);
 	buf_clear(b);
 	x509_name_text(x->subject, b);
 	issuer = b->n;
@@ -325,9 +319,8 @@ static void log_certificate(const struct event_fact *fact, struct record_certifi
 		.subject = str_sub(fact->subject, 0, RECORD_CERTIFICATE_TEXT),
 		.issuer = str_sub(fact->issuer, 0, RECORD_CERTIFICATE_TEXT),
 		.self_issued = fact->subject.n && str_eq(fact->subject, fact->issuer),
-		.covers_sni = str_eq(fact->covers_sni, STR("T"))   ? TLS_COVERS_YES
-			      : str_eq(fact->covers_sni, STR("F")) ? TLS_COVERS_NO
-								   : TLS_COVERS_UNKNOWN,
+		.covers_known = fact->covers_sni != FACT_UNKNOWN,
+		.covers_sni = fact->covers_sni == FACT_YES,
 	};
 	ret->common_name = log_common_name(ret->subject);
 	ret->has_sha1 = from_hex(fact->fingerprint, ret->sha1, sizeof(ret->sha1));

@@ -130,8 +130,8 @@ void eve_put_tls_egret(struct json *j, const struct record_tls *t)
 		put_hex(j, "sha256", c->sha256, sizeof(c->sha256));
 	if (c->subject.n || c->x509)
 		json_bool(j, "self_issued", c->self_issued);
-	if (c->covers_sni != TLS_COVERS_UNKNOWN)
-		json_bool(j, "covers_sni", c->covers_sni == TLS_COVERS_YES);
+	if (c->covers_known)
+		json_bool(j, "covers_sni", c->covers_sni);
 	if (c->x509)
 		json_u64(j, "dns_names", c->x509->n_dns_names);
 	json_object_end(j);

@@ -290,16 +290,71 @@ static void names_longer_than_can_be_held(void **state)
 	free(name);
 }
 
+static struct record_certificate told_certificate;
+static char told_name[64], told_ja3s[33];
+
+static void on_certificate(void *ctx, const struct record *r)
+{
+	if (r->type != RECORD_TLS)
+		return;
+	told_certificate = *r->tls->certificate;
+	snprintf(told_name, sizeof(told_name), "%.*s", STR_FMT(told_certificate.common_name));
+	snprintf(told_ja3s, sizeof(told_ja3s), "%s", r->tls->ja3s);
+}
+
+static void what_a_log_says_of_it(void **state)
+{
+	struct rig g;
+	struct flow_table *t = NULL;
+	struct flow_config cfg;
+	struct event e;
+
+	rig_start(&g, defaults, false);
+	cfg = (struct flow_config){ .texts = g.texts, .names = g.names };
+	flow_table_free(g.t);
+	assert_ok(flow_table_new(&t, &cfg, (struct record_out){ on_certificate, NULL }));
+	g.t = t;
+	e = rig_event(&g, EVENT_FACT, IPPROTO_TCP, S, 40000, D, 443);
+	e.fact = (struct event_fact){
+		.kind = FACT_TLS,
+		.sni = STR("a.example"),
+		.subject = STR("O=Odd\\,CN=no,CN=b.example\\, Inc.,C=US"),
+		.issuer = STR("CN=CA"),
+		.fingerprint = STR("bc3a6953a08963c9be9fceb75dbe83f7c225ac8e"),
+		.covers_sni = FACT_NO,
+		.ja3s = STR("ec74a5c51106f0419184d0dd08fb05bc"),
+	};
+	flow_table_event(t, &e);
+	assert_string_equal(told_name, "b.example\\, Inc.");
+	assert_true(told_certificate.has_sha1 && !told_certificate.has_sha256);
+	assert_memory_equal(told_certificate.sha1, "\xbc\x3a\x69\x53", 4);
+	assert_true(told_certificate.covers_known && !told_certificate.covers_sni);
+	assert_false(told_certificate.self_issued);
+	assert_null(told_certificate.x509);
+	assert_string_equal(told_ja3s, "ec74a5c51106f0419184d0dd08fb05bc");
+	e.fact.subject = e.fact.issuer;
+	e.fact.fingerprint = STR("zz3a6953a08963c9be9fceb75dbe83f7c225ac8e");
+	flow_table_event(t, &e);
+	assert_true(told_certificate.self_issued && !told_certificate.has_sha1);
+	rig_stop(&g);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_record_waits_for_the_answer),    TEST(the_name_does_not_wait),
-		TEST(certificates_of_several_segments),   TEST(the_answer_is_seen_first),
-		TEST(pieces_of_the_answer_in_any_order),  TEST(the_client_talks_on),
-		TEST(what_never_comes_is_not_waited_for), TEST(the_time_is_the_hellos),
-		TEST(those_pushed_out_are_written),       TEST(names_longer_than_can_be_held),
+		TEST(the_record_waits_for_the_answer),
+		TEST(the_name_does_not_wait),
+		TEST(certificates_of_several_segments),
+		TEST(the_answer_is_seen_first),
+		TEST(pieces_of_the_answer_in_any_order),
+		TEST(the_client_talks_on),
+		TEST(what_never_comes_is_not_waited_for),
+		TEST(the_time_is_the_hellos),
+		TEST(those_pushed_out_are_written),
+		TEST(names_longer_than_can_be_held),
+		TEST(what_a_log_says_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
