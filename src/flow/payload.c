@@ -359,6 +359,8 @@ static void insert(struct flow_table *t, struct flow *f, enum flow_side side, ui
 			stream_drop(f, side, off);
 			look_in_place(t, f, side, bytes, more);
 		} else if (f->look_phase != LOOK_NONE) {
+			if (tls_is_held(f))
+				payload_no_more(t, f);
 			payload_stop(t, f);
 		}
 		return;

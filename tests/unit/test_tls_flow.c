@@ -202,6 +202,14 @@ static void what_never_comes_is_not_waited_for(void **state)
 	rig_flags(&c, 0, TCP_ACK);
 	rig_expect(&g, "tls " KEY " tls a.example(sni) [a.example TLS 1.2] by 0xc02f\n");
 	rig_stop(&g);
+	/* more than the window holds is missing */
+	c = begin(&g, defaults);
+	rig_send(&c, 0, rig_hello(&hello, "a.example", 0));
+	rig_send(&c, 1, str_sub(buf_str(&b), 0, 500));
+	c.seq[1] += 2 * FLOW_WINDOW_TLS_SERVER;
+	rig_send(&c, 1, STR("far away"));
+	rig_expect(&g, "tls " KEY " tls a.example(sni) [a.example TLS 1.2] by 0xc02f\n");
+	rig_stop(&g);
 	/* an alert, and plain text */
 	c = begin(&g, defaults);
 	rig_send(&c, 0, rig_hello(&hello, "a.example", 0));
