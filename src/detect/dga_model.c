@@ -132,8 +132,8 @@ static unsigned tenths(unsigned part, unsigned of)
 /* Each scalar has hash buckets of its own beside the n-grams; a collision is one more n-gram in the noise. */
 static size_t add_scalars(const char *text, unsigned n, struct str suffix, uint16_t *ret)
 {
-	unsigned digits = 0, vowels = 0, run = 0, longest = 0, distinct = 0, changes = 0,
-		 hyphens = 0;
+	unsigned digits = 0, vowels = 0, run = 0, turns = 0, turning = 0, longest = 0, distinct = 0,
+		 changes = 0, hyphens = 0;
 	uint64_t seen = 0;
 	size_t k = 0;
 
@@ -148,6 +148,11 @@ static size_t add_scalars(const char *text, unsigned n, struct str suffix, uint1
 		hyphens += c == '-';
 		run = is_letter(c) && !is_vowel(c) ? run + 1 : 0;
 		longest = run > longest ? run : longest;
+		turns = i && is_letter(c) && is_letter(text[i - 1]) &&
+					is_vowel(c) != is_vowel(text[i - 1])
+				? turns + 1
+				: 0;
+		turning = turns > turning ? turns : turning;
 		changes += i && is_digit(c) != is_digit(text[i - 1]);
 		distinct += !(seen >> bit & 1);
 		seen |= (uint64_t)1 << bit;
@@ -163,6 +168,7 @@ static size_t add_scalars(const char *text, unsigned n, struct str suffix, uint1
 	SCALAR(8, suffix_class(suffix));
 	SCALAR(9, suffix_key(suffix) >> 12);
 	SCALAR(10, tenths(vowels, n - digits - hyphens) << 4 | (longest < 9 ? longest : 9));
+	SCALAR(11, (turning < 16 ? turning : 16) << 5 | (n - turning < 8 ? n - turning : 8));
 #undef SCALAR
 	return k;
 }
