@@ -35,7 +35,7 @@ static inline uint16_t bucket(uint64_t v)
 static bool in_list(struct str s, const char *const *list)
 {
 	for (; *list; list++)
-		if (str_eq_nocase(s, str_of(*list)))
+		if (s.n && lower(s.p[0]) == **list && str_eq_nocase(s, str_of(*list)))
 			return true;
 	return false;
 }
@@ -61,9 +61,12 @@ static bool suffix_counts(struct str suffix)
 {
 	/* RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476, and what routers and companies made up. */
 	static const char *const local[] = {
-		"arpa",     "local",     "localhost", "localdomain", "invalid", "test",  "example",
-		"onion",    "alt",       "internal",  "lan",         "home",    "corp",  "private",
-		"intranet", "workgroup", "domain",    "dhcp",        "router",  "fritz", NULL
+		"arpa",    "local",   "localhost", "localdomain", "localnet", "invalid", "test",
+		"example", "onion",   "alt",       "internal",    "lan",      "wlan",    "home",
+		"corp",    "private", "intranet",  "workgroup",   "domain",   "dhcp",    "router",
+		"gateway", "fritz",   "belkin",    "dlink",       "mshome",   "station", "hub",
+		"loc",     "dom",     "ip",        "vpn",         "cluster",  "svc",     "kube",
+		"docker",  "consul",  NULL,
 	};
 	struct str top = last_label(suffix), first = suffix;
 	const char *dot;

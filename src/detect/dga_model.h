@@ -37,7 +37,8 @@ struct dga_score {
  * RFC 8375 and the like), names with bytes that a host name cannot have (_tcp), labels of less than 4 or more than 63
  * bytes, IDN labels (RFC 5890: what is random in them is Punycode), and customers' names below a hosting or CDN suffix
  * of the private part of the Public Suffix List (cloudfront.net, amazonaws.com: machines name those); customers of
- * dynamic DNS do count. A suffix that is only local counts when it looks like a public one: the caller knows the list.
+ * dynamic DNS do count. The caller passes suffixes that are on the Public Suffix List by name (not by its default rule "*"):
+ * other local suffixes than the common ones are not known here, and a browser's probes with one would count.
  */
 bool dga_counts(struct str label, struct str suffix);
 

@@ -110,7 +110,7 @@ def glance():
     out = trainer("glance", text)
     print(out)
     got = rows(out)
-    mean = next(v for k, v in got.items() if k.startswith("mean of"))
+    mean = next(v for k, v in got.items() if k.startswith("mean of") and "published" not in k)
     published = quality.partition("## DGA\n")[2].partition("\n## ")[0]
     cases.equal("bench/QUALITY.md was measured with the table of the tree", table_id(published), table_id(out))
     cases.equal("and the table's head names itself", table_id(table), table_id(out))
@@ -123,7 +123,7 @@ def glance():
         cases.check(f"false groups of 10, {name}", false <= 3e-5, got[name])
     cost = int(re.search(r"Cost: (\d+) ns", out).group(1))
     cases.check("a name costs less than 5 us on whatever this is", cost < 5000, cost)
-    whole = re.search(r"within 10 names: ([\d.]+) % of groups.*; ([\d.]+) % of families", published)
+    whole = re.search(r"Unseen families found within 10 names: ([\d.]+) % of groups.*; ([\d.]+) % of families", published)
     cases.check("the whole evaluation has the 80 %", whole and min(map(float, whole.groups())) >= 80, whole)
     return cases.end()
 

@@ -99,27 +99,58 @@ static int fit_ngrams(struct model *m, const struct data *d, size_t without)
 	return r;
 }
 
+/* Shares of shapes (dga_word_cell()), and of what they are made of where there are two words or more. */
+struct shapes {
+	double cell[DGA_CELLS];
+	double several, count[4], shortest[2], hyphens[2];
+};
+
+static void shapes_add(struct shapes *to, const struct names *of, const uint8_t *filter,
+		       double weight)
+{
+	for (size_t i = 0; i < of->n; i++) {
+		unsigned cell = dga_word_cell(name_label(&of->v[i]), filter), at = cell - 1;
+
+		to->cell[cell] += weight;
+		if (!cell || (at >> 1 & 3) == 0)
+			continue;
+		to->several += weight;
+		to->count[at >> 1 & 3] += weight;
+		to->shortest[at & 1] += weight;
+		to->hyphens[at >> 3] += weight;
+	}
+}
+
+/* Of several words, the shape's parts are taken as independent: an unknown family has them in another mixture. */
+static double share_of(const struct shapes *s, unsigned cell)
+{
+	unsigned at = cell - 1;
+
+	if (!cell || (at >> 1 & 3) == 0)
+		return s->cell[cell];
+	return s->count[at >> 1 & 3] * s->shortest[at & 1] * s->hyphens[at >> 3] /
+	       (s->several * s->several + 1e-9);
+}
+
 static void fit_cells(struct model *m, const struct data *d, size_t without)
 {
-	double made[DGA_CELLS] = { 0 }, chosen[DGA_CELLS] = { 0 }, families = 0;
-	const struct names *top = &d->benign[TRAIN];
+	struct shapes made = { 0 }, chosen = { 0 };
+	double families = 0;
 
 	for (size_t i = 0; i < d->n_families; i++)
 		families += i != without && d->families[i].made == MADE_OF_WORDS;
 	for (size_t i = 0; i < d->n_families; i++) {
-		const struct names *f = &d->families[i].names;
+		const struct family *f = &d->families[i];
 
-		if (i == without || d->families[i].made != MADE_OF_WORDS)
-			continue;
-		for (size_t k = 0; k < f->n; k++)
-			made[dga_word_cell(name_label(&f->v[k]), d->filter)] +=
-				1 / (double)f->n / families;
+		if (i != without && f->made == MADE_OF_WORDS)
+			shapes_add(&made, &f->names, d->filter, 1 / (double)f->names.n / families);
 	}
-	for (size_t k = 0; k < top->n; k++)
-		chosen[dga_word_cell(name_label(&top->v[k]), d->filter)] += 1 / (double)top->n;
+	shapes_add(&chosen, &d->benign[TRAIN], d->filter, 1 / (double)d->benign[TRAIN].n);
 	/* One name in a thousand of prior on both sides. */
-	for (size_t i = 0; i < DGA_CELLS; i++)
-		m->cells[i] = rounded(DGA_NAT * log_of((made[i] + 1e-3) / (chosen[i] + 1e-3)), 127);
+	for (unsigned i = 0; i < DGA_CELLS; i++)
+		m->cells[i] = rounded(DGA_NAT * log_of((share_of(&made, i) + 1e-3) /
+						       (share_of(&chosen, i) + 1e-3)),
+				      127);
 }
 
 int model_score(const struct model *m, const struct data *d, enum dga_kind kind,
