@@ -304,7 +304,8 @@ static void answered_names(void **state)
 {
 	assert_int_equal(dga_answered_weight(STR("wikipedia"), STR("org")), 0);
 	assert_int_equal(dga_answered_weight(STR("q9zk3xv7w1jt8h2m5rbd"), STR("com")), 3);
-	assert_int_equal(dga_answered_weight(STR("l4f2c670ab71a49680a1159d782990e1f6"), STR("ws")), 6);
+	assert_int_equal(dga_answered_weight(STR("l4f2c670ab71a49680a1159d782990e1f6"), STR("ws")),
+			 6);
 	assert_int_equal(dga_answered_weight(STR("q9zk3xv7w1jt8h2m5rbd"), STR("cloudfront.net")),
 			 0);
 	assert_int_equal(dga_answered_weight(STR("xn--80ak6aa92e"), STR("com")), 0);
