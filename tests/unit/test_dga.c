@@ -45,7 +45,7 @@ static void known_names(void **state)
 	for (size_t i = 0; i < COUNT(random_labels); i++)
 		assert_true(score(random_labels[i], "com").random > 0);
 	for (size_t i = 0; i < COUNT(people_labels); i++)
-		assert_true(score(people_labels[i], "com").random <= 0);
+		assert_true(score(people_labels[i], "com").random < dga_bars[DGA_RANDOM].odd);
 	for (size_t i = 0; i < COUNT(word_labels); i++) {
 		assert_true(score(word_labels[i], "net").words > 0);
 		assert_true(score(word_labels[i], "net").random < 0);
@@ -303,7 +303,7 @@ static void hostile(void **state)
 static void answered_names(void **state)
 {
 	assert_int_equal(dga_answered_weight(STR("wikipedia"), STR("org")), 0);
-	assert_int_equal(dga_answered_weight(STR("q9zk3xv7w1jt8h2m5rbd"), STR("com")), 3);
+	assert_true(dga_answered_weight(STR("q9zk3xv7w1jt8h2m5rbd"), STR("com")) >= 3);
 	assert_int_equal(dga_answered_weight(STR("l4f2c670ab71a49680a1159d782990e1f6"), STR("ws")),
 			 6);
 	assert_int_equal(dga_answered_weight(STR("q9zk3xv7w1jt8h2m5rbd"), STR("cloudfront.net")),
