@@ -5,7 +5,9 @@
 #include "detect/engine.h"
 
 const struct detector *const detectors[] = {
-	&detect_intel, &detect_beacon,
+	&detect_intel,
+	&detect_beacon,
+	&detect_dga,
 	NULL,
 };
 

@@ -6,3 +6,4 @@ struct detector;
 
 extern const struct detector detect_beacon;
 extern const struct detector detect_intel;
+extern const struct detector detect_dga;
