@@ -14,6 +14,7 @@
 #define MAX_RINGS 16384
 #define NAMES_A_PAIR 8
 #define CANDIDATES 8
+#define EARLIER_NS (3600 * NSEC_PER_SEC) /* what a log may tell late */
 #define UNITS_AN_HOUR (3600 * (uint32_t)(NSEC_PER_SEC / CHECKIN_UNIT_NS))
 #define MERGE_UNITS ((uint32_t)(CHECKIN_MERGE_NS / CHECKIN_UNIT_NS))
 
@@ -128,7 +129,8 @@ static struct checkins *make(struct detect *d, struct beacon_pair *of, struct te
 	}
 	s->of = of;
 	s->name = text_ref(name);
-	s->t0_ns = t0_ns;
+	s->t0_ns = t0_ns - MIN(t0_ns, EARLIER_NS);
+	s->hour = EARLIER_NS / (3600 * NSEC_PER_SEC);
 	s->ring = s->first;
 	list_init(&s->lru);
 	list_push_back(&b->plain, &s->lru);
@@ -165,6 +167,7 @@ static void begin_all(struct detect *d, struct beacon_pair *of)
 	if (!all)
 		return;
 	of->all = all;
+	all->t0_ns = one->t0_ns;
 	checkins_settle(one);
 	if (one->ring != one->first && !grow(d, all))
 		from = one->n - MIN(one->n, (size_t)FIRST_CHECKINS);
@@ -369,7 +372,6 @@ static void save_stream(struct state_out *o, struct checkins *s)
 	state_u64(o, s->until_ns);
 	state_u64(o, s->up);
 	state_u64(o, s->total);
-	state_u64(o, s->looks);
 	state_f64(o, (double)s->log10_p);
 	state_u64(o, s->hour);
 	for (int i = 0; i < STREAM_HOURS; i++)
@@ -442,11 +444,11 @@ static void load_stream(struct detect *d, struct state_in *in, struct pair *p)
 	struct checkins none = { 0 }, *to = s ? s : &none;
 
 	intern_put(d->cfg.texts, name);
+	to->t0_ns = t0;
 	to->begun_ns = state_get_u64(in);
 	to->until_ns = state_get_u64(in);
 	to->up = state_get_u64(in);
 	to->total = state_get_u64(in);
-	to->looks = (uint16_t)state_get_most(in, UINT16_MAX);
 	to->log10_p = (float)state_get_f64(in);
 	to->hour = (uint32_t)state_get_most(in, UINT32_MAX - STREAM_HOURS);
 	for (int i = 0; i < STREAM_HOURS; i++)

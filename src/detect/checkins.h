@@ -35,9 +35,9 @@ struct checkins {
 	struct checkin first[FIRST_CHECKINS];
 	uint64_t total;
 	uint16_t n;
-	uint16_t looks;                /* tests made */
-	float log10_p;                 /* the best of them, corrected for how many there were */
-	uint32_t hour;                 /* of counts[0], since t0 */
+	float log10_p,
+		raw_log10_p; /* the best so far: corrected for how many tests there were, and not */
+	uint32_t hour;       /* of counts[0], since t0 */
 	uint16_t counts[STREAM_HOURS]; /* check-ins */
 };
 
@@ -84,5 +84,5 @@ static inline bool checkin_goes_on(struct checkins *s, uint64_t time_ns, uint64_
 	return true;
 }
 
-/* The best p of a pair so far, 0 without one; what tests compare with how often it is reached. */
-double beacon_log10_p(const struct pair *p);
+/* The best p of a pair so far, and before correction for the number of tests; 0: none. For tests of how often it is reached. */
+double beacon_log10_p(const struct pair *p, double *ret_raw);

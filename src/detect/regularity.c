@@ -109,11 +109,13 @@ bool regularity(double *gaps, size_t n, double merge_s, struct regularity *ret)
 	}
 	ret->gaps = c;
 	ret->breaks = n - c;
-	if (c < REGULARITY_LEAST || 4 * ret->breaks > c)
+	if (c < REGULARITY_LEAST || ret->breaks > 1 + n / 24)
 		return false;
 	s = fmax(log(sum / (double)c) - logs / (double)c, 1e-9);
 	ret->log10_p = regularity_log10_lower(CUT_OFF * s, (double)c);
+	ret->spread = 1 / sqrt(shape_of(s));
+	ret->long_gap = gaps[n * 9 / 10] / ret->median_s;
 	/* Of the whole gap, not of what is left when the merge interval is off. */
-	ret->jitter = sum / (double)c / (sum / (double)c + merge_s) / sqrt(shape_of(s));
+	ret->jitter = ret->spread * sum / (sum + (double)c * merge_s);
 	return true;
 }
