@@ -132,7 +132,7 @@ static int most_db(const struct checkins *s, bool *ret_one_flow)
 	double share;
 
 	for (size_t i = 1; i < s->n; i++)
-		opened += s->ring[i].flow != s->ring[i - 1].flow;
+		opened += s->ring[i].port != s->ring[i - 1].port;
 	*ret_one_flow = !opened;
 	share = (double)opened / (s->n > 1 ? s->n - 1 : 1);
 	return MOST_DB_ONE_FLOW + (int)((MOST_DB - MOST_DB_ONE_FLOW) * fmin(1, 2 * share));
@@ -150,8 +150,8 @@ static void say_regular(struct detect *d, struct checkins *s, const struct regul
 	/* Random with a dead time (retries that back off) is more regular than random, too, but its long gaps are longer. */
 	if (r->spread > MUCH_SPREAD && r->long_gap > MUCH_LONGER)
 		db = MIN(db, MOST_DB / 2);
-	/* What nobody answers is a retry, or a log that is sent one way. */
-	if (!is_answered(d, p, f))
+	/* Datagrams that nobody answers are retries, or a log sent one way. Payload over TCP had a handshake before it. */
+	if (f->key.proto != IPPROTO_TCP && !is_answered(d, p, f))
 		db /= 2;
 	if (db <= 0)
 		return;
@@ -282,7 +282,7 @@ static bool keeps_alive(enum app_proto app)
 static void put(struct detect *d, struct checkins *s, const struct flow *f, uint64_t bytes,
 		uint64_t time_ns)
 {
-	if (checkins_put(d, s, time_ns, bytes, f->id) && is_time(s))
+	if (checkins_put(d, s, time_ns, bytes, f->key.sport) && is_time(s))
 		evaluate(d, s, f);
 }
 

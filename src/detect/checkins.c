@@ -300,7 +300,7 @@ static struct checkin *make_room(struct detect *d, struct checkins *s, size_t *i
 
 /* Of a log, or of a flow whose name came late: it belongs before what is there already. */
 static bool put_earlier(struct detect *d, struct checkins *s, uint32_t at, uint64_t up,
-			uint16_t flow)
+			uint16_t port)
 {
 	struct checkin *c = s->ring;
 	size_t i = s->n;
@@ -318,7 +318,7 @@ static bool put_earlier(struct detect *d, struct checkins *s, uint32_t at, uint6
 		c = make_room(d, s, &i);
 		if (!c)
 			return false;
-		*c = (struct checkin){ at, at, size_of(up), flow };
+		*c = (struct checkin){ at, at, size_of(up), port };
 		count_hour(s, at);
 		return true;
 	}
@@ -328,10 +328,9 @@ static bool put_earlier(struct detect *d, struct checkins *s, uint32_t at, uint6
 }
 
 bool checkins_put(struct detect *d, struct checkins *s, uint64_t time_ns, uint64_t up,
-		  uint64_t flow_id)
+		  uint16_t port)
 {
 	uint64_t at = time_ns > s->t0_ns ? (time_ns - s->t0_ns) / CHECKIN_UNIT_NS : 0;
-	uint16_t flow = (uint16_t)(flow_id ^ flow_id >> 16 ^ flow_id >> 32);
 	size_t i = s->n;
 	struct checkin *c;
 
@@ -345,12 +344,12 @@ bool checkins_put(struct detect *d, struct checkins *s, uint64_t time_ns, uint64
 		i = at = 0;
 	}
 	if (time_ns < s->begun_ns)
-		return put_earlier(d, s, (uint32_t)at, up, flow);
+		return put_earlier(d, s, (uint32_t)at, up, port);
 	checkins_settle(s);
 	c = make_room(d, s, &i);
 	if (!c)
 		return false;
-	*c = (struct checkin){ (uint32_t)at, (uint32_t)at, 0, flow };
+	*c = (struct checkin){ (uint32_t)at, (uint32_t)at, 0, port };
 	s->begun_ns = time_ns;
 	s->until_ns = time_ns + CHECKIN_MERGE_NS;
 	s->up = up;
@@ -381,7 +380,7 @@ static void save_stream(struct state_out *o, struct checkins *s)
 		state_u64(o, s->ring[i].at - last);
 		state_u64(o, s->ring[i].end - s->ring[i].at);
 		state_u64(o, s->ring[i].size);
-		state_u64(o, s->ring[i].flow);
+		state_u64(o, s->ring[i].port);
 		last = s->ring[i].at;
 	}
 }
@@ -428,7 +427,7 @@ static void load_checkins(struct detect *d, struct state_in *in, struct checkins
 		c.at = (uint32_t)at;
 		c.end = (uint32_t)(at + state_get_most(in, UINT32_MAX - at));
 		c.size = (uint16_t)state_get_most(in, UINT16_MAX);
-		c.flow = (uint16_t)state_get_most(in, UINT16_MAX);
+		c.port = (uint16_t)state_get_most(in, UINT16_MAX);
 		if (fits && !in->bad)
 			s->ring[s->n++] = c;
 	}

@@ -20,7 +20,8 @@
 struct checkin {
 	uint32_t at, end; /* units of 10 ms since the stream's start: first and last payload */
 	uint16_t size;    /* logarithm of the payload; 0: none yet */
-	uint16_t flow;    /* of the flow's id: were they all of one? */
+	uint16_t
+		port; /* of the client: another one is another connection, however flows were cut */
 };
 
 struct checkins {
@@ -66,7 +67,7 @@ struct checkins *checkins_of(struct detect *d, struct pair *p, struct text *name
 
 /* Payload to the peer. True: a check-in has begun. Logs tell of connections in the order of their ends: also earlier ones. */
 bool checkins_put(struct detect *d, struct checkins *s, uint64_t time_ns, uint64_t up,
-		  uint64_t flow_id);
+		  uint16_t port);
 /* Writes what is known of the last check-in into the ring. */
 void checkins_settle(struct checkins *s);
 
