@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/time.h"
 #include "detect/checkins.h"
@@ -87,9 +88,18 @@ static struct text *name_of(unsigned n)
 	return intern_get(texts, str_of(name));
 }
 
+/* CPU time: what others do on this machine changes it least. */
+static uint64_t cpu_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
 static double ns_since(uint64_t from, uint64_t n)
 {
-	return (double)(time_now() - from) / (double)n;
+	return (double)(cpu_now() - from) / (double)n;
 }
 
 /* Packets of a few big transfers in turn, one in three of them up. */
@@ -102,7 +112,7 @@ static double bulk(void)
 	begin();
 	for (unsigned i = 0; i < BULK_FLOWS; i++)
 		f[i] = flow_of(0x0a000001 + i % 8, 0xc6336401 + i, START, name_of(i % 32));
-	from = time_now();
+	from = cpu_now();
 	for (uint64_t n = 0; n < PACKETS; n++)
 		watch.on_data(watch.ctx, &f[n % BULK_FLOWS], n % 3 ? TO_CLIENT : TO_SERVER, 1400,
 			      START + n * 10000);
@@ -121,7 +131,7 @@ static double flows(void)
 	begin();
 	for (unsigned i = 0; i < 5000; i++)
 		names[i] = name_of(i);
-	from = time_now();
+	from = cpu_now();
 	for (uint64_t n = 0; n < FLOWS; n++) {
 		uint64_t x = n * 2654435761U >> 7, t = START + n * 3600000;
 		struct flow f =
@@ -145,7 +155,7 @@ static double checkins(void)
 
 	begin();
 	f = flow_of(0x0a000001, 0xc6336401, START, name_of(1));
-	from = time_now();
+	from = cpu_now();
 	for (uint64_t n = 0; n < FLOWS; n++)
 		watch.on_data(watch.ctx, &f, TO_SERVER, 300, START + n * 30 * NSEC_PER_SEC);
 	ns = ns_since(from, FLOWS);
@@ -162,7 +172,7 @@ static double regular(void)
 
 	for (unsigned i = 0; i < CHECKINS - 1; i++)
 		gaps[i] = 60 * (0.7 + 0.6 * (double)(i * 2654435761U % 1000) / 1000);
-	from = time_now();
+	from = cpu_now();
 	for (unsigned n = 0; n < 100000; n++) {
 		memcpy(copy, gaps, sizeof(copy));
 		regularity(copy, CHECKINS - 1, 1, &r);

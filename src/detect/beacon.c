@@ -21,7 +21,13 @@
 #define LEAST_SPAN_S 40
 #define LEAST_OF_MODE 9 /* check-ins of the commonest size, to be tested by themselves */
 #define MOST_DB 20
+#define MOST_DB_FEW 12 /* a short series of retries is as regular as can be */
+#define FEW_GAPS 12
+#define FEW_SPAN_S 300
 #define MOST_DB_ONE_FLOW 10 /* keep-alives of a connection: many programs have them */
+
+#define NEWS_NS (6 * 3600 * NSEC_PER_SEC)
+#define LOOK_NS (12 * 3600 * NSEC_PER_SEC)
 
 /*
  * Check-ins nearer to each other than this share of the longer gaps (their 90th percentile) are one: a question and what comes
@@ -138,6 +144,22 @@ static int most_db(const struct checkins *s, bool *ret_one_flow)
 	return MOST_DB_ONE_FLOW + (int)((MOST_DB - MOST_DB_ONE_FLOW) * fmin(1, 2 * share));
 }
 
+static double span_s(const struct checkins *s)
+{
+	return ((double)s->ring[s->n - 1].at - s->ring[0].at) / UNITS_A_SECOND;
+}
+
+/* The same again is told now and then: its words name how many there were, and a case that nothing is heard of closes. */
+static bool is_news(struct detect *d, struct checkins *s, int db)
+{
+	if (db <= s->said_db && 4 * s->n < 5 * s->said_n && d->now_ns - s->said_ns < NEWS_NS)
+		return false;
+	s->said_db = (uint8_t)MAX((int)s->said_db, db);
+	s->said_n = s->n;
+	s->said_ns = d->now_ns;
+	return true;
+}
+
 static void say_regular(struct detect *d, struct checkins *s, const struct regularity *r,
 			const struct flow *f, bool mode, size_t of_mode)
 {
@@ -147,13 +169,15 @@ static void say_regular(struct detect *d, struct checkins *s, const struct regul
 	int most = most_db(s, &one_flow);
 	int db = (int)lround(fmin(-2 * r->log10_p - 4, most));
 
+	if (r->gaps < FEW_GAPS && span_s(s) < FEW_SPAN_S)
+		db = MIN(db, MOST_DB_FEW);
 	/* Random with a dead time (retries that back off) is more regular than random, too, but its long gaps are longer. */
 	if (r->spread > MUCH_SPREAD && r->long_gap > MUCH_LONGER)
 		db = MIN(db, MOST_DB / 2);
 	/* Datagrams that nobody answers are retries, or a log sent one way. Payload over TCP had a handshake before it. */
 	if (f->key.proto != IPPROTO_TCP && !is_answered(d, p, f))
 		db /= 2;
-	if (db <= 0)
+	if (db <= 0 || !is_news(d, s, db))
 		return;
 	snprintf(what, sizeof(what), "%zu %s%s every %s ± %.0f %%", r->gaps + r->breaks + 1,
 		 mode ? "of its check-ins, all of one size," : "check-ins",
@@ -220,10 +244,10 @@ static void evaluate(struct detect *d, struct checkins *s, const struct flow *f)
 	int bin = modal_bin(s, &of_mode);
 	bool ok = test(s, -1, &all);
 	bool mode_ok = of_mode >= LEAST_OF_MODE && of_mode < s->n - 1U && test(s, bin, &mode);
-	double span = (double)(s->ring[s->n - 1].at - s->ring[0].at) / UNITS_A_SECOND;
 	struct regularity *best = mode_ok && (!ok || mode.log10_p < all.log10_p) ? &mode : &all;
 
-	if (span >= LEAST_SPAN_S && (ok || mode_ok)) {
+	s->looked_ns = s->begun_ns;
+	if (span_s(s) >= LEAST_SPAN_S && (ok || mode_ok)) {
 		s->raw_log10_p = (float)fmin((double)s->raw_log10_p, best->log10_p);
 		best->log10_p += log10_looks(s->total) + (ok && mode_ok ? log10(2) : 0);
 		best->log10_p = fmin(best->log10_p, 0);
@@ -233,13 +257,14 @@ static void evaluate(struct detect *d, struct checkins *s, const struct flow *f)
 	say_steady(d, s);
 }
 
-/* Often while little is known, and it is worth little; later one time in 32. */
+/* Often while little is known, then one time in 32, or twice a day. */
 static bool is_time(const struct checkins *s)
 {
 	uint64_t n = s->total;
 	unsigned every = n <= 16 ? 1 : n <= 32 ? 2 : n <= 64 ? 4 : n <= 128 ? 16 : 32;
 
-	return n >= REGULARITY_LEAST + 1 && n % every == 0;
+	return n >= REGULARITY_LEAST + 1 &&
+	       (n % every == 0 || s->begun_ns > s->looked_ns + LOOK_NS);
 }
 
 double beacon_log10_p(const struct pair *p, double *ret_raw)

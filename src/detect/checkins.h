@@ -38,7 +38,10 @@ struct checkins {
 	uint16_t n;
 	float log10_p,
 		raw_log10_p; /* the best so far: corrected for how many tests there were, and not */
-	uint32_t hour;       /* of counts[0], since t0 */
+	uint64_t looked_ns, said_ns; /* last tested, and last told */
+	uint16_t said_n;
+	uint8_t said_db;
+	uint32_t hour;                 /* of counts[0], since t0 */
 	uint16_t counts[STREAM_HOURS]; /* check-ins */
 };
 

@@ -122,7 +122,7 @@ struct detector {
 
 extern const struct detector *const detectors[]; /* NULL at the end */
 
-#define DETECT_BUCKETS 16384
+#define DETECT_BUCKETS 65536
 #define DETECTORS_MAX 32
 
 struct detect {
