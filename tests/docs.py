@@ -94,7 +94,7 @@ def options_of_zsh(text, command):
         branch = block(text[text.index("_egret_command() {"):text.index("_egretd() {")], command)
     else:
         branch = text[text.index("_egret() {"):]
-    return set(re.findall(r"'(?:\([^)]*\)|\*)*(--?[A-Za-z][a-z]*)\[", branch)) - {"--help"}
+    return set(re.findall(r"'(?:\([^)]*\)|\*)*(--?[A-Za-z][a-z-]*)\[", branch)) - {"--help"}
 
 
 def options_of_fish(text, command):
@@ -105,7 +105,7 @@ def options_of_fish(text, command):
         pattern = rf"^complete -c egret -n '__fish_seen_subcommand_from {command}'"
     else:
         pattern = r"^complete -c egret -n \$none"
-    found = re.findall(pattern + r" -(l|s) (\w+)", text, re.M)
+    found = re.findall(pattern + r" -(l|s) ([\w-]+)", text, re.M)
     return {("--" if kind == "l" else "-") + name for kind, name in found} - {"--help"}
 
 
