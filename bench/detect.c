@@ -121,7 +121,16 @@ static double bulk(void)
 	return ns;
 }
 
-/* A request and an answer each: new connections to 5,000 names of 200 machines. */
+static uint64_t next_random(void)
+{
+	static uint64_t x = 88172645463325252;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	return x ^= x << 17;
+}
+
+/* A request and an answer each: new connections of 200 machines to 5,000 names at random. */
 static double flows(void)
 {
 	struct text *names[5000];
@@ -133,7 +142,7 @@ static double flows(void)
 		names[i] = name_of(i);
 	from = cpu_now();
 	for (uint64_t n = 0; n < FLOWS; n++) {
-		uint64_t x = n * 2654435761U >> 7, t = START + n * 3600000;
+		uint64_t x = next_random(), t = START + n * 3600000;
 		struct flow f =
 			flow_of(0x0a000001 + x % 200, 0x0b000000 + x % 5000, t, names[x % 5000]);
 

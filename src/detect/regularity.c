@@ -9,6 +9,7 @@
  * right, tests/quality/beacon.c.
  */
 #define CUT_OFF 1.062
+#define EULER 0.5772156649
 
 /* psi and its derivative: the recurrence up to 8, then the asymptotic series (DLMF 5.11.2, 5.15.8). */
 static double digamma(double x)
@@ -112,7 +113,8 @@ bool regularity(double *gaps, size_t n, double merge_s, struct regularity *ret)
 	if (c < REGULARITY_LEAST || ret->breaks > 1 + n / 24)
 		return false;
 	s = fmax(log(sum / (double)c) - logs / (double)c, 1e-9);
-	ret->log10_p = regularity_log10_lower(CUT_OFF * s, (double)c);
+	/* Most traffic is burstier than chance, and the formula is the dear part. */
+	ret->log10_p = CUT_OFF * s < EULER ? regularity_log10_lower(CUT_OFF * s, (double)c) : 0;
 	ret->spread = 1 / sqrt(shape_of(s));
 	ret->long_gap = gaps[n * 9 / 10] / ret->median_s;
 	/* Of the whole gap, not of what is left when the merge interval is off. */
