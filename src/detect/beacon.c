@@ -21,6 +21,7 @@
 #define LEAST_SPAN_S 40
 #define LEAST_OF_MODE 9 /* check-ins of the commonest size, to be tested by themselves */
 #define MOST_DB 20
+#define ENOUGH (-14)   /* log10 p; 20 dB are reached at -12 */
 #define MOST_DB_FEW 12 /* a short series of retries is as regular as can be */
 #define FEW_GAPS 12
 #define FEW_SPAN_S 300
@@ -257,11 +258,16 @@ static void evaluate(struct detect *d, struct checkins *s, const struct flow *f)
 	say_steady(d, s);
 }
 
-/* Often while little is known, then one time in 32, or twice a day. */
+/* Often while little is known and something may be won, then one time in 32, or twice a day. */
 static bool is_time(const struct checkins *s)
 {
 	uint64_t n = s->total;
-	unsigned every = n <= 16 ? 1 : n <= 32 ? 2 : n <= 64 ? 4 : n <= 128 ? 16 : 32;
+	unsigned every = s->log10_p < ENOUGH && n <= CHECKINS ? 16
+			 : n <= 16                            ? 1
+			 : n <= 32                            ? 2
+			 : n <= 64                            ? 4
+			 : n <= 128                           ? 16
+							      : 32;
 
 	return n >= REGULARITY_LEAST + 1 &&
 	       (n % every == 0 || s->begun_ns > s->looked_ns + LOOK_NS);
