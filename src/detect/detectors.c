@@ -5,5 +5,7 @@
 
 const struct detector *const detectors[] = {
 	&detect_beacon,
+	&detect_dns,
+	&detect_doh,
 	NULL,
 };

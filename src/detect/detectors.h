@@ -5,3 +5,5 @@
 struct detector;
 
 extern const struct detector detect_beacon;
+extern const struct detector detect_dns;
+extern const struct detector detect_doh;

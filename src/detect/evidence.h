@@ -42,6 +42,13 @@ enum evidence_id {
 	E_REGULAR,
 	E_ONE_SIZE,
 	E_STEADY,
+	/* dns */
+	E_DNS_INFO,
+	E_DNS_DOWN,
+	E_DNS_RESOLVER,
+	/* doh */
+	E_DOH,
+	E_ECH,
 	/* fusion: what is known of peer and program */
 	E_RARE,
 	E_NEW_PEER,

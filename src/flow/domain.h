@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/intern.h"
 #include "base/str.h"
 
@@ -14,3 +16,9 @@ void domain_load(
 /* Point into the name; empty: it has none (a public suffix, a single label, an address). `name` is NUL-terminated. */
 struct str domain_of_text(const struct text *name); /* cached */
 struct str domain_of(struct str name);              /* lower case, at most 255 bytes */
+
+/*
+ * Is the end of a name on the list? "com" is; "lan", or what somebody made up, only has a domain by the list's default rule. The
+ * last label decides; lower case.
+ */
+bool domain_is_public(struct str name);

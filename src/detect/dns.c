@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tunnels in names: who said how much that was new to which zone. This file reads the messages: whose question is it, to which
+ * zone, and what came back. Counting is in dns_zones.c, judging in dns_weigh.c.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "detect/detectors.h"
+#include "detect/dns_allow.h"
+#include "detect/dns_watch.h"
+#include "detect/popular.h"
+#include "flow/domain.h"
+
+#define RELAYED_S 30   /* a resolver has asked on by then */
+#define EXPANSION_S 30 /* a search list has been tried by then */
+#define EXPANSION_WAYS 4
+#define CUTS 3                 /* names looked for in front of a search suffix */
+#define WEIGH_EVERY 4          /* new names */
+#define MIX 0x9e3779b97f4a7c15 /* 2^64 / golden ratio */
+
+/* One question, by whom and about what. */
+struct question {
+	struct entity *e;
+	const struct flow *f;
+	struct str name;
+	uint16_t type;
+	bool asks; /* not the question repeated in a response */
+	bool strange;
+	uint8_t traits;
+	uint64_t hash;
+	uint32_t now_s;
+};
+
+/* --- which zone ------------------------------------------------------------------------------------------------------ */
+
+static struct str last_two_labels(struct str name)
+{
+	size_t at = name.n;
+	int dots = 0;
+
+	while (at && dots < 2)
+		dots += name.p[--at] == '.';
+	return dots < 2 ? name : str_sub(name, at + 1, name.n);
+}
+
+static uint64_t hash_of(const struct detect *d, struct str s)
+{
+	return hash_bytes(s.p, s.n, d->dns->seed);
+}
+
+static uint64_t hash_of_server(const struct detect *d, const struct addr *a)
+{
+	return hash_bytes(a, sizeof(*a), d->dns->seed) ^ MIX;
+}
+
+static struct str before(struct str name, struct str domain)
+{
+	return name.n > domain.n ? str_sub(name, 0, name.n - domain.n - 1) : STR_NONE;
+}
+
+static struct zone *zone_new_or_found(struct detect *d, const struct question *q, uint64_t hash,
+				      struct str domain, bool is_public)
+{
+	struct zone *zone = zones_get(&d->dns->zones, hash, q->e->id, domain, q->now_s);
+
+	if (zone && zone->first_s == q->now_s && !zone->bytes && domain.n) {
+		zone->is_public = is_public;
+		zone->fame = is_public ? (uint8_t)popular_fame(domain) : FAME_NONE;
+		zone->allow = dns_allow_find(domain);
+	}
+	return zone;
+}
+
+/*
+ * A name with a public suffix counts for its domain, where there is something in front of it. Others count for their last two
+ * labels once those have come back; what never repeats them counts for the server.
+ */
+static struct zone *zone_of(struct detect *d, const struct question *q, struct str domain,
+			    bool is_public, struct str *ret_sub)
+{
+	struct zone *zone;
+
+	*ret_sub = before(q->name, domain);
+	if (is_public)
+		return ret_sub->n ? zone_new_or_found(d, q, hash_of(d, domain), domain, true)
+				  : NULL;
+	if (ret_sub->n) {
+		uint8_t bytes, traits;
+
+		zone = zone_new_or_found(d, q, hash_of(d, domain), domain, false);
+		if (!zone || zone->names || zone->n_few > 2)
+			return zone;
+		traits = dns_name_traits(*ret_sub, &bytes);
+		zone_add(&d->dns->zones, zone, (uint32_t)(q->hash >> 32), bytes, traits | q->traits,
+			 q->asks, *ret_sub, q->now_s);
+	}
+	*ret_sub = q->name;
+	return zone_new_or_found(d, q, hash_of_server(d, &q->f->key.dst), STR_NONE, false);
+}
+
+/* --- who is to blame ------------------------------------------------------------------------------------------------- */
+
+/* True: somebody else asked this one about the domain just now, and this one asks on. */
+static bool is_relayed(struct detect *d, const struct question *q, uint64_t domain)
+{
+	struct dns_relayed *r = &d->dns->relayed[domain % DNS_RELAYED];
+	const struct addr *to = &q->f->key.dst;
+
+	if (r->domain == domain && r->entity_id != q->e->id && q->now_s - r->time_s <= RELAYED_S &&
+	    (!r->server || (q->e->is_program && q->e->is_resolver) ||
+	     (!q->e->is_program && r->server == hash_of_server(d, &q->e->addr)))) {
+		if (!q->e->is_program)
+			q->e->is_resolver = true;
+		return true;
+	}
+	d->dns->displaced += r->domain && r->domain != domain && q->now_s - r->time_s <= RELAYED_S;
+	*r = (struct dns_relayed){
+		.domain = domain,
+		.server = addr_class(to) == ADDR_LOOPBACK ? 0 : hash_of_server(d, to),
+		.time_s = q->now_s,
+		.entity_id = q->e->id,
+	};
+	return false;
+}
+
+static bool is_configured(const struct detect *d, const struct addr *server)
+{
+	for (size_t i = 0; i < d->cfg.n_resolvers; i++)
+		if (addr_eq(&d->cfg.resolvers[i], server))
+			return true;
+	return false;
+}
+
+#define STRANGE_LEAST 40 /* questions of a client before its habits are known */
+
+/* Counts whom the client asks. True: not one of those that it is meant to ask, or that it asks nearly always. */
+static bool is_strange(struct detect *d, const struct question *q)
+{
+	struct dns_client *c = &d->dns->clients[q->e->id % DNS_CLIENTS];
+	const struct addr *to = &q->f->key.dst;
+	uint32_t most = 0, least = UINT32_MAX, n = 0;
+	int at = -1, idlest = 0;
+	bool strange;
+
+	if (c->entity_id != q->e->id) {
+		d->dns->displaced += !!c->entity_id;
+		*c = (struct dns_client){ .entity_id = q->e->id };
+	}
+	for (int i = 0; i < DNS_SERVERS; i++) {
+		most = MAX(most, c->server[i].n);
+		if (c->server[i].n && addr_eq(&c->server[i].addr, to))
+			at = i;
+		if (c->server[i].n < least) {
+			least = c->server[i].n;
+			idlest = i;
+		}
+	}
+	if (at < 0) {
+		at = idlest;
+		c->server[at].addr = *to;
+		c->server[at].n = 0;
+	}
+	n = c->server[at].n += q->asks;
+	c->total += q->asks;
+	if (q->e->is_resolver || addr_class(to) != ADDR_INTERNET)
+		return false; /* one on the way out asks whom it must; what is inside does not leave */
+	if (d->cfg.n_resolvers)
+		strange = !is_configured(d, to);
+	else
+		strange =
+			c->total >= STRANGE_LEAST && n * 20 < c->total && most * 10 >= c->total * 6;
+	/* Told at 8, 16, 32 … questions: others may ask one server once to find something out. */
+	if (strange && q->asks && n >= 8 && !(n & (n - 1))) {
+		struct pair *p = pair_of_flow(d, q->f);
+
+		if (p)
+			detect_evidence(
+				d, p, E_DNS_RESOLVER,
+				&(struct evidence_in){
+					.measured = n,
+					.n = n,
+					.flow_id = q->f->id,
+					.what = "asks a DNS server that is not one of its own",
+					.baseline = "it has others for that" });
+	}
+	return strange;
+}
+
+/* --- search lists ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t expansion_key(const struct entity *e, uint64_t name_hash)
+{
+	return name_hash + e->id * MIX;
+}
+
+/*
+ * "www.example.com.svc.cluster.local" may be a name, or the first try of "www.example.com". Kept until it is known whether the
+ * shorter name exists.
+ */
+static void keep_expansion(struct detect *d, const struct question *q, const struct zone *zone)
+{
+	struct str front = q->name;
+	int cuts = 0;
+
+	for (size_t at = q->name.n; at > 0 && cuts < CUTS; at--) {
+		uint64_t key;
+
+		if (q->name.p[at - 1] != '.')
+			continue;
+		front = str_sub(q->name, 0, at - 1);
+		if (!memchr(front.p, '.', front.n))
+			return;
+		if (!domain_is_public(front))
+			continue;
+		cuts++;
+		key = expansion_key(q->e, hash_of(d, front));
+		for (int i = 0, free = -1; i < EXPANSION_WAYS; i++) {
+			struct dns_expansion *x =
+				&d->dns->expansions[(key + (unsigned)i) % DNS_EXPANSIONS];
+
+			if (x->key == key && x->zone == zone->hash &&
+			    x->hash == (uint32_t)(q->hash >> 32))
+				break;
+			if (free < 0 && (!x->key || q->now_s - x->time_s > EXPANSION_S))
+				free = i;
+			if (i < EXPANSION_WAYS - 1)
+				continue;
+			d->dns->displaced += free < 0;
+			x = &d->dns->expansions[(key + (unsigned)MAX(free, 0)) % DNS_EXPANSIONS];
+			*x = (struct dns_expansion){ .key = key,
+						     .zone = zone->hash,
+						     .hash = (uint32_t)(q->hash >> 32),
+						     .time_s = q->now_s,
+						     .entity_id = q->e->id };
+		}
+	}
+}
+
+static void forget_expansions(struct detect *d, const struct question *q)
+{
+	uint64_t key = expansion_key(q->e, q->hash);
+
+	for (unsigned i = 0; i < EXPANSION_WAYS; i++) {
+		struct dns_expansion *x = &d->dns->expansions[(key + i) % DNS_EXPANSIONS];
+		struct zone *zone;
+
+		if (x->key != key || q->now_s - x->time_s > EXPANSION_S)
+			continue;
+		zone = zones_find(&d->dns->zones, x->zone, x->entity_id);
+		if (zone)
+			zone_remove(zone, x->hash);
+		x->key = 0;
+	}
+}
+
+/* --- messages -------------------------------------------------------------------------------------------------------- */
+
+/* Types whose answers hold what the owner of the zone likes. */
+static bool is_carrier(uint16_t type)
+{
+	switch (type) {
+	case DNS_CNAME:
+	case DNS_MX:
+	case DNS_TXT:
+	case DNS_SRV:
+	case DNS_DNAME:
+	case 10:    /* NULL */
+	case 13:    /* HINFO */
+	case 25:    /* KEY */
+	case 99:    /* SPF */
+	case 255:   /* any */
+	case 65399: /* of iodine's own */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint8_t traits_of_answer(const struct dns_message *m)
+{
+	uint8_t traits = m->rcode == 3 ? DNS_NX : 0;
+
+	for (size_t i = 0; i < m->n_answers; i++)
+		if (m->answers[i].has_addr && addr_class(&m->answers[i].addr) == ADDR_PRIVATE)
+			traits |= DNS_PRIVATE;
+	return traits;
+}
+
+/* Keys and policies of mail and of certificates are large, public, and asked for by everybody who gets mail. */
+static bool is_policy(struct str name)
+{
+	static const struct str words[] = { STR("_domainkey."),   STR("_dmarc."),   STR("_spf."),
+					    STR("_acme-"),        STR("_mta-sts."), STR("_smtp."),
+					    STR("default._bimi.") };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (memmem(name.p, name.n, words[i].p, words[i].n))
+			return true;
+	return false;
+}
+
+/* Bytes that came back and were not the same as before. */
+static void count_down(struct detect *d, const struct question *q, struct zone *zone,
+		       const struct dns_message *m)
+{
+	struct zone_names *n;
+
+	if (!is_carrier(q->type) || is_policy(q->name))
+		return;
+	n = zone_names_get(&d->dns->zones, zone, q->now_s);
+	if (!n)
+		return;
+	if (q->now_s - n->down_since_s >= DNS_DAY_S) {
+		n->down = n->down_told = 0;
+		n->down_since_s = q->now_s;
+		memset(n->down_seen, 0, sizeof(n->down_seen));
+	}
+	for (size_t i = 0; i < m->n_answers; i++) {
+		const struct dns_record *a = &m->answers[i];
+		uint64_t h = hash_of(d, a->rdata);
+		uint64_t *one = &n->down_seen[h >> 6 & 7], *two = &n->down_seen[h >> 15 & 7];
+		uint64_t one_bit = 1ULL << (h & 63), two_bit = 1ULL << (h >> 9 & 63);
+
+		if (a->type != q->type && q->type != 255)
+			continue;
+		if (*one & one_bit && *two & two_bit)
+			continue;
+		*one |= one_bit;
+		*two |= two_bit;
+		n->down += (uint32_t)MIN(a->rdata.n, (size_t)65535);
+	}
+	dns_weigh_down(d, zone, q->e, q->f);
+}
+
+static void count(struct detect *d, const struct question *q, struct zone *zone, struct str sub,
+		  const struct dns_message *m)
+{
+	struct zones *zones = &d->dns->zones;
+	uint32_t hash = (uint32_t)(q->hash >> 32);
+	uint8_t bytes, traits = dns_name_traits(sub, &bytes) | q->traits;
+	bool counts = q->asks || !zone->saw_query;
+
+	zones_touch(zones, zone, q->now_s);
+	zone->saw_query |= q->asks;
+	zone->server = q->f->key.dst;
+	zone->strange = q->strange;
+	if (is_carrier(q->type) && sub.n && sub.p[0] != '_')
+		traits |= DNS_CARRIER;
+	if (counts)
+		keep_expansion(d, q, zone);
+	if (!zone_add(zones, zone, hash, bytes, traits, counts, sub, q->now_s) && m->response)
+		zone_mark(zone, hash, traits);
+	if (m->response)
+		count_down(d, q, zone, m);
+	if (!zone->names || zone->names->since < WEIGH_EVERY)
+		return;
+	zone->names->since = 0;
+	dns_weigh(d, zone, q->e, q->f);
+}
+
+static void look_at(struct detect *d, struct question *q, const struct dns_message *m)
+{
+	struct str domain, sub;
+	struct zone *zone;
+	bool is_public;
+
+	if (q->name.n < 2 || dns_is_reverse(q->name))
+		return;
+	q->hash = hash_of(d, q->name);
+	q->strange = is_strange(d, q);
+	is_public = domain_is_public(q->name);
+	domain = is_public ? domain_of(q->name) : last_two_labels(q->name);
+	if (!domain.n)
+		return; /* a public suffix itself: nobody's */
+	if (m->response && !m->rcode && m->n_answers)
+		forget_expansions(d, q);
+	if (is_relayed(d, q, hash_of(d, domain)))
+		return;
+	zone = zone_of(d, q, domain, is_public, &sub);
+	if (!zone)
+		return;
+	if (zone->allow && !q->strange && dns_allow_covers(zone->allow, sub))
+		return;
+	count(d, q, zone, sub, m);
+}
+
+/*
+ * Live by chance, so that nobody can choose names that the samples pass over. Of a recording by its first message, which nobody
+ * knew who made its names, and which gives the same findings each time it is read.
+ */
+static uint64_t make_seed(const struct detect *d, const struct flow *f)
+{
+	uint64_t seed = d->cfg.vantage == DETECT_FILE
+				? hash_bytes(&f->key.src, sizeof(f->key.src), d->now_ns)
+				: hash_random_seed();
+
+	return seed ? seed : MIX;
+}
+
+/* Whoever opened the flow: on a host a program, or another machine that asks a server here. */
+static struct entity *who(struct detect *d, const struct flow *f)
+{
+	if (f->direction == FLOW_REPLY || f->direction == FLOW_INGRESS)
+		return entity_of_addr(d, &f->key.src);
+	return entity_of_flow(d, f);
+}
+
+static void record(struct detect *d, struct sighting *s, const struct record *r)
+{
+	const struct dns_message *m = r->dns;
+	const struct flow *f = r->flow;
+	struct question q = { .f = f };
+
+	(void)s;
+	if (r->type != RECORD_DNS || !f || m->opcode || f->app == APP_MDNS || f->app == APP_LLMNR ||
+	    addr_class(&f->key.dst) == ADDR_MULTICAST)
+		return;
+	q.e = who(d, f);
+	if (!q.e)
+		return;
+	if (!d->dns->seed)
+		d->dns->seed = make_seed(d, f);
+	q.asks = !m->response;
+	q.now_s = (uint32_t)(d->now_ns / NSEC_PER_SEC);
+	q.traits = m->response ? traits_of_answer(m) : 0;
+	for (unsigned i = 0; i < m->n_questions; i++) {
+		q.name = m->questions[i].name;
+		q.type = m->questions[i].type;
+		look_at(d, &q, m);
+	}
+}
+
+/* A flow goes to an address that a name resolved to: what the name was asked for. */
+static void flow(struct detect *d, struct sighting *s, const struct flow *f)
+{
+	for (unsigned i = 0; i < f->n_names; i++) {
+		const struct text *name = f->names[i]->asked;
+		struct str domain = domain_of_text(name);
+		struct zone *zone =
+			zones_find(&d->dns->zones,
+				   hash_of(d, domain.n ? domain : last_two_labels(text_str(name))),
+				   s->pair->entity->id);
+
+		if (zone)
+			zone_mark(zone, (uint32_t)(hash_of(d, text_str(name)) >> 32), DNS_FOLLOWED);
+	}
+}
+
+static int start(struct detect *d)
+{
+	int r;
+
+	d->dns = calloc(1, sizeof(*d->dns));
+	if (!d->dns)
+		return -ENOMEM;
+	r = zones_init(&d->dns->zones, d->cfg.texts);
+	domain_load();
+	return r;
+}
+
+static void stop(struct detect *d)
+{
+	if (!d->dns)
+		return;
+	zones_done(&d->dns->zones);
+	free(d->dns);
+	d->dns = NULL;
+}
+
+const struct detector detect_dns = {
+	.name = "dns",
+	.start = start,
+	.stop = stop,
+	.flow = flow,
+	.record = record,
+	.state_version = 1,
+	.save = dns_save,
+	.load = dns_load,
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside dns*.c only: the state of the detector, and the step from what was heard to what is said. */
+#pragma once
+
+#include "detect/dns_zones.h"
+
+#define DNS_EXPANSIONS 1024 /* powers of two, as the next three */
+#define DNS_RELAYED 2048
+#define DNS_CLIENTS 2048
+#define DNS_SITES 2048
+#define DNS_SERVERS 4
+#define DNS_SITE_CLIENTS 4
+
+/* A name that ends like one of the search list: forgotten again when the name in front of the suffix turns out to exist. */
+struct dns_expansion {
+	uint64_t key, zone;
+	uint32_t hash, time_s, entity_id;
+};
+
+/* Who asked whom about a domain last: the one asked is not blamed for asking on. */
+struct dns_relayed {
+	uint64_t domain, server; /* server 0: one on the same machine */
+	uint32_t time_s, entity_id;
+};
+
+/* Which resolvers a client asks. */
+struct dns_client {
+	uint32_t entity_id, total;
+	struct {
+		struct addr addr;
+		uint32_t n;
+	} server[DNS_SERVERS];
+};
+
+/* Domains that ordinary machines here say much to. */
+struct dns_site {
+	uint64_t domain;
+	uint32_t last_s;
+	struct {
+		uint32_t entity_id, since_s, bytes;
+	} client[DNS_SITE_CLIENTS];
+};
+
+struct dns_watch {
+	uint64_t seed; /* of the hashes of names; survives a restart with them */
+	struct zones zones;
+	struct dns_expansion expansions[DNS_EXPANSIONS];
+	struct dns_relayed relayed[DNS_RELAYED];
+	struct dns_client clients[DNS_CLIENTS];
+	struct dns_site sites[DNS_SITES];
+	uint64_t displaced; /* entries of the four tables above that gave way to another */
+};
+
+/* Something new was said to this zone by `e`, in flow `f`: is it much? */
+void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f);
+/* The same of what came back. */
+void dns_weigh_down(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f);
+/* The pair that evidence about a zone belongs to; NULL: no room. */
+struct pair *dns_pair(struct detect *d, const struct zone *zone, struct entity *e,
+		      const struct flow *f);
+
+/* dns_state.c */
+void dns_save(struct detect *d, struct state_out *o);
+int dns_load(struct detect *d, struct state_in *in);
