@@ -260,6 +260,12 @@ static void forget_expansions(struct detect *d, const struct question *q)
 
 /* --- messages -------------------------------------------------------------------------------------------------------- */
 
+/* NULL, KEY, and what iodine made up: types that nothing else asks for. */
+static bool is_odd(uint16_t type)
+{
+	return type == 10 || type == 25 || type == 65399;
+}
+
 /* Types whose answers hold what the owner of the zone likes. */
 static bool is_carrier(uint16_t type)
 {
@@ -353,6 +359,8 @@ static void count(struct detect *d, const struct question *q, struct zone *zone,
 		traits |= DNS_CARRIER;
 	if (counts)
 		keep_expansion(d, q, zone);
+	if (zone->names && counts)
+		zone->names->odd_types += is_odd(q->type);
 	if (!zone_add(zones, zone, hash, bytes, traits, counts, sub, q->now_s) && m->response)
 		zone_mark(zone, hash, traits);
 	if (m->response)

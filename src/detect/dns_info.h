@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much was said in names that were never said before: distinct bytes, counted by a bottom-k sample. Each name is hashed; the
- * k smallest hashes are kept with the length of their names. Below k names the count is exact, above it the kept ones stand for
- * all below the threshold (relative standard error 12.4 % at k = 64). Asking again for a name adds nothing, so caches, retries
- * and tails of the same list do not count. After K. Beyer et al., "On Synopses for Distinct-Value Estimation" (2007). Pure.
+ * How much was said in names that were never said before: distinct bytes, counted by a bottom-k sample. Each name has a rank,
+ * -ln(hash) / length with the hash as a number between 0 and 1; the k of the least ranks are kept. Below k names the count is exact;
+ * above it a name of n bytes is kept with probability 1 - exp(-n t), t the least rank that was not kept, and stands for as many.
+ * The standard error of the bytes is 1 / sqrt(k - 2), 12.7 % at k = 64, however unequal names are. Asking again for a name adds
+ * nothing: caches, retries and second resolvers do not count. After E. Cohen and H. Kaplan, "Summarizing data using bottom-k
+ * sketches" (2007). Pure.
  */
 #pragma once
 
@@ -27,9 +29,9 @@ enum dns_trait {
 };
 
 struct dns_sample {
-	uint32_t below; /* hashes from here on are not kept; UINT32_MAX: none had to go yet */
+	float below; /* ranks from here on are not kept; INFINITY: none had to go yet */
 	uint32_t hash[DNS_SAMPLE];
-	uint8_t bytes[DNS_SAMPLE]; /* octets, dots not counted */
+	uint8_t bytes[DNS_SAMPLE]; /* octets, dots not counted; at least 1 */
 	uint8_t traits[DNS_SAMPLE];
 	uint8_t n;
 };
@@ -37,8 +39,8 @@ struct dns_sample {
 void dns_sample_clear(struct dns_sample *s);
 bool dns_sample_add(struct dns_sample *s, uint32_t hash, uint8_t bytes,
 		    uint8_t traits); /* true: was not in it and is now */
-bool dns_sample_mark(struct dns_sample *s, uint32_t hash, uint8_t traits); /* false: not kept */
-bool dns_sample_remove(struct dns_sample *s, uint32_t hash);
+void dns_sample_mark(struct dns_sample *s, uint32_t hash, uint8_t traits);
+void dns_sample_remove(struct dns_sample *s, uint32_t hash);
 void dns_sample_merge(struct dns_sample *into, const struct dns_sample *from);
 
 struct dns_total {

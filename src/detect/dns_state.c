@@ -46,7 +46,7 @@ static void save_window(struct state_out *o, const struct dns_window *w)
 {
 	state_u64(o, w->start_s);
 	state_u64(o, w->asked);
-	state_u64(o, w->names.below);
+	state_f64(o, (double)w->names.below);
 	state_u64(o, w->names.n);
 	for (int i = 0; i < w->names.n; i++) {
 		state_u64(o, w->names.hash[i]);
@@ -60,7 +60,7 @@ static void load_window(struct state_in *in, struct dns_window *w)
 	dns_sample_clear(&w->names);
 	w->start_s = (uint32_t)state_get_most(in, UINT32_MAX);
 	w->asked = (uint32_t)state_get_most(in, UINT32_MAX);
-	w->names.below = (uint32_t)state_get_most(in, UINT32_MAX);
+	w->names.below = (float)state_get_f64(in);
 	w->names.n = (uint8_t)state_get_most(in, DNS_SAMPLE);
 	for (int i = 0; i < w->names.n; i++) {
 		w->names.hash[i] = (uint32_t)state_get_most(in, UINT32_MAX);

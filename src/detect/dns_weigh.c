@@ -110,12 +110,23 @@ static double against(const struct zone *zone, const struct entity *e, const str
 	db += dns_share(t, DNS_NX) >= 0.9 ? 4 : 0;
 	db -= dns_share(t, DNS_FOLLOWED) >= 0.3 ? 12 : 0;
 	db -= dns_share(t, DNS_PRIVATE) >= 0.5 ? 12 : 0;
-	db -= dns_share(t, DNS_ADDRESS) >= 0.7 ? 16 : 0;
+	db += zone->names->odd_types * 3 > h->total.names ? 8 : 0;
 	if (zone->strange)
 		db += 4; /* a famous name is not that domain's when somebody else is asked for it */
 	else
 		db += zone->fame == FAME_CORE ? -20 : zone->fame == FAME_KNOWN ? -10 : 4;
 	return db;
+}
+
+/*
+ * What looks like words, or like addresses, is a directory that is read or a block list that is asked; only with something else
+ * beside it is it more.
+ */
+static double at_most(const struct zone *zone, const struct dns_total *t)
+{
+	if (dns_share(t, DNS_ADDRESS) >= 0.7 && !zone->strange)
+		return 12;
+	return dns_share(t, DNS_DATA) < 0.2 && dns_share(t, DNS_CARRIER) <= 0.3 ? 30 : 40;
 }
 
 /* Upper bound of what the names can carry: 5 bits a character, 4 in hexadecimal, nearly 8 in octets that are no letters. */
@@ -212,13 +223,14 @@ void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const stru
 		if (times < LEAST_SHARE || h.total.names < LEAST_NAMES)
 			continue;
 		db = for_bytes(times) + against(zone, e, &h) - (others >= SITE_CLIENTS ? 14 : 0);
+		db = fmin(db, at_most(zone, &h.total));
 		if (lround(db) <= best_db)
 			continue;
 		best_db = (int)lround(db);
 		best_heard = h;
 	}
 	if (best_db >= LEAST_DB)
-		say(d, zone, e, f, &best_heard, MIN(best_db, (int)evidence_rows[E_DNS_INFO].most));
+		say(d, zone, e, f, &best_heard, best_db);
 }
 
 #define DOWN_LEAST 4096 /* bytes a day */

@@ -39,10 +39,11 @@ struct zone_names {
 	uint8_t now;               /* which is the last */
 	uint8_t n_examples;
 	char example[DNS_EXAMPLES][DNS_EXAMPLE_MAX];
-	uint32_t fresh;   /* names that were new to their half */
-	uint32_t since;   /* … since it was last weighed */
-	uint32_t weighed; /* bytes then */
-	uint32_t down;    /* distinct bytes that came back today */
+	uint32_t fresh;     /* names that were new to their half */
+	uint32_t odd_types; /* asked for by types that nothing but tunnels and tests use */
+	uint32_t since;     /* … since it was last weighed */
+	uint32_t weighed;   /* bytes then */
+	uint32_t down;      /* distinct bytes that came back today */
 	uint32_t down_since_s;
 	uint32_t down_told;
 	uint64_t down_seen[8];  /* which answers, as a Bloom filter */
