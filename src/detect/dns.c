@@ -48,6 +48,21 @@ static struct str last_two_labels(struct str name)
 	return dots < 2 ? name : str_sub(name, at + 1, name.n);
 }
 
+/* The registrable domain; of names without a public suffix the last two labels. Empty: it is a suffix itself. */
+static struct str domain_at_end(struct detect *d, const struct question *q, bool *ret_is_public)
+{
+	__typeof__(&d->dns->domains[0]) slot = &d->dns->domains[q->hash % DNS_DOMAINS];
+
+	if (slot->name != q->hash) {
+		slot->name = q->hash;
+		slot->is_public = domain_is_public(q->name);
+		slot->n = (uint16_t)(slot->is_public ? domain_of(q->name).n
+						     : last_two_labels(q->name).n);
+	}
+	*ret_is_public = slot->is_public;
+	return slot->n <= q->name.n ? str_sub(q->name, q->name.n - slot->n, slot->n) : STR_NONE;
+}
+
 static uint64_t hash_of(const struct detect *d, struct str s)
 {
 	return hash_bytes(s.p, s.n, d->dns->seed);
@@ -97,7 +112,7 @@ static struct zone *zone_of(struct detect *d, const struct question *q, struct s
 			return zone;
 		traits = dns_name_traits(*ret_sub, &bytes);
 		zone_add(&d->dns->zones, zone, (uint32_t)(q->hash >> 32), bytes, traits | q->traits,
-			 q->asks, *ret_sub, q->now_s);
+			 *ret_sub, q->now_s);
 	}
 	*ret_sub = q->name;
 	return zone_new_or_found(d, q, hash_of_server(d, &q->f->key.dst), STR_NONE, false);
@@ -300,11 +315,11 @@ static uint8_t traits_of_answer(const struct dns_message *m)
 /* Keys and policies of mail and of certificates are large, public, and asked for by everybody who gets mail. */
 static bool is_policy(struct str name)
 {
-	static const struct str words[] = { STR("_domainkey."),   STR("_dmarc."),   STR("_spf."),
-					    STR("_acme-"),        STR("_mta-sts."), STR("_smtp."),
-					    STR("default._bimi.") };
+	static const struct str words[] = { STR("_domainkey."), STR("_dmarc."),   STR("_spf."),
+					    STR("_acme-"),      STR("_mta-sts."), STR("_smtp."),
+					    STR("_bimi.") };
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+	for (size_t i = 0; memchr(name.p, '_', name.n) && i < ARRAY_SIZE(words); i++)
 		if (memmem(name.p, name.n, words[i].p, words[i].n))
 			return true;
 	return false;
@@ -348,21 +363,23 @@ static void count(struct detect *d, const struct question *q, struct zone *zone,
 {
 	struct zones *zones = &d->dns->zones;
 	uint32_t hash = (uint32_t)(q->hash >> 32);
-	uint8_t bytes, traits = dns_name_traits(sub, &bytes) | q->traits;
-	bool counts = q->asks || !zone->saw_query;
+	uint8_t bytes, traits = q->traits;
 
 	zones_touch(zones, zone, q->now_s);
 	zone->saw_query |= q->asks;
 	zone->server = q->f->key.dst;
 	zone->strange = q->strange;
-	if (is_carrier(q->type) && sub.n && sub.p[0] != '_')
-		traits |= DNS_CARRIER;
-	if (counts)
+	if (q->asks || !zone->saw_query) {
+		traits |= dns_name_traits(sub, &bytes);
+		if (is_carrier(q->type) && sub.n && sub.p[0] != '_')
+			traits |= DNS_CARRIER;
 		keep_expansion(d, q, zone);
-	if (zone->names && counts)
-		zone->names->odd_types += is_odd(q->type);
-	if (!zone_add(zones, zone, hash, bytes, traits, counts, sub, q->now_s) && m->response)
+		if (zone->names)
+			zone->names->odd_types += is_odd(q->type);
+		zone_add(zones, zone, hash, bytes, traits, sub, q->now_s);
+	} else {
 		zone_mark(zone, hash, traits);
+	}
 	if (m->response)
 		count_down(d, q, zone, m);
 	if (!zone->names || zone->names->since < WEIGH_EVERY)
@@ -381,8 +398,7 @@ static void look_at(struct detect *d, struct question *q, const struct dns_messa
 		return;
 	q->hash = hash_of(d, q->name);
 	q->strange = is_strange(d, q);
-	is_public = domain_is_public(q->name);
-	domain = is_public ? domain_of(q->name) : last_two_labels(q->name);
+	domain = domain_at_end(d, q, &is_public);
 	if (!domain.n)
 		return; /* a public suffix itself: nobody's */
 	if (m->response && !m->rcode && m->n_answers)

@@ -4,10 +4,11 @@
 
 #include "detect/dns_zones.h"
 
-#define DNS_EXPANSIONS 1024 /* powers of two, as the next three */
+#define DNS_EXPANSIONS 1024 /* powers of two, as the next four */
 #define DNS_RELAYED 2048
 #define DNS_CLIENTS 2048
 #define DNS_SITES 2048
+#define DNS_DOMAINS 4096
 #define DNS_SERVERS 4
 #define DNS_SITE_CLIENTS 4
 
@@ -48,6 +49,12 @@ struct dns_watch {
 	struct dns_relayed relayed[DNS_RELAYED];
 	struct dns_client clients[DNS_CLIENTS];
 	struct dns_site sites[DNS_SITES];
+	/* How long the domain at the end of a name is: the list is slow, and a name comes at least twice. */
+	struct {
+		uint64_t name;
+		uint16_t n;
+		bool is_public;
+	} domains[DNS_DOMAINS];
 	uint64_t displaced; /* entries of the four tables above that gave way to another */
 };
 

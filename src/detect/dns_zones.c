@@ -289,7 +289,7 @@ static bool add_few(struct zone *zone, uint32_t hash, uint8_t bytes, uint8_t tra
 }
 
 bool zone_add(struct zones *z, struct zone *zone, uint32_t hash, uint8_t bytes, uint8_t traits,
-	      bool asks, struct str sub, uint32_t now_s)
+	      struct str sub, uint32_t now_s)
 {
 	struct zone_names *n = zone->names;
 	bool fresh;
@@ -300,7 +300,7 @@ bool zone_add(struct zones *z, struct zone *zone, uint32_t hash, uint8_t bytes, 
 	if (!n)
 		return false;
 	turn(n, now_s);
-	n->half[n->now].asked += asks;
+	n->half[n->now].asked++;
 	fresh = dns_sample_add(&n->half[n->now].names, hash, bytes, traits);
 	if (fresh) {
 		n->fresh++;
@@ -312,8 +312,8 @@ bool zone_add(struct zones *z, struct zone *zone, uint32_t hash, uint8_t bytes, 
 		n->since +=
 			window_add(&n->more->day, hash, bytes, traits, DNS_DAY_S, now_s) && !fresh;
 		window_add(&n->more->week, hash, bytes, traits, DNS_WEEK_S, now_s);
-		n->more->day.asked += asks;
-		n->more->week.asked += asks;
+		n->more->day.asked++;
+		n->more->week.asked++;
 	}
 	return fresh;
 }

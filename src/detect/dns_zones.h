@@ -88,9 +88,9 @@ struct zone *zones_get(struct zones *z, uint64_t hash, uint32_t entity_id, struc
 		       uint32_t now_s);
 void zones_touch(struct zones *z, struct zone *zone, uint32_t now_s);
 
-/* A name was asked for, or (`asks` false) only answered. True: it is new to the hour. */
+/* A name was asked for. True: it is new to the hour. */
 bool zone_add(struct zones *z, struct zone *zone, uint32_t hash, uint8_t bytes, uint8_t traits,
-	      bool asks, struct str sub, uint32_t now_s);
+	      struct str sub, uint32_t now_s);
 void zone_mark(struct zone *zone, uint32_t hash, uint8_t traits);
 void zone_remove(struct zone *zone, uint32_t hash);
 /* The tiers, for zones that come from the state file. NULL: no room. */

@@ -98,21 +98,6 @@ static void say(struct detect *d, struct pair *p, const struct flow *f, const ch
 					       .what = what });
 }
 
-static void flow(struct detect *d, struct sighting *s, const struct flow *f)
-{
-	bool quic = f->app == APP_QUIC;
-
-	if (is_usual(s->pair->entity) || (f->app != APP_TLS && !quic))
-		return;
-	if (f->key.dport == DOT_PORT)
-		say(d, s->pair, f, quic ? "QUIC" : "TLS");
-	else if (f->name && f->name_source != NAME_DNS && is_server_name(text_str(f->name)))
-		say(d, s->pair, f, "HTTPS");
-	else if (bsearch(&f->key.dst, d->doh->servers, d->doh->n, sizeof(*d->doh->servers),
-			 compare))
-		say(d, s->pair, f, "HTTPS");
-}
-
 static bool offers(const struct record_tls *t, struct str protocol)
 {
 	for (unsigned i = 0; i < t->n_alpns; i++)
@@ -121,22 +106,55 @@ static bool offers(const struct record_tls *t, struct str protocol)
 	return false;
 }
 
+static void say_ech(struct detect *d, struct pair *p, const struct flow *f)
+{
+	if (p->entity->is_program)
+		detect_evidence(
+			d, p, E_ECH,
+			&(struct evidence_in){ .measured = 1,
+					       .n = p->flows,
+					       .flow_id = f->id,
+					       .what = "hides the name behind " ECH_OUTER_NAME });
+}
+
+#define SEEN(id) \
+	(1ULL << (id)) /* in sighting.said: a hello comes before its flow's pair is known */
+
+static void flow(struct detect *d, struct sighting *s, const struct flow *f)
+{
+	bool quic = f->app == APP_QUIC;
+
+	if (is_usual(s->pair->entity) || (f->app != APP_TLS && !quic))
+		return;
+	if (f->key.dport == DOT_PORT || s->said & SEEN(E_DOH))
+		say(d, s->pair, f, quic ? "QUIC" : "TLS");
+	else if (f->name && f->name_source != NAME_DNS && is_server_name(text_str(f->name)))
+		say(d, s->pair, f, "HTTPS");
+	else if (bsearch(&f->key.dst, d->doh->servers, d->doh->n, sizeof(*d->doh->servers),
+			 compare))
+		say(d, s->pair, f, "HTTPS");
+	if (s->said & SEEN(E_ECH))
+		say_ech(d, s->pair, f);
+}
+
 static void record(struct detect *d, struct sighting *s, const struct record *r)
 {
 	const struct record_tls *t = r->tls;
+	uint64_t seen;
 
-	if ((r->type != RECORD_TLS && r->type != RECORD_QUIC) || !r->flow || !s || !s->pair ||
-	    is_usual(s->pair->entity))
+	if ((r->type != RECORD_TLS && r->type != RECORD_QUIC) || !r->flow || !s || s->ignored)
 		return;
-	if (r->flow->key.dport != DOT_PORT && (offers(t, STR("dot")) || offers(t, STR("doq"))))
-		say(d, s->pair, r->flow, offers(t, STR("dot")) ? "TLS" : "QUIC");
-	if (t->ech && str_eq_nocase(t->sni, STR(ECH_OUTER_NAME)) && s->pair->entity->is_program)
-		detect_evidence(
-			d, s->pair, E_ECH,
-			&(struct evidence_in){ .measured = 1,
-					       .n = 1,
-					       .flow_id = r->flow->id,
-					       .what = "hides the name behind " ECH_OUTER_NAME });
+	seen = offers(t, STR("dot")) || offers(t, STR("doq")) ? SEEN(E_DOH) : 0;
+	seen |= t->ech && str_eq_nocase(t->sni, STR(ECH_OUTER_NAME)) ? SEEN(E_ECH) : 0;
+	if (!(seen & ~s->said))
+		return;
+	s->said |= seen;
+	if (s->pair && !is_usual(s->pair->entity)) {
+		if (seen & SEEN(E_DOH))
+			say(d, s->pair, r->flow, r->type == RECORD_QUIC ? "QUIC" : "TLS");
+		if (seen & SEEN(E_ECH))
+			say_ech(d, s->pair, r->flow);
+	}
 }
 
 const struct detector detect_doh = {

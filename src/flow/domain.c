@@ -100,6 +100,9 @@ bool domain_is_public(struct str name)
 	memcpy(label, name.p + name.n - n, n);
 	label[n] = 0;
 	hash = (hash ^ hash >> 8) % SUFFIX_SLOTS;
+	/* Letters alone, or Punycode: what is not has no need to be looked up. */
+	if (strspn(label, "abcdefghijklmnopqrstuvwxyz") != n && strncmp(label, "xn--", 4) != 0)
+		return false;
 	if (strcmp(slots[hash].label, label) != 0) {
 		memcpy(slots[hash].label, label, n + 1);
 		slots[hash].is = is_listed(label);
