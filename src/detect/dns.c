@@ -16,7 +16,6 @@
 #include "detect/popular.h"
 #include "flow/domain.h"
 
-#define RELAYED_S 30   /* a resolver has asked on by then */
 #define EXPANSION_S 30 /* a search list has been tried by then */
 #define EXPANSION_WAYS 4
 #define CUTS 3                 /* names looked for in front of a search suffix */
@@ -120,26 +119,56 @@ static struct zone *zone_of(struct detect *d, const struct question *q, struct s
 
 /* --- who is to blame ------------------------------------------------------------------------------------------------- */
 
-/* True: somebody else asked this one about the domain just now, and this one asks on. */
-static bool is_relayed(struct detect *d, const struct question *q, uint64_t domain)
+static uint64_t relay_key(const struct zone *zone, uint64_t server)
 {
-	struct dns_relayed *r = &d->dns->relayed[domain % DNS_RELAYED];
-	const struct addr *to = &q->f->key.dst;
+	/* Names without a domain of their own have another zone at each server. */
+	return (zone->domain ? zone->hash : 0) + server * MIX;
+}
 
-	if (r->domain == domain && r->entity_id != q->e->id && q->now_s - r->time_s <= RELAYED_S &&
-	    (!r->server || (q->e->is_program && q->e->is_resolver) ||
-	     (!q->e->is_program && r->server == hash_of_server(d, &q->e->addr)))) {
-		if (!q->e->is_program)
-			q->e->is_resolver = true;
+static bool is_local(const struct flow *f)
+{
+	return addr_class(&f->key.dst) == ADDR_LOOPBACK || f->direction == FLOW_REPLY;
+}
+
+/* Something new was said to a server: it may say it again. */
+static void note_relay(struct detect *d, const struct question *q, const struct zone *zone,
+		       uint32_t bytes)
+{
+	uint64_t key = relay_key(zone, is_local(q->f) ? 0 : hash_of_server(d, &q->f->key.dst));
+	struct dns_relayed *r = &d->dns->relayed[key % DNS_RELAYED];
+
+	if (r->key != key) {
+		d->dns->displaced += r->key && q->now_s - r->last_s < DNS_HALF_S;
+		*r = (struct dns_relayed){ .key = key, .entity_id = q->e->id };
+	}
+	r->last_s = q->now_s;
+	r->bytes += bytes;
+	if (r->entity_id != q->e->id)
+		r->entity_id = 0;
+}
+
+#define RELAY_SLACK 512 /* names that were known to the one and new to the other */
+
+/*
+ * True: this one only asks on what others asked it. Shorter parts of a name, asked for one after the other (RFC 9156), are up to as
+ * much again. One that says more to the domain than it was told is not excused by a few questions of others.
+ */
+static bool is_relay(struct detect *d, const struct question *q, const struct zone *zone)
+{
+	uint64_t servers[] = { 0, hash_of_server(d, &q->e->addr) };
+
+	if (is_local(q->f))
+		return false;
+	for (int i = 0; i < (q->e->is_program ? 1 : 2); i++) {
+		uint64_t key = relay_key(zone, servers[i]);
+		const struct dns_relayed *r = &d->dns->relayed[key % DNS_RELAYED];
+
+		if (r->key != key || r->entity_id == q->e->id ||
+		    zone->bytes > 2 * r->bytes + RELAY_SLACK)
+			continue;
+		q->e->is_resolver |= !q->e->is_program;
 		return true;
 	}
-	d->dns->displaced += r->domain && r->domain != domain && q->now_s - r->time_s <= RELAYED_S;
-	*r = (struct dns_relayed){
-		.domain = domain,
-		.server = addr_class(to) == ADDR_LOOPBACK ? 0 : hash_of_server(d, to),
-		.time_s = q->now_s,
-		.entity_id = q->e->id,
-	};
 	return false;
 }
 
@@ -355,14 +384,15 @@ static void count_down(struct detect *d, const struct question *q, struct zone *
 		*two |= two_bit;
 		n->down += (uint32_t)MIN(a->rdata.n, (size_t)65535);
 	}
-	dns_weigh_down(d, zone, q->e, q->f);
+	if (n->down >= DNS_DOWN_LEAST && !is_relay(d, q, zone))
+		dns_weigh_down(d, zone, q->e, q->f);
 }
 
 static void count(struct detect *d, const struct question *q, struct zone *zone, struct str sub,
 		  const struct dns_message *m)
 {
 	struct zones *zones = &d->dns->zones;
-	uint32_t hash = (uint32_t)(q->hash >> 32);
+	uint32_t hash = (uint32_t)(q->hash >> 32), known = zone->bytes;
 	uint8_t bytes, traits = q->traits;
 
 	zones_touch(zones, zone, q->now_s);
@@ -382,10 +412,12 @@ static void count(struct detect *d, const struct question *q, struct zone *zone,
 	}
 	if (m->response)
 		count_down(d, q, zone, m);
-	if (!zone->names || zone->names->since < WEIGH_EVERY)
-		return;
-	zone->names->since = 0;
-	dns_weigh(d, zone, q->e, q->f);
+	if (zone->names && zone->names->since >= WEIGH_EVERY) {
+		zone->names->since = 0;
+		dns_weigh(d, zone, q->e, q->f, is_relay(d, q, zone));
+	}
+	if (zone->bytes > known)
+		note_relay(d, q, zone, zone->bytes - known);
 }
 
 static void look_at(struct detect *d, struct question *q, const struct dns_message *m)
@@ -403,8 +435,6 @@ static void look_at(struct detect *d, struct question *q, const struct dns_messa
 		return; /* a public suffix itself: nobody's */
 	if (m->response && !m->rcode && m->n_answers)
 		forget_expansions(d, q);
-	if (is_relayed(d, q, hash_of(d, domain)))
-		return;
 	zone = zone_of(d, q, domain, is_public, &sub);
 	if (!zone)
 		return;

@@ -12,16 +12,22 @@
 #define DNS_SERVERS 4
 #define DNS_SITE_CLIENTS 4
 
+#define DNS_DOWN_LEAST 4096 /* bytes of answers in a day from which they are weighed */
+
 /* A name that ends like one of the search list: forgotten again when the name in front of the suffix turns out to exist. */
 struct dns_expansion {
 	uint64_t key, zone;
 	uint32_t hash, time_s, entity_id;
 };
 
-/* Who asked whom about a domain last: the one asked is not blamed for asking on. */
+/*
+ * What a server was told about a domain by those who ask it: when it asks on, that is theirs. The server is an address, or
+ * anything on this machine.
+ */
 struct dns_relayed {
-	uint64_t domain, server; /* server 0: one on the same machine */
-	uint32_t time_s, entity_id;
+	uint64_t key;
+	uint32_t last_s, bytes; /* new to those who said it */
+	uint32_t entity_id;     /* who did; 0: several */
 };
 
 /* Which resolvers a client asks. */
@@ -58,8 +64,9 @@ struct dns_watch {
 	uint64_t displaced; /* entries of the four tables above that gave way to another */
 };
 
-/* Something new was said to this zone by `e`, in flow `f`: is it much? */
-void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f);
+/* Something new was said to this zone by `e`, in flow `f`: is it much? Of a relay it is only remembered. */
+void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f,
+	       bool relays);
 /* The same of what came back. */
 void dns_weigh_down(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f);
 /* The pair that evidence about a zone belongs to; NULL: no room. */

@@ -202,7 +202,8 @@ static void say(struct detect *d, const struct zone *zone, struct entity *e, con
 					       .baseline = baseline });
 }
 
-void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f)
+void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f,
+	       bool relays)
 {
 	struct dns_watch *w = d->dns;
 	uint32_t now_s = (uint32_t)(d->now_ns / NSEC_PER_SEC), most;
@@ -219,6 +220,8 @@ void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const stru
 		zone->bytes = MAX(zone->bytes, (uint32_t)h.total.bytes);
 		if (i == DNS_HOUR && h.total.bytes >= SITE_NOTES)
 			site_note(w, zone, h.total.bytes, now_s);
+		if (relays)
+			continue;
 		times = h.total.bytes / thresholds[i] / fmin(ordinary, SITE_MOST);
 		if (times < LEAST_SHARE || h.total.names < LEAST_NAMES)
 			continue;
@@ -233,16 +236,14 @@ void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const stru
 		say(d, zone, e, f, &best_heard, best_db);
 }
 
-#define DOWN_LEAST 4096 /* bytes a day */
-
 void dns_weigh_down(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f)
 {
 	struct zone_names *n = zone->names;
-	double db = 8 + 6 * log2((double)n->down / DOWN_LEAST);
+	double db = 8 + 6 * log2((double)n->down / DNS_DOWN_LEAST);
 	char what[128], bytes[HUMAN_TEXT_MAX];
 	struct pair *p;
 
-	if (n->down < DOWN_LEAST || n->down < n->down_told + n->down_told / 4)
+	if (n->down < n->down_told + n->down_told / 4)
 		return;
 	n->down_told = n->down;
 	db += zone->strange              ? 4

@@ -17,7 +17,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"as many check-ins each hour, day and night", "reasoned" },
 
 	[E_DNS_INFO] = { "dns-names", "dns", GROUP_DNS, CLASS_EXFIL, true, 40, "T1048.003,T1071.004",
-		"much was said in names that were never asked for before", "28 at 2,000 B an hour (ordinary: below 745), 6 more each time it doubles; tests/quality/dns.py" },
+		"much was said in names that were never asked for before", "28 at 2,000 B an hour (ordinary: below 745), 6 more each time it doubles; tests/quality/dns.c" },
 	[E_DNS_DOWN] = { "dns-answers", "dns", GROUP_DNS, CLASS_C2, false, 20, "T1071.004,T1105",
 		"much came back in answers that carry text or data", "8 at 4 kB a day; reasoned" },
 	[E_DNS_RESOLVER] = { "dns-server", "dns", GROUP_NAMING, CLASS_POLICY, false, 3, "T1071.004",

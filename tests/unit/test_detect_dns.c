@@ -164,7 +164,7 @@ static void test_relayed(void **state)
 	struct rig r;
 
 	rig_new(&r, DETECT_FILE, 0);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		struct asked a;
 
 		dnscat2(&a, i);
@@ -175,6 +175,27 @@ static void test_relayed(void **state)
 	assert_int_equal(h.severity, SEVERITY_HIGH);
 	assert_int_equal(h.n, 1);
 	assert_non_null(strstr(h.explain, "10.0.0.5 to " EVIL));
+	rig_free(&r);
+}
+
+/* A few questions of somebody else about the domain are no excuse. */
+static void test_relay_is_no_cover(void **state)
+{
+	struct heaviest h;
+	struct rig r;
+
+	rig_new(&r, DETECT_FILE, 0);
+	for (unsigned i = 0; i < 200; i++) {
+		struct asked a;
+
+		dnscat2(&a, i % 4 ? i : 0);
+		rig_ask(&r, RESOLVER, 0x08080808, &a, RIG_START + i * NSEC_PER_SEC);
+		snprintf(a.name, sizeof(a.name), "%s." EVIL, word(i));
+		rig_ask(&r, CLIENT, RESOLVER, &a, RIG_START + i * NSEC_PER_SEC);
+	}
+	h = rig_heaviest(&r);
+	assert_int_equal(h.severity, SEVERITY_HIGH);
+	assert_non_null(strstr(h.explain, "10.0.0.1 to " EVIL));
 	rig_free(&r);
 }
 
@@ -485,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_allow_table),
 		cmocka_unit_test(test_said_once),
 		cmocka_unit_test(test_relayed),
+		cmocka_unit_test(test_relay_is_no_cover),
 		cmocka_unit_test(test_search_list),
 		cmocka_unit_test(test_ordinary_here),
 		cmocka_unit_test(test_flood),
