@@ -16,24 +16,7 @@
 #include "detect/popular.h"
 #include "flow/domain.h"
 
-#define EXPANSION_S 30 /* a search list has been tried by then */
-#define EXPANSION_WAYS 4
-#define CUTS 3                 /* names looked for in front of a search suffix */
-#define WEIGH_EVERY 4          /* new names */
-#define MIX 0x9e3779b97f4a7c15 /* 2^64 / golden ratio */
-
-/* One question, by whom and about what. */
-struct question {
-	struct entity *e;
-	const struct flow *f;
-	struct str name;
-	uint16_t type;
-	bool asks; /* not the question repeated in a response */
-	bool strange;
-	uint8_t traits;
-	uint64_t hash;
-	uint32_t now_s;
-};
+#define WEIGH_EVERY 4 /* new names */
 
 /* --- which zone ------------------------------------------------------------------------------------------------------ */
 
@@ -48,7 +31,7 @@ static struct str last_two_labels(struct str name)
 }
 
 /* The registrable domain; of names without a public suffix the last two labels. Empty: it is a suffix itself. */
-static struct str domain_at_end(struct detect *d, const struct question *q, bool *ret_is_public)
+static struct str domain_at_end(struct detect *d, const struct dns_asking *q, bool *ret_is_public)
 {
 	__typeof__(&d->dns->domains[0]) slot = &d->dns->domains[q->hash % DNS_DOMAINS];
 
@@ -62,22 +45,12 @@ static struct str domain_at_end(struct detect *d, const struct question *q, bool
 	return slot->n <= q->name.n ? str_sub(q->name, q->name.n - slot->n, slot->n) : STR_NONE;
 }
 
-static uint64_t hash_of(const struct detect *d, struct str s)
-{
-	return hash_bytes(s.p, s.n, d->dns->seed);
-}
-
-static uint64_t hash_of_server(const struct detect *d, const struct addr *a)
-{
-	return hash_bytes(a, sizeof(*a), d->dns->seed) ^ MIX;
-}
-
 static struct str before(struct str name, struct str domain)
 {
 	return name.n > domain.n ? str_sub(name, 0, name.n - domain.n - 1) : STR_NONE;
 }
 
-static struct zone *zone_new_or_found(struct detect *d, const struct question *q, uint64_t hash,
+static struct zone *zone_new_or_found(struct detect *d, const struct dns_asking *q, uint64_t hash,
 				      struct str domain, bool is_public)
 {
 	struct zone *zone = zones_get(&d->dns->zones, hash, q->e->id, domain, q->now_s);
@@ -94,19 +67,19 @@ static struct zone *zone_new_or_found(struct detect *d, const struct question *q
  * A name with a public suffix counts for its domain, where there is something in front of it. Others count for their last two
  * labels once those have come back; what never repeats them counts for the server.
  */
-static struct zone *zone_of(struct detect *d, const struct question *q, struct str domain,
+static struct zone *zone_of(struct detect *d, const struct dns_asking *q, struct str domain,
 			    bool is_public, struct str *ret_sub)
 {
 	struct zone *zone;
 
 	*ret_sub = before(q->name, domain);
 	if (is_public)
-		return ret_sub->n ? zone_new_or_found(d, q, hash_of(d, domain), domain, true)
+		return ret_sub->n ? zone_new_or_found(d, q, dns_hash(d, domain), domain, true)
 				  : NULL;
 	if (ret_sub->n) {
 		uint8_t bytes, traits;
 
-		zone = zone_new_or_found(d, q, hash_of(d, domain), domain, false);
+		zone = zone_new_or_found(d, q, dns_hash(d, domain), domain, false);
 		if (!zone || zone->names || zone->n_few > 2)
 			return zone;
 		traits = dns_name_traits(*ret_sub, &bytes);
@@ -114,192 +87,7 @@ static struct zone *zone_of(struct detect *d, const struct question *q, struct s
 			 *ret_sub, q->now_s);
 	}
 	*ret_sub = q->name;
-	return zone_new_or_found(d, q, hash_of_server(d, &q->f->key.dst), STR_NONE, false);
-}
-
-/* --- who is to blame ------------------------------------------------------------------------------------------------- */
-
-static uint64_t relay_key(const struct zone *zone, uint64_t server)
-{
-	/* Names without a domain of their own have another zone at each server. */
-	return (zone->domain ? zone->hash : 0) + server * MIX;
-}
-
-static bool is_local(const struct flow *f)
-{
-	return addr_class(&f->key.dst) == ADDR_LOOPBACK || f->direction == FLOW_REPLY;
-}
-
-/* Something new was said to a server: it may say it again. */
-static void note_relay(struct detect *d, const struct question *q, const struct zone *zone,
-		       uint32_t bytes)
-{
-	uint64_t key = relay_key(zone, is_local(q->f) ? 0 : hash_of_server(d, &q->f->key.dst));
-	struct dns_relayed *r = &d->dns->relayed[key % DNS_RELAYED];
-
-	if (r->key != key) {
-		d->dns->displaced += r->key && q->now_s - r->last_s < DNS_HALF_S;
-		*r = (struct dns_relayed){ .key = key, .entity_id = q->e->id };
-	}
-	r->last_s = q->now_s;
-	r->bytes += bytes;
-	if (r->entity_id != q->e->id)
-		r->entity_id = 0;
-}
-
-#define RELAY_SLACK 512 /* names that were known to the one and new to the other */
-
-/*
- * True: this one only asks on what others asked it. Shorter parts of a name, asked for one after the other (RFC 9156), are up to as
- * much again. One that says more to the domain than it was told is not excused by a few questions of others.
- */
-static bool is_relay(struct detect *d, const struct question *q, const struct zone *zone)
-{
-	uint64_t servers[] = { 0, hash_of_server(d, &q->e->addr) };
-
-	if (is_local(q->f))
-		return false;
-	for (int i = 0; i < (q->e->is_program ? 1 : 2); i++) {
-		uint64_t key = relay_key(zone, servers[i]);
-		const struct dns_relayed *r = &d->dns->relayed[key % DNS_RELAYED];
-
-		if (r->key != key || r->entity_id == q->e->id ||
-		    zone->bytes > 2 * r->bytes + RELAY_SLACK)
-			continue;
-		q->e->is_resolver |= !q->e->is_program;
-		return true;
-	}
-	return false;
-}
-
-static bool is_configured(const struct detect *d, const struct addr *server)
-{
-	for (size_t i = 0; i < d->cfg.n_resolvers; i++)
-		if (addr_eq(&d->cfg.resolvers[i], server))
-			return true;
-	return false;
-}
-
-#define STRANGE_LEAST 40 /* questions of a client before its habits are known */
-
-/* Counts whom the client asks. True: not one of those that it is meant to ask, or that it asks nearly always. */
-static bool is_strange(struct detect *d, const struct question *q)
-{
-	struct dns_client *c = &d->dns->clients[q->e->id % DNS_CLIENTS];
-	const struct addr *to = &q->f->key.dst;
-	uint32_t most = 0, least = UINT32_MAX, n = 0;
-	int at = -1, idlest = 0;
-	bool strange;
-
-	if (c->entity_id != q->e->id) {
-		d->dns->displaced += !!c->entity_id;
-		*c = (struct dns_client){ .entity_id = q->e->id };
-	}
-	for (int i = 0; i < DNS_SERVERS; i++) {
-		most = MAX(most, c->server[i].n);
-		if (c->server[i].n && addr_eq(&c->server[i].addr, to))
-			at = i;
-		if (c->server[i].n < least) {
-			least = c->server[i].n;
-			idlest = i;
-		}
-	}
-	if (at < 0) {
-		at = idlest;
-		c->server[at].addr = *to;
-		c->server[at].n = 0;
-	}
-	n = c->server[at].n += q->asks;
-	c->total += q->asks;
-	if (q->e->is_resolver || addr_class(to) != ADDR_INTERNET)
-		return false; /* one on the way out asks whom it must; what is inside does not leave */
-	if (d->cfg.n_resolvers)
-		strange = !is_configured(d, to);
-	else
-		strange =
-			c->total >= STRANGE_LEAST && n * 20 < c->total && most * 10 >= c->total * 6;
-	/* Told at 8, 16, 32 … questions: others may ask one server once to find something out. */
-	if (strange && q->asks && n >= 8 && !(n & (n - 1))) {
-		struct pair *p = pair_of_flow(d, q->f);
-
-		if (p)
-			detect_evidence(
-				d, p, E_DNS_RESOLVER,
-				&(struct evidence_in){
-					.measured = n,
-					.n = n,
-					.flow_id = q->f->id,
-					.what = "asks a DNS server that is not one of its own",
-					.baseline = "it has others for that" });
-	}
-	return strange;
-}
-
-/* --- search lists ---------------------------------------------------------------------------------------------------- */
-
-static uint64_t expansion_key(const struct entity *e, uint64_t name_hash)
-{
-	return name_hash + e->id * MIX;
-}
-
-/*
- * "www.example.com.svc.cluster.local" may be a name, or the first try of "www.example.com". Kept until it is known whether the
- * shorter name exists.
- */
-static void keep_expansion(struct detect *d, const struct question *q, const struct zone *zone)
-{
-	struct str front = q->name;
-	int cuts = 0;
-
-	for (size_t at = q->name.n; at > 0 && cuts < CUTS; at--) {
-		uint64_t key;
-
-		if (q->name.p[at - 1] != '.')
-			continue;
-		front = str_sub(q->name, 0, at - 1);
-		if (!memchr(front.p, '.', front.n))
-			return;
-		if (!domain_is_public(front))
-			continue;
-		cuts++;
-		key = expansion_key(q->e, hash_of(d, front));
-		for (int i = 0, free = -1; i < EXPANSION_WAYS; i++) {
-			struct dns_expansion *x =
-				&d->dns->expansions[(key + (unsigned)i) % DNS_EXPANSIONS];
-
-			if (x->key == key && x->zone == zone->hash &&
-			    x->hash == (uint32_t)(q->hash >> 32))
-				break;
-			if (free < 0 && (!x->key || q->now_s - x->time_s > EXPANSION_S))
-				free = i;
-			if (i < EXPANSION_WAYS - 1)
-				continue;
-			d->dns->displaced += free < 0;
-			x = &d->dns->expansions[(key + (unsigned)MAX(free, 0)) % DNS_EXPANSIONS];
-			*x = (struct dns_expansion){ .key = key,
-						     .zone = zone->hash,
-						     .hash = (uint32_t)(q->hash >> 32),
-						     .time_s = q->now_s,
-						     .entity_id = q->e->id };
-		}
-	}
-}
-
-static void forget_expansions(struct detect *d, const struct question *q)
-{
-	uint64_t key = expansion_key(q->e, q->hash);
-
-	for (unsigned i = 0; i < EXPANSION_WAYS; i++) {
-		struct dns_expansion *x = &d->dns->expansions[(key + i) % DNS_EXPANSIONS];
-		struct zone *zone;
-
-		if (x->key != key || q->now_s - x->time_s > EXPANSION_S)
-			continue;
-		zone = zones_find(&d->dns->zones, x->zone, x->entity_id);
-		if (zone)
-			zone_remove(zone, x->hash);
-		x->key = 0;
-	}
+	return zone_new_or_found(d, q, dns_hash_server(d, &q->f->key.dst), STR_NONE, false);
 }
 
 /* --- messages -------------------------------------------------------------------------------------------------------- */
@@ -355,12 +143,16 @@ static bool is_policy(struct str name)
 }
 
 /* Bytes that came back and were not the same as before. */
-static void count_down(struct detect *d, const struct question *q, struct zone *zone,
-		       const struct dns_message *m)
+static void count_down(struct detect *d, const struct dns_asking *q, struct zone *zone,
+		       struct str sub, const struct dns_message *m)
 {
 	struct zone_names *n;
 
-	if (!is_carrier(q->type) || is_policy(q->name))
+	uint8_t bytes;
+
+	/* Block lists and macros of senders' policies (RFC 7208) have an address in front. */
+	if (!is_carrier(q->type) || is_policy(q->name) ||
+	    dns_name_traits(sub, &bytes) & DNS_ADDRESS)
 		return;
 	n = zone_names_get(&d->dns->zones, zone, q->now_s);
 	if (!n)
@@ -372,7 +164,7 @@ static void count_down(struct detect *d, const struct question *q, struct zone *
 	}
 	for (size_t i = 0; i < m->n_answers; i++) {
 		const struct dns_record *a = &m->answers[i];
-		uint64_t h = hash_of(d, a->rdata);
+		uint64_t h = dns_hash(d, a->rdata);
 		uint64_t *one = &n->down_seen[h >> 6 & 7], *two = &n->down_seen[h >> 15 & 7];
 		uint64_t one_bit = 1ULL << (h & 63), two_bit = 1ULL << (h >> 9 & 63);
 
@@ -384,11 +176,11 @@ static void count_down(struct detect *d, const struct question *q, struct zone *
 		*two |= two_bit;
 		n->down += (uint32_t)MIN(a->rdata.n, (size_t)65535);
 	}
-	if (n->down >= DNS_DOWN_LEAST && !is_relay(d, q, zone))
+	if (n->down >= DNS_DOWN_LEAST && !dns_is_relay(d, q, zone))
 		dns_weigh_down(d, zone, q->e, q->f);
 }
 
-static void count(struct detect *d, const struct question *q, struct zone *zone, struct str sub,
+static void count(struct detect *d, const struct dns_asking *q, struct zone *zone, struct str sub,
 		  const struct dns_message *m)
 {
 	struct zones *zones = &d->dns->zones;
@@ -403,7 +195,7 @@ static void count(struct detect *d, const struct question *q, struct zone *zone,
 		traits |= dns_name_traits(sub, &bytes);
 		if (is_carrier(q->type) && sub.n && sub.p[0] != '_')
 			traits |= DNS_CARRIER;
-		keep_expansion(d, q, zone);
+		dns_keep_expansion(d, q, zone);
 		if (zone->names)
 			zone->names->odd_types += is_odd(q->type);
 		zone_add(zones, zone, hash, bytes, traits, sub, q->now_s);
@@ -411,16 +203,16 @@ static void count(struct detect *d, const struct question *q, struct zone *zone,
 		zone_mark(zone, hash, traits);
 	}
 	if (m->response)
-		count_down(d, q, zone, m);
+		count_down(d, q, zone, sub, m);
 	if (zone->names && zone->names->since >= WEIGH_EVERY) {
 		zone->names->since = 0;
-		dns_weigh(d, zone, q->e, q->f, is_relay(d, q, zone));
+		dns_weigh(d, zone, q->e, q->f, dns_is_relay(d, q, zone));
 	}
 	if (zone->bytes > known)
-		note_relay(d, q, zone, zone->bytes - known);
+		dns_note_relay(d, q, zone, zone->bytes - known);
 }
 
-static void look_at(struct detect *d, struct question *q, const struct dns_message *m)
+static void look_at(struct detect *d, struct dns_asking *q, const struct dns_message *m)
 {
 	struct str domain, sub;
 	struct zone *zone;
@@ -428,13 +220,13 @@ static void look_at(struct detect *d, struct question *q, const struct dns_messa
 
 	if (q->name.n < 2 || dns_is_reverse(q->name))
 		return;
-	q->hash = hash_of(d, q->name);
-	q->strange = is_strange(d, q);
+	q->hash = dns_hash(d, q->name);
+	q->strange = dns_is_strange(d, q);
 	domain = domain_at_end(d, q, &is_public);
 	if (!domain.n)
 		return; /* a public suffix itself: nobody's */
 	if (m->response && !m->rcode && m->n_answers)
-		forget_expansions(d, q);
+		dns_forget_expansions(d, q);
 	zone = zone_of(d, q, domain, is_public, &sub);
 	if (!zone)
 		return;
@@ -453,7 +245,7 @@ static uint64_t make_seed(const struct detect *d, const struct flow *f)
 				? hash_bytes(&f->key.src, sizeof(f->key.src), d->now_ns)
 				: hash_random_seed();
 
-	return seed ? seed : MIX;
+	return seed ? seed : 1;
 }
 
 /* Whoever opened the flow: on a host a program, or another machine that asks a server here. */
@@ -468,7 +260,7 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 {
 	const struct dns_message *m = r->dns;
 	const struct flow *f = r->flow;
-	struct question q = { .f = f };
+	struct dns_asking q = { .f = f };
 
 	(void)s;
 	if (r->type != RECORD_DNS || !f || m->opcode || f->app == APP_MDNS || f->app == APP_LLMNR ||
@@ -497,11 +289,12 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 		struct str domain = domain_of_text(name);
 		struct zone *zone =
 			zones_find(&d->dns->zones,
-				   hash_of(d, domain.n ? domain : last_two_labels(text_str(name))),
+				   dns_hash(d, domain.n ? domain : last_two_labels(text_str(name))),
 				   s->pair->entity->id);
 
 		if (zone)
-			zone_mark(zone, (uint32_t)(hash_of(d, text_str(name)) >> 32), DNS_FOLLOWED);
+			zone_mark(zone, (uint32_t)(dns_hash(d, text_str(name)) >> 32),
+				  DNS_FOLLOWED);
 	}
 }
 

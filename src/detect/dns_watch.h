@@ -64,7 +64,30 @@ struct dns_watch {
 	uint64_t displaced; /* entries of the four tables above that gave way to another */
 };
 
-/* Something new was said to this zone by `e`, in flow `f`: is it much? Of a relay it is only remembered. */
+/* One question, by whom and about what. */
+struct dns_asking {
+	struct entity *e;
+	const struct flow *f;
+	struct str name;
+	uint16_t type;
+	bool asks; /* not the question repeated in a response */
+	bool strange;
+	uint8_t traits;
+	uint64_t hash;
+	uint32_t now_s;
+};
+
+/* dns_askers.c */
+uint64_t dns_hash(const struct detect *d, struct str s);
+uint64_t dns_hash_server(const struct detect *d, const struct addr *a);
+bool dns_is_strange(struct detect *d, const struct dns_asking *q);
+bool dns_is_relay(struct detect *d, const struct dns_asking *q, const struct zone *zone);
+void dns_note_relay(struct detect *d, const struct dns_asking *q, const struct zone *zone,
+		    uint32_t bytes);
+void dns_keep_expansion(struct detect *d, const struct dns_asking *q, const struct zone *zone);
+void dns_forget_expansions(struct detect *d, const struct dns_asking *q);
+
+/* dns_weigh.c. Something new was said to this zone by `e`, in flow `f`: is it much? Of a relay it is only remembered. */
 void dns_weigh(struct detect *d, struct zone *zone, struct entity *e, const struct flow *f,
 	       bool relays);
 /* The same of what came back. */

@@ -19,7 +19,7 @@
  */
 #define ORDINARY_HOUR "ordinary is below 745 B an hour"
 #define LEAST_NAMES 20
-#define LEAST_SHARE 0.4
+#define LEAST_SHARE 0.5
 #define LEAST_DB 8
 
 static const double thresholds[DNS_HORIZONS] = {
@@ -119,14 +119,18 @@ static double against(const struct zone *zone, const struct entity *e, const str
 }
 
 /*
- * What looks like words, or like addresses, is a directory that is read or a block list that is asked; only with something else
- * beside it is it more.
+ * Block lists are asked for addresses, what was resolved to be used is used, and what looks like words is a directory that is read:
+ * each of them for thousands of names an hour, and by few machines.
  */
 static double at_most(const struct zone *zone, const struct dns_total *t)
 {
-	if (dns_share(t, DNS_ADDRESS) >= 0.7 && !zone->strange)
-		return 12;
-	return dns_share(t, DNS_DATA) < 0.2 && dns_share(t, DNS_CARRIER) <= 0.3 ? 30 : 40;
+	if (zone->strange)
+		return 40;
+	if (dns_share(t, DNS_ADDRESS) >= 0.7)
+		return 4;
+	if (dns_share(t, DNS_DATA) < 0.2 && dns_share(t, DNS_CARRIER) <= 0.3)
+		return 10;
+	return dns_share(t, DNS_FOLLOWED) >= 0.5 ? 14 : 40;
 }
 
 /* Upper bound of what the names can carry: 5 bits a character, 4 in hexadecimal, nearly 8 in octets that are no letters. */

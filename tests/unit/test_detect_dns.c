@@ -355,6 +355,39 @@ static void test_servers(void **state)
 	rig_free(&r);
 }
 
+/* Many names of data, each resolved and then used: what a content network nobody knows looks like. */
+static void test_followed(void **state)
+{
+	struct rig r;
+	struct asked a;
+
+	dice = 1;
+	for (int used = 0; used < 2; used++) {
+		rig_new(&r, DETECT_FILE, 0);
+		/* Others, who make it rare. */
+		for (uint32_t i = 0; i < 20; i++)
+			play(&r, CLIENT + 100 + i, RESOLVER, browsing, 5, 1, RIG_START);
+		for (unsigned i = 0; i < 400; i++) {
+			uint64_t now = RIG_START + (10 + i) * NSEC_PER_SEC;
+			struct name name = { .refs = 1 };
+			struct flow f;
+
+			unknown_cdn(&a, i);
+			rig_ask(&r, CLIENT, RESOLVER, &a, now);
+			f = rig_flow(&r, CLIENT, 0xcb007107, 443, NULL, now + NSEC_PER_SEC);
+			name.asked = intern_get(r.texts, str_of(a.name));
+			f.names[0] = &name;
+			f.n_names = used;
+			f.half[TO_SERVER].payload = 1;
+			rig_end(&r, &f, now + 2 * NSEC_PER_SEC);
+			intern_put(r.texts, name.asked);
+		}
+		assert_true(used ? rig_heaviest(&r).severity == SEVERITY_NONE
+				 : rig_heaviest(&r).severity >= SEVERITY_HIGH);
+		rig_free(&r);
+	}
+}
+
 /* What comes back: a name that never changes, answers that do. */
 static void test_down(void **state)
 {
@@ -512,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_followed),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_one_way),
 		cmocka_unit_test(test_who),
