@@ -20,7 +20,7 @@
 #define ORDINARY_HOUR "ordinary is below 745 B an hour"
 #define LEAST_NAMES 20
 #define LEAST_SHARE 0.5
-#define LEAST_DB 8
+#define LEAST_DB 5 /* with all that rarity can add still only for the log */
 
 static const double thresholds[DNS_HORIZONS] = {
 	[DNS_HOUR] = 2000, [DNS_DAY] = 6000, [DNS_WEEK] = 15000
@@ -127,10 +127,10 @@ static double at_most(const struct zone *zone, const struct dns_total *t)
 	if (zone->strange)
 		return 40;
 	if (dns_share(t, DNS_ADDRESS) >= 0.7)
-		return 4;
+		return 0;
 	if (dns_share(t, DNS_DATA) < 0.2 && dns_share(t, DNS_CARRIER) <= 0.3)
-		return 10;
-	return dns_share(t, DNS_FOLLOWED) >= 0.5 ? 14 : 40;
+		return LEAST_DB;
+	return dns_share(t, DNS_FOLLOWED) >= 0.5 ? LEAST_DB : 40;
 }
 
 /* Upper bound of what the names can carry: 5 bits a character, 4 in hexadecimal, nearly 8 in octets that are no letters. */
