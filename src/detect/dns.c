@@ -191,6 +191,8 @@ static void count(struct detect *d, const struct dns_asking *q, struct zone *zon
 	zone->saw_query |= q->asks;
 	zone->server = q->f->key.dst;
 	zone->strange = q->strange;
+	zone->flows += zone->flow_id != q->f->id;
+	zone->flow_id = q->f->id;
 	if (q->asks || !zone->saw_query) {
 		traits |= dns_name_traits(sub, &bytes);
 		if (is_carrier(q->type) && sub.n && sub.p[0] != '_')

@@ -167,8 +167,9 @@ struct pair *dns_pair(struct detect *d, const struct zone *zone, struct entity *
 	if (!p)
 		return NULL;
 	p->last_ns = d->now_ns;
-	if (p->flows)
+	if (!zone->domain || (p->flows && p->app != APP_DNS))
 		return p; /* it is known from more than questions */
+	p->flows = zone->flows;
 	p->addr = f->key.dst;
 	p->port = f->key.dport;
 	p->proto = f->key.proto;

@@ -57,7 +57,8 @@ struct zone {
 	const struct dns_allow_row *allow; /* NULL: none of its names are ordinary by themselves */
 	struct text *domain;               /* NULL: by server */
 	struct addr server;                /* asked last */
-	uint32_t entity_id;
+	uint64_t flow_id;                  /* the last one that asked */
+	uint32_t entity_id, flows;
 	uint32_t first_s, last_s;
 	uint32_t bytes; /* the most that was ever estimated: what it would be missed for */
 	struct {
