@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "detect/dns_watch.h"
+#include "detect/doh.h"
 #include "flow/domain.h"
 
 #define EXPANSION_S 30 /* a search list has been tried by then */
@@ -92,7 +93,7 @@ bool dns_is_strange(struct detect *d, const struct dns_asking *q)
 	const struct addr *to = &q->f->key.dst;
 	uint32_t most = 0, least = UINT32_MAX, n = 0;
 	int at = -1, idlest = 0;
-	bool strange;
+	bool strange, is_public = doh_is_server(d, to);
 
 	if (c->entity_id != q->e->id) {
 		d->dns->displaced += !!c->entity_id;
@@ -129,13 +130,14 @@ bool dns_is_strange(struct detect *d, const struct dns_asking *q)
 			detect_evidence(
 				d, p, E_DNS_RESOLVER,
 				&(struct evidence_in){
+					.db = is_public ? 2 : 0,
 					.measured = n,
 					.n = n,
 					.flow_id = q->f->id,
 					.what = "asks a DNS server that is not one of its own",
 					.baseline = "it has others for that" });
 	}
-	return strange;
+	return strange && !is_public;
 }
 
 /* --- search lists ---------------------------------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "detect/detectors.h"
-#include "detect/engine.h"
+#include "detect/doh.h"
 #include "policy/compile.h"
 
 #define DOT_PORT 853 /* RFC 7858, RFC 9250 */
@@ -50,6 +50,11 @@ static void stop(struct detect *d)
 {
 	free(d->doh);
 	d->doh = NULL;
+}
+
+bool doh_is_server(const struct detect *d, const struct addr *a)
+{
+	return bsearch(a, d->doh->servers, d->doh->n, sizeof(*d->doh->servers), compare);
 }
 
 static bool is_server_name(struct str name)
@@ -130,8 +135,7 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 		say(d, s->pair, f, quic ? "QUIC" : "TLS");
 	else if (f->name && f->name_source != NAME_DNS && is_server_name(text_str(f->name)))
 		say(d, s->pair, f, "HTTPS");
-	else if (bsearch(&f->key.dst, d->doh->servers, d->doh->n, sizeof(*d->doh->servers),
-			 compare))
+	else if (doh_is_server(d, &f->key.dst))
 		say(d, s->pair, f, "HTTPS");
 	if (s->said & SEEN(E_ECH))
 		say_ech(d, s->pair, f);

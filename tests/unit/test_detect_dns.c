@@ -347,6 +347,12 @@ static void test_servers(void **state)
 	assert_int_equal(rig_heaviest(&r).severity, SEVERITY_NONE);
 	for (unsigned i = 0; i < 40; i++) {
 		tunnel(&a, DNS_TXT, "", BASE32, 100, "avqs.mcafee.com");
+		rig_ask(&r, CLIENT, 0x08080808, &a, RIG_START + (1500 + i) * NSEC_PER_SEC);
+	}
+	/* Everybody's resolver asks the owner too. */
+	assert_int_equal(rig_heaviest(&r).severity, SEVERITY_NONE);
+	for (unsigned i = 0; i < 40; i++) {
+		tunnel(&a, DNS_TXT, "", BASE32, 100, "avqs.mcafee.com");
 		rig_ask(&r, CLIENT, 0x2d2d2d2d, &a, RIG_START + (2000 + i) * NSEC_PER_SEC);
 	}
 	h = rig_heaviest(&r);
