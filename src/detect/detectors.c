@@ -5,10 +5,7 @@
 #include "detect/engine.h"
 
 const struct detector *const detectors[] = {
-	&detect_intel,
-	&detect_beacon,
-	&detect_dga,
-	NULL,
+	&detect_intel, &detect_beacon, &detect_dga, &detect_dns, &detect_doh, NULL,
 };
 
 const char *detect_detector(size_t i)

@@ -148,6 +148,7 @@ struct detect {
 	/* detectors' own, made by start() */
 	struct beacons *beacons;
 	struct dns_watch *dns;
+	struct doh_watch *doh;
 	struct dga_watch *dga;
 	struct prints *prints;
 	struct intel_watch *intel;

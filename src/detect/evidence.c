@@ -32,6 +32,18 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_LISTED_PRINT] = { "listed-print", "intel", GROUP_INTEL, CLASS_INTEL, false, 6, "",
 		"a feed names the TLS fingerprint", "weak: programs share libraries" },
 
+	[E_DNS_INFO] = { "dns-names", "dns", GROUP_DNS, CLASS_EXFIL, true, 40, "T1048.003,T1071.004",
+		"much was said in names that were never asked for before", "28 at 2,000 B an hour (ordinary: below 745), 6 more each time it doubles; tests/quality/dns.c" },
+	[E_DNS_DOWN] = { "dns-answers", "dns", GROUP_DNS, CLASS_C2, false, 20, "T1071.004,T1105",
+		"much came back in answers that carry text or data", "8 at 4 kB a day; reasoned" },
+	[E_DNS_RESOLVER] = { "dns-server", "dns", GROUP_NAMING, CLASS_POLICY, false, 3, "T1071.004",
+		"asks a DNS server that is not one of its own", "reasoned: devices with a built-in server do that too" },
+
+	[E_DOH] = { "doh", "doh", GROUP_NAMING, CLASS_POLICY, false, 4, "T1071.004,T1572",
+		"hides its DNS questions in an encrypted connection", "4 an interpreter or an unknown program, 3 others, 2 a machine; reasoned" },
+	[E_ECH] = { "ech", "doh", GROUP_NAMING, CLASS_POLICY, false, 3, "T1090.004",
+		"hides the name it asks for, and is no browser", "reasoned" },
+
 	[E_RARE] = { "rare", "", GROUP_RARITY, CLASS_NONE, false, 15, "",
 		"few here ever contacted it", "10 x log10((1 + all) / (1 + those))" },
 	[E_NEW_PEER] = { "new", "", GROUP_RARITY, CLASS_NONE, false, 6, "",

@@ -51,6 +51,13 @@ enum evidence_id {
 	E_LISTED_TOR,
 	E_LISTED_PLACE,
 	E_LISTED_PRINT,
+	/* dns */
+	E_DNS_INFO,
+	E_DNS_DOWN,
+	E_DNS_RESOLVER,
+	/* doh */
+	E_DOH,
+	E_ECH,
 	/* fusion: what is known of peer and program */
 	E_RARE,
 	E_NEW_PEER,
