@@ -42,7 +42,9 @@ static struct probe probe_of(const struct intel_index *ix, enum intel_key of, bo
 {
 	struct probe p = { of, intel_key_hash(ix->seed, of, allow, text, n), 0 };
 
+	/* both at once: what passes the filter does not wait for its part's place as well */
 	__builtin_prefetch(ix->filter + intel_filter_at(p.hash, ix->n_filter));
+	__builtin_prefetch(ix->top + (p.hash >> (64 - ix->part_bits)));
 	return p;
 }
 
@@ -58,6 +60,12 @@ static uint32_t find(const struct intel_index *ix, struct probe *p)
 	from = ix->top[part];
 	p->to = ix->top[part + 1];
 	i = from + (uint32_t)((p->hash << ix->part_bits >> 32) * (p->to - from) >> 32);
+	if (from < p->to) {
+		const uint8_t *place = ix->entries + (size_t)i * INTEL_ENTRY;
+
+		/* the guess is an entry or two off: often into the neighbour's line */
+		__builtin_prefetch(((uintptr_t)place & 63) < 24 ? place - 24 : place + 32);
+	}
 	while (i > from && entry_key(ix, i - 1) >= key)
 		i--;
 	while (i < p->to && entry_key(ix, i) < key)
