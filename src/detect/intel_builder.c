@@ -135,7 +135,7 @@ static enum intel_class class_of(const struct intel_builder *b, const struct lis
 	return class;
 }
 
-/* -ENOMEM, or 0. */
+/* -ENOMEM; -E2BIG: there are too many different ones. */
 static int put_record(struct intel_builder *b, const struct list_entry *e, enum intel_key key,
 		      uint16_t port, unsigned flags, uint32_t *ret)
 {
@@ -170,13 +170,13 @@ static int put_record(struct intel_builder *b, const struct list_entry *e, enum 
 		r.note_bytes = 0;
 		r.seen_day = 0;
 		r.flags &= (uint8_t)~RECORD_DATED;
-		/* few are like this: they have room of their own */
-		b->records.max += sizeof(r);
+		/* without note and date few are different: they have as much room again */
+		b->records.max *= 2;
 		at = bag_put(&b->records, &r, sizeof(r));
-		b->records.max -= sizeof(r);
+		b->records.max /= 2;
 	}
 	if (at >= BAG_FULL)
-		return -ENOMEM;
+		return at == BAG_FULL ? -E2BIG : -ENOMEM;
 	*ret = at / (uint32_t)sizeof(r);
 	return 0;
 }
@@ -222,6 +222,10 @@ static int put_key(struct intel_builder *b, const struct list_entry *e, enum int
 		return 0;
 	}
 	r = put_record(b, e, key, port, flags, &record);
+	if (r == -E2BIG) {
+		unusable(b);
+		return 0;
+	}
 	if (r == 0 && b->n == b->room)
 		r = grow(b);
 	if (r < 0)
@@ -276,6 +280,10 @@ static int put_range(struct intel_builder *b, const struct list_entry *e)
 		return 0;
 	}
 	r = put_record(b, e, KEY_COUNT, 0, 0, &record);
+	if (r == -E2BIG) {
+		unusable(b);
+		return 0;
+	}
 	if (r == 0)
 		r = ranges_put(ranges, number_of(&e->lo), number_of(&e->hi), record);
 	if (r == 0)

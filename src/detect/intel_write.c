@@ -281,8 +281,6 @@ static void fill(struct writer *w, uint8_t *map, uint64_t bytes)
 	h->built_s = b->now_s;
 	h->part_bits = w->bits;
 	h->labels = b->labels;
-	/* what only cancels is asked for apart: ranges count as well */
-	h->n_allowed += b->allow4.n + b->allow6.n;
 	h->head_hash = hash_bytes(h, offsetof(struct intel_head, head_hash), 0);
 	memcpy(map, h, sizeof(*h));
 }
