@@ -186,6 +186,21 @@ __noinline int eg_capture_http(struct __sk_buff *skb, struct eg_sock *s, struct 
 	return 0;
 }
 
+/* Echo requests and their replies: what a ping carries may be a tunnel's. */
+static __always_inline int eg_is_echo(const struct eg_key *k)
+{
+	if (k->proto == EG_PROTO_ICMP)
+		return (k->lport == 8 && !k->rport) || (!k->lport && k->rport == 8);
+	return k->proto == EG_PROTO_ICMPV6 &&
+	       ((k->lport == 128 && k->rport == 129) || (k->lport == 129 && k->rport == 128));
+}
+
+/* Datagrams of these flows are handed on, the first of them. */
+static __always_inline int eg_wants_dgrams(const struct eg_key *k)
+{
+	return k->proto == EG_PROTO_UDP || eg_is_echo(k);
+}
+
 #define EG_DGRAM_MORE 1 /* further datagrams are wanted */
 #define EG_DGRAM_QUIC 2 /* this one has a long header */
 
@@ -201,6 +216,10 @@ static __always_inline int eg_capture_dgram(struct __sk_buff *skb, struct eg_pac
 	c->total = p->payload_len;
 	if (c->what & EG_DATA_IS_DNS) {
 		max = EG_CHUNK_MAX;
+	} else if (c->key->proto != EG_PROTO_UDP) {
+		max = EG_ECHO_BYTES_MAX;
+		if (seen + 1 >= EG_ECHO_MAX)
+			ret = 0;
 	} else {
 		opener = !!(c->what & EG_DATA_TX) == !(c->flags & EG_INBOUND);
 		if (seen + 1 >= (opener ? EG_UDP_OPENER_MAX : EG_UDP_RESPONDER_MAX))

@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "base/str.h"
 #include "decode/appproto.h"
+#include "decode/stdio.h"
 
 struct dns_message;
 struct http_request;
@@ -51,7 +52,7 @@ struct event_packet {
 	uint8_t tcp_flags;
 	bool cut;               /* payload is shorter than payload_bytes */
 	uint32_t payload_bytes; /* as sent */
-	struct str payload;     /* as captured */
+	struct str payload;     /* as captured; ICMP: the message with its header */
 };
 
 #define EVENT_NAMES_MAX 4
@@ -144,6 +145,7 @@ struct event_proc {
 	bool args_cut;
 	struct str cgroup;     /* path below the cgroup2 mount; empty: not told, ask cgroup_id */
 	uint16_t packet_proto; /* PROC_PACKET_SOCKET: ethertype asked for, 0 unknown */
+	struct stdio stdio[STDIO_COUNT]; /* PROC_EXEC, PROC_SEEN */
 };
 
 /* What a Zeek log line says. `uid` joins the lines of one connection. */

@@ -307,13 +307,18 @@ void flow_orient_live(struct flow_table *t, struct flow *f)
 {
 	struct flow_half half = f->half[0];
 	struct flow_tcp tcp = f->tcp[0];
+	bool icmp = f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6;
 
 	payload_stop(t, f);
 	reverse(&f->key);
 	f->half[0] = f->half[1];
 	f->half[1] = half;
-	f->tcp[0] = f->tcp[1];
-	f->tcp[1] = tcp;
+	if (icmp) {
+		icmp_swap(&f->icmp);
+	} else {
+		f->tcp[0] = f->tcp[1];
+		f->tcp[1] = tcp;
+	}
 	f->flags ^= FLOW_LOCAL_IS_DST;
 	f->direction = f->flags & FLOW_LOCAL_IS_DST ? FLOW_REPLY : FLOW_EGRESS;
 }

@@ -239,6 +239,9 @@ static void put_flow_egret(struct json *j, const struct flow *f)
 	if (f->key.proto == IPPROTO_TCP)
 		put_tcp_health(j, f);
 	json_u64(j, "seq", f->seq);
+	/* text and binary say nothing that the protocol does not */
+	if (f->app == APP_UNKNOWN && f->first == FIRST_RANDOM)
+		json_text(j, "first", flow_first_name(f->first));
 	if (f->ja3)
 		json_str(j, "ja3", text_str(f->ja3));
 	if (f->ja4)
