@@ -19,6 +19,8 @@
 #define EG_OPENER_WINDOW \
 	16384 /* TCP: opener to responder (a ClientHello may be larger than a segment) */
 #define EG_RESPONDER_WINDOW 4096 /* TCP: the other way */
+#define EG_TLS_RESPONDER_WINDOW \
+	8192 /* TLS: its hello and certificate, mostly 1 to 3 KiB; less where that shows */
 #define EG_CHUNK_MAX 4096        /* of one record */
 #define EG_UDP_OPENER_MAX 8      /* UDP: datagrams from the opener … */
 #define EG_UDP_RESPONDER_MAX 4   /* … and back … */

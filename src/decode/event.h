@@ -154,8 +154,11 @@ enum fact_kind { FACT_DNS, FACT_TLS, FACT_HTTP };
 struct event_fact {
 	enum fact_kind kind;
 	const struct dns_message *dns;
-	struct str sni, ja3, ja4, alpn, tls_version; /* FACT_TLS */
-	bool quic;                                   /* FACT_TLS from quic.log or over UDP */
+	struct str sni, ja3, ja4, alpn, tls_version; /* FACT_TLS; the version is the one chosen */
+	struct str ja3s, subject, issuer;            /* of the server; names as the log has them */
+	struct str fingerprint;                      /* hex SHA-1 or SHA-256 of its certificate */
+	enum { FACT_UNKNOWN, FACT_YES, FACT_NO } covers_sni; /* its names, the SNI */
+	bool quic; /* FACT_TLS from quic.log or over UDP */
 	const struct http_request *http;
 	uint16_t http_status; /* 0 unknown */
 };

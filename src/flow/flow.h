@@ -36,6 +36,8 @@ struct flow_stream;
 /* How much of the beginning of each direction the decoders look at, live and offline alike. */
 #define FLOW_WINDOW_CLIENT 16384
 #define FLOW_WINDOW_SERVER 4096
+#define FLOW_WINDOW_TLS_SERVER \
+	8192 /* a ServerHello and a certificate: mostly 1 to 3 KiB, with many names 6 */
 
 enum flow_state { FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSED };
 

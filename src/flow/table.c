@@ -51,12 +51,14 @@ int flow_table_new(struct flow_table **ret, const struct flow_config *cfg, struc
 	list_init(&t->all);
 	list_init(&t->report);
 	list_init(&t->streams_old);
+	list_init(&t->tls_waiting);
 	pool_init(&t->flows, sizeof(struct flow), t->cfg.max_flows);
 	pool_init(&t->streams, sizeof(struct flow_stream), t->cfg.max_streams);
 	t->max_stream_bytes = t->cfg.max_streams * STREAM_BYTES;
 	t->seed = hash_random_seed();
 	t->ja3 = BUF_INIT(16384);
 	t->ja4 = BUF_INIT(16384);
+	t->certificate = BUF_INIT(65536);
 	t->n_slots = SLOTS_MIN;
 	t->slots = calloc(t->n_slots, sizeof(*t->slots));
 	t->dns = calloc(1, sizeof(*t->dns));
@@ -95,6 +97,7 @@ struct flow_table *flow_table_free(struct flow_table *t)
 	pool_done(&t->flows);
 	buf_done(&t->ja3);
 	buf_done(&t->ja4);
+	buf_done(&t->certificate);
 	free(t->slots);
 	free(t->dns);
 	free(t->tls_scratch);
@@ -494,6 +497,7 @@ static void tick(struct flow_table *t)
 	if (t->cfg.report_every_ns)
 		report_living(t);
 	drops_tick(t);
+	tls_tick(t);
 	if (t->now_ns >= t->next_stats_ns)
 		write_stats(t);
 	if (t->cfg.procs)
