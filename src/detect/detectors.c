@@ -5,5 +5,15 @@
 
 const struct detector *const detectors[] = {
 	&detect_beacon,
+	&detect_naming,
+	&detect_fingerprint,
+	&detect_channel,
+	&detect_http,
+	&detect_icmp,
+	&detect_tor,
+	&detect_p2p,
+	&detect_mail,
+	&detect_rawsock,
+	&detect_execution,
 	NULL,
 };
