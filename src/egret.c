@@ -29,6 +29,7 @@ static const struct command {
 	  "what should worry you: exfiltration, command and control" },
 	{ "finding", cmd_finding, "ID", "everything behind one of them" },
 	{ "ack", cmd_ack, "ID --benign [OPTION...]", "this is ordinary here, until a day" },
+	{ "explain", cmd_explain, "[DETECTOR]", "what a detector sees, and what it cannot" },
 	{ "policy", cmd_policy, "COMMAND [ARG...]",
 	  "check, load, show and try out what may leave" },
 	{ "block", cmd_block, "[OPTION...] [DEST...]", "refuse something at once, for a while" },

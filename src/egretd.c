@@ -70,12 +70,14 @@ struct daemon {
 	struct attach *attach;
 	struct pipeline *pipeline;
 	struct sink *eve;
+	struct sink *alerts[CONFIG_MAX_ALERTS];
 	struct control *control;
 	struct guard *guard;
 	struct sentry *sentry; /* NULL: findings off */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told;
+	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
+		alerts_lost_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -88,6 +90,9 @@ static void on_record(void *ctx, const struct record *r)
 
 	if (d->eve)
 		d->eve->ops->put(d->eve, r);
+	for (size_t i = 0; i < d->config.n_alerts; i++)
+		if (d->alerts[i])
+			d->alerts[i]->ops->put(d->alerts[i], r);
 	if (d->control)
 		control_record(d->control, r);
 	if (d->sentry)
@@ -176,6 +181,7 @@ static void on_second(void *ctx)
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
 	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
+	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
 	if (d->control)
 		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 	pipeline_tick(d->pipeline, time_now());
@@ -184,6 +190,8 @@ static void on_second(void *ctx)
 		sentry_tick(d->sentry);
 	if (d->eve)
 		d->eve->ops->flush(d->eve);
+	for (size_t i = 0; i < d->config.n_alerts; i++)
+		d->alerts[i]->ops->flush(d->alerts[i]);
 }
 
 static void on_stop(void *ctx, int signo)
@@ -303,6 +311,15 @@ static int make_folder(const char *path, mode_t mode)
 	return 0;
 }
 
+static int open_alerts(struct daemon *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->config.n_alerts; i++)
+		r = alert_sink_new(&d->alerts[i], &d->config.alerts[i], d->host, &d->alerts_lost);
+	return r < 0 ? log_errno(r, "cannot send alerts") : 0;
+}
+
 static int open_outputs(struct daemon *d)
 {
 	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
@@ -332,6 +349,8 @@ static int open_outputs(struct daemon *d)
 					     .names = pipeline_names(d->pipeline),
 					     .procs = pipeline_procs(d->pipeline),
 				     });
+	if (r >= 0)
+		r = open_alerts(d);
 	if (r < 0 || !d->config.eve[0])
 		return r;
 	snprintf(folder, sizeof(folder), "%s", d->config.eve);
@@ -516,6 +535,9 @@ static void shut_down(struct daemon *d)
 	control_free(d->control);
 	if (d->eve)
 		d->eve->ops->free(d->eve);
+	for (size_t i = 0; i < d->config.n_alerts; i++)
+		if (d->alerts[i])
+			d->alerts[i]->ops->free(d->alerts[i]);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
 	pipeline_free(d->pipeline);

@@ -13,7 +13,7 @@
 
 /* Ascending: how far from what a ping sends. */
 enum ping_data {
-	PING_LITTLE,  /* less than PING_STAMP + 8 bytes: a time stamp, and too few others to see a pattern */
+	PING_LITTLE, /* less than PING_STAMP + 8 bytes: a time stamp, and too few others to see a pattern */
 	PING_PATTERN, /* one of those above */
 	PING_TEXT,    /* readable, and none of those */
 	PING_OTHER,

@@ -12,7 +12,7 @@
 #define CHI_SQUARE_15 37.7 /* 15 degrees of freedom: one in 1,000 random payloads is above */
 
 struct sums {
-	uint32_t bits, printable, text, run, longest, pairs, nibbles[16];
+	uint32_t bits, printable, text, longest, pairs, nibbles[16];
 };
 
 static bool is_printable(uint8_t c)
@@ -20,23 +20,33 @@ static bool is_printable(uint8_t c)
 	return c >= 0x20 && c <= 0x7e;
 }
 
+/* How often each value occurs says all but how long the runs are. */
 static struct sums sum(struct str s)
 {
+	static const uint8_t bits[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };
 	uint16_t seen[256] = { 0 };
 	struct sums r = { 0 };
+	uint32_t run = 0;
 
 	for (size_t i = 0; i < s.n; i++) {
 		uint8_t c = (uint8_t)s.p[i];
-		bool printable = is_printable(c);
 
-		r.bits += (uint32_t)__builtin_popcount(c);
-		r.printable += printable;
-		r.text += printable || c == '\t' || c == '\n' || c == '\r';
-		r.run = printable ? r.run + 1 : 0;
-		r.longest = MAX(r.longest, r.run);
-		r.nibbles[c >> 4]++;
-		r.pairs += seen[c]++; /* one for each earlier byte of the same value */
+		seen[c]++;
+		run = is_printable(c) ? run + 1 : 0;
+		r.longest = MAX(r.longest, run);
 	}
+	for (uint32_t c = 0; c < 256; c++) {
+		uint32_t n = seen[c];
+
+		if (!n)
+			continue;
+		r.bits += n * (bits[c >> 4] + bits[c & 15]);
+		r.nibbles[c >> 4] += n;
+		r.pairs += n * (n - 1) / 2;
+		if (is_printable((uint8_t)c))
+			r.printable += n;
+	}
+	r.text = r.printable + seen['\t'] + seen['\n'] + seen['\r'];
 	return r;
 }
 

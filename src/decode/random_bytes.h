@@ -18,7 +18,7 @@
 #include "base/str.h"
 
 #define RANDOM_BYTES_MIN 96
-#define RANDOM_BYTES_MAX 2048 /* looked at */
+#define RANDOM_BYTES_MAX 512 /* looked at: more would not tell more */
 
 /* What the opener's first payload is like. */
 enum flow_first {

@@ -74,6 +74,8 @@ const struct exception *detect_exceptions(const struct detect *d, size_t *ret_n)
 struct filter;
 bool finding_match(const struct finding *f, const struct filter *filter);
 
+const char *detect_detector(size_t i); /* their names; NULL past the last */
+
 struct detect_stats {
 	uint64_t entities, peers, pairs, dossiers, cases_open;
 	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers;

@@ -153,10 +153,10 @@ void packet_event(struct flow_table *t, const struct event *e)
 			payload_datagram(t, f, side, p);
 	} else {
 		fresh = p->ip_bytes;
+		if (f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6)
+			icmp_message(f, side, p);
 	}
-	if (f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6)
-		icmp_message(f, side, p);
-	else if (side == TO_SERVER && flow_proto_has_ports(f->key.proto))
+	if (side == TO_SERVER && (f->key.proto == IPPROTO_TCP || f->key.proto == IPPROTO_UDP))
 		first_payload(f, p);
 	/* Pieces of payload that the kernel copied come again as counters. */
 	if (fresh && p->packets && t->watch.on_data)

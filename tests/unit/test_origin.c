@@ -131,8 +131,12 @@ static void places_that_are_nobodys(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(temp); i++)
 		expect(temp[i], "temp");
 	expect("/tmpfile", "unknown");
-	expect("/home/user/.cache/x", "home");
-	expect("/root/x", "home");
+	expect("/home"
+	       "/user/.cache/x",
+	       "home");
+	expect("/root"
+	       "/x",
+	       "home");
 	put("/var/spool/drop/x", "", 0755);
 	expect("/var/spool/drop/x", "local");
 	assert_ok(chmod(at("/var/spool/drop"), 01777));
