@@ -172,7 +172,7 @@ static void wrong_port(struct detect *d, struct sighting *s, const struct flow *
 
 static void odd_port(struct detect *d, struct sighting *s, const struct flow *f)
 {
-	bool named = f->name;
+	bool named = f->name && !name_is_dynamic(text_str(f->name));
 	char what[128];
 	int db;
 
@@ -280,14 +280,24 @@ static void stray(struct detect *d, struct sighting *s, const struct flow *f)
 	say(d, s, f, E_STRAY, db, f->key.dport, what, NULL);
 }
 
-static void flow(struct detect *d, struct sighting *s, const struct flow *f)
+/* Once a flow, when its protocol is known; a flow that ends before that had none. */
+static void judge(struct detect *d, struct sighting *s, const struct flow *f)
 {
+	if (s->judged)
+		return;
+	s->judged = true;
 	if (addr_is_broadcast(&f->key.dst) || f->mid_stream || !flow_proto_has_ports(f->key.proto))
 		return;
 	wrong_port(d, s, f);
 	odd_port(d, s, f);
 	unknown(d, s, f);
 	stray(d, s, f);
+}
+
+static void flow(struct detect *d, struct sighting *s, const struct flow *f)
+{
+	if (f->app != APP_UNDECIDED)
+		judge(d, s, f);
 }
 
 /* --- what is pushed down at fixed times ----------------------------------------------------------------------------- */
@@ -337,6 +347,8 @@ static void data(struct detect *d, struct sighting *s, const struct flow *f, enu
 	struct channel_pair *c;
 
 	(void)bytes;
+	if (!s->judged && f->app != APP_UNDECIDED)
+		judge(d, s, f);
 	if (side != TO_CLIENT || s->up || f->app > APP_UNKNOWN || f->key.proto != IPPROTO_TCP ||
 	    is_side_of_known(s))
 		return;
@@ -450,6 +462,8 @@ static void report(struct detect *d, struct sighting *s, const struct flow *f, b
 {
 	if (addr_is_broadcast(&f->key.dst))
 		return;
+	if (f->app != APP_UNDECIDED || (ends && f->payload_known))
+		judge(d, s, f);
 	if (ends)
 		weigh_upload(d, s, f);
 	weigh_age(d, s, f);

@@ -91,6 +91,7 @@ struct pair {
 struct sighting {
 	struct pair *pair; /* NULL: not resolved yet, or nothing that is looked at */
 	bool resolved, ignored;
+	bool judged;                      /* channel.c: its protocol was known, and weighed */
 	bool told;                        /* what moved before its pair was known has been told */
 	uint64_t first_up_ns, last_up_ns; /* payload to the server */
 	uint64_t up, down;                /* payload seen so far */

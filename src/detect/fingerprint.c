@@ -328,17 +328,20 @@ static void rare(struct detect *d, struct sighting *s, const struct flow *f, con
 static void old_tls(struct detect *d, struct sighting *s, const struct flow *f)
 {
 	uint64_t now_s = d->now_ns / NSEC_PER_SEC;
-	const char *v = f->ja4->p + 1;
+	const char *v = f->ja4->p + 1; /* and then d or i: a name, or none */
 	char what[128];
+	int db;
 
-	if (f->ja4->n < 3 || !is_public(&f->key.dst) || f->key.proto != IPPROTO_TCP ||
+	if (f->ja4->n < 4 || !is_public(&f->key.dst) || f->key.proto != IPPROTO_TCP ||
 	    s->pair->peer->fame != FAME_NONE || now_s < YEAR_2016_S ||
 	    (memcmp(v, "10", 2) && memcmp(v, "s3", 2) && memcmp(v, "s2", 2)))
 		return;
+	/* Old things that still work ask for a name all the same. */
+	db = v[2] == 'i' && !f->name ? 8 : 4;
 	snprintf(what, sizeof(what), "a client of %s",
 		 v[0] == 's' ? "SSL, which RFC 7568 ended in 2015"
 			     : "TLS 1.0, which RFC 8996 ended in 2021");
-	say(d, s, f, E_OLD_TLS, now_s < YEAR_2020_S ? 2 : 4, 1, what, NULL);
+	say(d, s, f, E_OLD_TLS, now_s < YEAR_2020_S ? db / 2 : db, 1, what, NULL);
 }
 
 static void record(struct detect *d, struct sighting *s, const struct record *r)

@@ -19,14 +19,19 @@
 #define MAX_PAIRS 16384
 #define LONG_PATH 64
 #define POSTS_LEAST 3
+#define POSTED 4
 
 struct http_pair {
 	struct list lru;
 	struct pair *pair;
-	uint32_t requests, posts, same; /* same: posts to the path of the first */
-	uint32_t data_paths;            /* distinct ones that are long and look like data */
-	uint64_t path, last_data_path;  /* hashes */
-	bool scripted;                  /* the posts' path is a script's */
+	uint32_t requests, posts;
+	struct {
+		uint64_t path; /* hash */
+		uint32_t n;
+		bool scripted;   /* it is a script's */
+	} posted[POSTED];        /* where posts went; the least used one makes room */
+	uint32_t data_paths;     /* distinct ones that are long and look like data */
+	uint64_t last_data_path; /* hash */
 };
 
 struct http_watch {
@@ -157,6 +162,12 @@ static struct str path_of(struct str url)
 	return at ? str_sub(url, 0, (size_t)(at - url.p)) : url;
 }
 
+/* A question whether a certificate still holds is DER in base 64 (RFC 6960 A.1): a sequence of less than 128 bytes. */
+static bool is_ocsp(struct str path)
+{
+	return memmem(path.p, path.n, "/MF", 3) || memmem(path.p, path.n, "/ME", 3);
+}
+
 /*
  * Data in base 64 put into a path: long, upper and lower case and digits throughout, few words' signs. What is cut into pieces with
  * slashes to look like folders counts as one; hexadecimal digests, as downloads have them, have one case only.
@@ -167,7 +178,7 @@ static bool is_data(struct str path, bool *ret_escaped)
 	int last = 0;
 
 	*ret_escaped = false;
-	if (path.n < LONG_PATH)
+	if (path.n < LONG_PATH || is_ocsp(path))
 		return false;
 	for (size_t i = 0; i < path.n; i++) {
 		unsigned char c = (unsigned char)path.p[i];
@@ -229,18 +240,44 @@ static void agent(struct detect *d, struct sighting *s, const struct flow *f,
 	say(d, s, f, E_HTTP_AGENT, 3, 1, what, "no browser");
 }
 
-static void gate(struct detect *d, struct sighting *s, const struct flow *f, struct http_pair *h)
+static void count_post(struct http_pair *h, uint64_t path, bool scripted)
+{
+	size_t at = 0;
+
+	h->posts++;
+	for (size_t i = 0; i < POSTED; i++) {
+		if (h->posted[i].n && h->posted[i].path == path) {
+			h->posted[i].n++;
+			return;
+		}
+		if (h->posted[i].n < h->posted[at].n)
+			at = i;
+	}
+	h->posted[at].path = path;
+	h->posted[at].n = 1;
+	h->posted[at].scripted = scripted;
+}
+
+/* Whoever browses looks before he posts, and posts to more than one place. */
+static void gate(struct detect *d, struct sighting *s, const struct flow *f,
+		 const struct http_pair *h)
 {
 	char what[128];
+	size_t at = 0;
 	int db;
 
-	/* Whoever browses looks before he posts, and posts to more than one place. */
-	if (h->same < POSTS_LEAST || h->posts * 10 < h->requests * 8 || h->same * 10 < h->posts * 8)
+	for (size_t i = 1; i < POSTED; i++)
+		if (h->posted[i].n > h->posted[at].n)
+			at = i;
+	if (h->posted[at].n < POSTS_LEAST || h->posts * 10 < h->requests * 8 ||
+	    h->posted[at].n * 10 < h->posts * 7)
 		return;
-	db = 4 + (h->scripted ? 2 : 0) + (h->same >= 8 ? 2 : 0);
-	snprintf(what, sizeof(what), "%u of its %u requests post to one path%s", h->same,
-		 h->requests, h->scripted ? ", a script's" : "");
-	say(d, s, f, E_HTTP_GATE, db, h->same, what, "people look at pages before they post");
+	db = 4 + (h->posted[at].scripted ? 2 : 0) + (h->posted[at].n >= 8 ? 2 : 0) +
+	     (f->name ? 0 : 2);
+	snprintf(what, sizeof(what), "%u of its %u requests post to one path%s", h->posted[at].n,
+		 h->requests, h->posted[at].scripted ? ", a script's" : "");
+	say(d, s, f, E_HTTP_GATE, db, h->posted[at].n, what,
+	    "people look at pages before they post");
 }
 
 static void data_path(struct detect *d, struct sighting *s, const struct flow *f,
@@ -284,14 +321,8 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 	path = path_of(q->url);
 	hash = hash_bytes(path.p, path.n, d->seed);
 	h->requests++;
-	if (is_post(q)) {
-		if (!h->posts++)
-			h->path = hash;
-		if (h->path == hash) {
-			h->same++;
-			h->scripted = is_script(path);
-		}
-	}
+	if (is_post(q))
+		count_post(h, hash, is_script(path));
 	to_address(d, s, f, q);
 	agent(d, s, f, q);
 	gate(d, s, f, h);

@@ -57,7 +57,7 @@ static int surprise(const struct entity *e, int most)
 
 /* --- the hello ------------------------------------------------------------------------------------------------------ */
 
-static void no_name(struct detect *d, struct sighting *s, const struct flow *f)
+static void no_name(struct detect *d, struct sighting *s, const struct flow *f, bool alpn)
 {
 	const struct entity *e = s->pair->entity;
 	char baseline[128];
@@ -72,7 +72,9 @@ static void no_name(struct detect *d, struct sighting *s, const struct flow *f)
 		return;
 	}
 	if (!is_public(&f->key.dst)) {
-		say(d, s, f, E_NO_SNI, 3, "TLS straight to an address, without a name", NULL);
+		/* Whoever offers HTTP/2 is a browser, or knows what it does. */
+		say(d, s, f, E_NO_SNI, alpn ? 3 : 4, "TLS straight to an address, without a name",
+		    NULL);
 		return;
 	}
 	if (!is_warm(d))
@@ -127,14 +129,14 @@ static void with_name(struct detect *d, struct sighting *s, const struct flow *f
 		return;
 	snprintf(what, sizeof(what), "it says %.80s to an address that DNS gave it as", f->name->p);
 	snprintf(baseline, sizeof(baseline), "%.100s", f->names[0]->asked->p);
-	say(d, s, f, E_NAME_MISMATCH, 5, what, baseline);
+	say(d, s, f, E_NAME_MISMATCH, 0, what, baseline);
 }
 
 static void literal(struct detect *d, struct sighting *s, const struct flow *f, struct str sni)
 {
 	struct addr a;
 
-	if (addr_parse(sni, &a) < 0)
+	if (addr_parse(sni, &a) < 0 || goes_by_address(f))
 		return;
 	say(d, s, f, E_NAME_IS_ADDRESS, is_public(&f->key.dst) ? 4 : 3,
 	    "its TLS hello gives an address as the name", "RFC 6066 allows none there");
@@ -210,7 +212,7 @@ static void certificate(struct detect *d, struct sighting *s, const struct flow 
 			       ? (c->not_after_s - c->not_before_s) / 86400
 			       : 0;
 	int db = validity_db(days, c->self_issued);
-	char what[128];
+	char what[128], lasts[32] = "";
 
 	if (!db)
 		return;
@@ -219,9 +221,11 @@ static void certificate(struct detect *d, struct sighting *s, const struct flow 
 	/* Printers, cameras and machines of one's own have nothing else. */
 	if (!is_public(&f->key.dst))
 		db = MIN(db, 4);
-	snprintf(what, sizeof(what), "its certificate is %s, for %lld days%s",
-		 c->self_issued ? "signed by itself" : "by an authority of its own",
-		 (long long)days, c->covers_known && !c->covers_sni ? ", of another name" : "");
+	if (days)
+		snprintf(lasts, sizeof(lasts), ", for %lld days", (long long)days);
+	snprintf(what, sizeof(what), "its certificate is %s%s%s",
+		 c->self_issued ? "signed by itself" : "by an authority of its own", lasts,
+		 c->covers_known && !c->covers_sni ? ", of another name" : "");
 	say(d, s, f, E_CERTIFICATE, db, what, "public authorities sign for 398 days at most");
 }
 
@@ -231,7 +235,7 @@ static void hello(struct detect *d, struct sighting *s, const struct flow *f,
 	if (f->mid_stream || f->app == APP_TOR)
 		return;
 	if (!tls->sni.n)
-		no_name(d, s, f);
+		no_name(d, s, f, tls->n_alpns);
 	else
 		literal(d, s, f, tls->sni);
 	if (f->name && (f->name_source == NAME_SNI || f->name_source == NAME_QUIC))
