@@ -172,7 +172,7 @@ static void wrong_port(struct detect *d, struct sighting *s, const struct flow *
 
 static void odd_port(struct detect *d, struct sighting *s, const struct flow *f)
 {
-	bool named = f->name && !name_is_dynamic(text_str(f->name));
+	bool named = f->name && name_kind(f->name) != NAME_DYNAMIC;
 	char what[128];
 	int db;
 
@@ -215,18 +215,19 @@ static int unknown_db(const struct sighting *s, const struct flow *f, bool text,
 {
 	const struct entity *e = s->pair->entity;
 	bool calls_many = !e->is_program && e->unnamed > MANY_UNNAMED && e->unnamed > e->named;
+	bool named = f->name && name_kind(f->name) != NAME_DYNAMIC;
 
 	if (f->key.proto != IPPROTO_TCP) {
 		/* Games and calls: many addresses, any port. */
 		if (calls_many || f->key.dport < 1024)
 			return 0;
 		if (!is_public(&f->key.dst))
-			return 3;
-		return f->name ? 2 : text ? 6 : 3;
+			return text ? 5 : 3;
+		return named ? 2 : text ? 6 : 3;
 	}
 	if (!is_public(&f->key.dst))
-		return f->name ? 2 : text ? 5 : 4;
-	if (f->name)
+		return named ? 2 : text ? 5 : 4;
+	if (named)
 		return text || random ? 6 : 4;
 	return calls_many ? 3 : text ? 12 : random ? 9 : 7;
 }
@@ -409,8 +410,8 @@ static void weigh_age(struct detect *d, struct sighting *s, const struct flow *f
 	    !flow_proto_has_ports(f->key.proto))
 		return;
 	db = 3 + 2 * log2((double)age / HOUR_NS);
-	/* Push services of all kinds keep TLS and QUIC open. */
-	if (f->app != APP_UNKNOWN && f->app != APP_UNDECIDED && f->name)
+	/* Push services of all kinds keep TLS and QUIC open; what is older than the recording was named before. */
+	if ((f->app != APP_UNKNOWN && f->app != APP_UNDECIDED) || f->mid_stream)
 		db /= 2;
 	if (f->key.proto != IPPROTO_TCP && f->app != APP_UNKNOWN)
 		db /= 2;

@@ -5,18 +5,9 @@
 #include "detect/engine.h"
 
 const struct detector *const detectors[] = {
-	&detect_beacon,
-	&detect_naming,
-	&detect_fingerprint,
-	&detect_channel,
-	&detect_http,
-	&detect_icmp,
-	&detect_tor,
-	&detect_p2p,
-	&detect_mail,
-	&detect_rawsock,
-	&detect_execution,
-	NULL,
+	&detect_beacon, &detect_naming,  &detect_fingerprint, &detect_channel,
+	&detect_http,   &detect_icmp,    &detect_tor,         &detect_p2p,
+	&detect_mail,   &detect_rawsock, &detect_execution,   NULL,
 };
 
 const char *detect_detector(size_t i)

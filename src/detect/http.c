@@ -91,7 +91,7 @@ static struct http_pair *state_of(struct detect *d, struct pair *p)
 static void say(struct detect *d, struct sighting *s, const struct flow *f, enum evidence_id id,
 		int db, uint64_t n, const char *what, const char *baseline)
 {
-	if (db <= 0 || was_said(s->pair, id, db))
+	if (was_said(s->pair, id, db ? db : evidence_rows[id].most))
 		return;
 	detect_evidence(
 		d, s->pair, id,
@@ -258,6 +258,20 @@ static void count_post(struct http_pair *h, uint64_t path, bool scripted)
 	h->posted[at].scripted = scripted;
 }
 
+/* Machines of one network ask each other so: UPnP, printers, cameras, hypervisors. */
+static bool is_device(struct str path)
+{
+	static const char *const words[] = { "*/ctl*",   "*control*", "*upnp*",  "*/evt*",
+					     "*event*",  "*/soap*",   "*/ipp*",  "*/wsd*",
+					     "*onvif*",  "*/rpc*",    "*/sdk*",  "*/wsman*",
+					     "*device*", "*/hnap*",   "*/api/*", "*/json*" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_glob(str_of(words[i]), path))
+			return true;
+	return false;
+}
+
 /* Whoever browses looks before he posts, and posts to more than one place. */
 static void gate(struct detect *d, struct sighting *s, const struct flow *f,
 		 const struct http_pair *h)
@@ -302,6 +316,13 @@ static void data_path(struct detect *d, struct sighting *s, const struct flow *f
 	    h->data_paths, what, NULL);
 }
 
+/* Systems ask of themselves whether certificates hold (RFC 6960), at servers of every authority there is. */
+static bool is_about_certificates(struct str type)
+{
+	return str_has_prefix_nocase(type, STR("application/ocsp")) ||
+	       str_has_prefix_nocase(type, STR("application/pkix"));
+}
+
 static void record(struct detect *d, struct sighting *s, const struct record *r)
 {
 	const struct http_request *q;
@@ -313,7 +334,8 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 	if (r->type != RECORD_HTTP || !s || !s->pair || s->pair->peer->fame != FAME_NONE)
 		return;
 	q = &r->http->request;
-	if (!q->method.n || str_eq(q->method, STR("CONNECT")))
+	if (!q->method.n || str_eq(q->method, STR("CONNECT")) ||
+	    (r->http->response && is_about_certificates(r->http->response->content_type)))
 		return;
 	h = state_of(d, s->pair);
 	if (!h)
@@ -321,7 +343,7 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 	path = path_of(q->url);
 	hash = hash_bytes(path.p, path.n, d->seed);
 	h->requests++;
-	if (is_post(q))
+	if (is_post(q) && (is_public(&f->key.dst) || !is_device(path)))
 		count_post(h, hash, is_script(path));
 	to_address(d, s, f, q);
 	agent(d, s, f, q);

@@ -22,6 +22,7 @@
 #define SERVERS_MANY 25
 #define HOUR_NS (3600 * NSEC_PER_SEC)
 #define RECIPIENTS 8
+#define YEAR_2016_S 1451606400ULL
 #define KNOWN_SERVERS 512 /* a ring: addresses that take mail */
 
 struct sender {
@@ -115,7 +116,7 @@ static bool is_mta(const struct detect *d, const struct entity *e)
 static void say(struct detect *d, struct sighting *s, const struct flow *f, enum evidence_id id,
 		int db, uint64_t n, const char *what, const char *baseline)
 {
-	if (was_said(s->pair, id, db))
+	if (was_said(s->pair, id, db ? db : evidence_rows[id].most))
 		return;
 	detect_evidence(d, s->pair, id,
 			&(struct evidence_in){ .db = db,
@@ -187,6 +188,8 @@ static void letter(struct detect *d, struct sighting *s, const struct flow *f,
 		return;
 	snprintf(what, sizeof(what), "a letter in clear text from \"%.*s\" to a server far away",
 		 (int)MIN(m->helo.n, (size_t)40), m->helo.p ? m->helo.p : "");
+	/* Ten years ago that was how letters were handed in. */
+	bare &= d->now_ns / NSEC_PER_SEC >= YEAR_2016_S;
 	say(d, s, f, E_MAIL_OUT, e->is_program || bare ? 0 : 4, 1, what,
 	    e->is_program ? "no mail program" : "mail programs encrypt");
 }

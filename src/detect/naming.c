@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/time.h"
 #include "detect/detectors.h"
 #include "detect/places.h"
@@ -18,6 +19,7 @@
 
 #define MINUTE_NS (60 * NSEC_PER_SEC)
 #define ASKED_FOR (10 * MINUTE_NS) /* how long "what is my address?" sheds light on what follows */
+#define AUTHORITY_SLOTS 256        /* a power of two */
 #define NAMES_VISIBLE 3 /* flows with a name from which on a missing one says something */
 #define NAMES_USUAL 8
 #define WARM_UP_NS (30 * MINUTE_NS) /* live: names asked for before egret began are not known */
@@ -25,7 +27,7 @@
 static void say(struct detect *d, struct sighting *s, const struct flow *f, enum evidence_id id,
 		int db, const char *what, const char *baseline)
 {
-	if (was_said(s->pair, id, db))
+	if (was_said(s->pair, id, db ? db : evidence_rows[id].most))
 		return;
 	detect_evidence(d, s->pair, id,
 			&(struct evidence_in){ .db = db,
@@ -165,19 +167,18 @@ static bool bears_uploads(const struct flow *f)
 static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 {
 	struct entity *e = s->pair->entity;
-	struct str name = text_str(f->name);
 	char what[128], ago[TIME_TEXT_MAX];
 
 	if (!is_public(&f->key.dst))
 		return;
 	*(f->n_names ? &e->named : &e->unnamed) += 1;
-	if (name_tells_address(name)) {
+	if (name_kind(f->name) == NAME_TELLS_ADDRESS) {
 		e->asked_address_ns = d->now_ns;
 		return;
 	}
-	if (name_is_dynamic(name)) {
+	if (name_kind(f->name) == NAME_DYNAMIC) {
 		snprintf(what, sizeof(what),
-			 "%.60s: a name anybody may have (dynamic DNS, tunnels)", name.p);
+			 "%.60s: a name anybody may have (dynamic DNS, tunnels)", f->name->p);
 		say(d, s, f, E_DYNAMIC_NAME, 4, what, NULL);
 	}
 	if (!e->asked_address_ns || d->now_ns - e->asked_address_ns > ASKED_FOR ||
@@ -205,17 +206,145 @@ static int validity_db(int64_t days, bool self_issued)
 	return self_issued ? days > 398 ? 5 : 4 : 0;
 }
 
+/* Words of the names of those that browsers trust, or have trusted. */
+static bool authority_is_public(struct str issuer)
+{
+	static const char *const words[] = {
+		"let's encrypt",
+		"isrg",
+		"digicert",
+		"google",
+		"sectigo",
+		"comodo",
+		"globalsign",
+		"godaddy",
+		"starfield",
+		"amazon",
+		"microsoft",
+		"entrust",
+		"geotrust",
+		"thawte",
+		"verisign",
+		"symantec",
+		"rapidssl",
+		"addtrust",
+		"usertrust",
+		"startcom",
+		"zerossl",
+		"ssl.com",
+		"ssl corp",
+		"buypass",
+		"certum",
+		"unizeto",
+		"quovadis",
+		"identrust",
+		"digital signature trust",
+		"baltimore",
+		"cybertrust",
+		"swisssign",
+		"actalis",
+		"trustasia",
+		"wotrus",
+		"apple",
+		"facebook",
+		"network solutions",
+		"gandi",
+		"terena",
+		"geant",
+		"harica",
+		"hellenic",
+		"d-trust",
+		"t-systems",
+		"telesec",
+		"deutsche telekom",
+		"dfn-verein",
+		"certigna",
+		"dhimyotis",
+		"camerfirma",
+		"izenpe",
+		"fnmt",
+		"netlock",
+		"microsec",
+		"disig",
+		"secom",
+		"security communication",
+		"twca",
+		"taiwan-ca",
+		"chunghwa",
+		"cfca",
+		"gdca",
+		"trustcor",
+		"hongkong post",
+		"trustwave",
+		"securetrust",
+		"cloudflare",
+		"atos",
+		"telia",
+		"akamai",
+		"equifax",
+		"rsa data",
+		"verizon",
+		"trust provider",
+		"tuntrust",
+		"e-tugra",
+		"anf ac",
+		"certsign",
+		"emsign",
+		"naver",
+		"itrus",
+		"beijing",
+		"wosign",
+		"trustid",
+		"cisco",
+		"gts ",
+		"network associates",
+		"internet2",
+		"incommon",
+		"cpanel",
+		"alphassl",
+		"positivessl",
+		"lawtrust",
+	};
+
+	static struct {
+		uint64_t hash;
+		bool is;
+	} slots[AUTHORITY_SLOTS]; /* there are few authorities, and many words */
+	uint64_t hash = hash_bytes(issuer.p, issuer.n, 1);
+	size_t at = hash & (AUTHORITY_SLOTS - 1);
+
+	if (!issuer.n)
+		return true; /* it is not known */
+	if (slots[at].hash == hash)
+		return slots[at].is;
+	slots[at].hash = hash;
+	slots[at].is = false;
+	for (size_t i = 0; i < ARRAY_SIZE(words) && !slots[at].is; i++) {
+		char glob[40];
+
+		snprintf(glob, sizeof(glob), "*%s*", words[i]);
+		slots[at].is = str_glob(str_of(glob), issuer);
+	}
+	return slots[at].is;
+}
+
 static void certificate(struct detect *d, struct sighting *s, const struct flow *f,
 			const struct record_certificate *c)
 {
 	int64_t days = c->has_validity && c->not_after_s > c->not_before_s
 			       ? (c->not_after_s - c->not_before_s) / 86400
 			       : 0;
-	int db = validity_db(days, c->self_issued);
+	bool self = c->self_issued, unknown = !self && !authority_is_public(c->issuer);
+	int db = validity_db(days, self);
 	char what[128], lasts[32] = "";
 
+	if (unknown)
+		db = MAX(db, 3);
 	if (!db)
 		return;
+	/* It names nobody, and nobody named it. */
+	if (!f->name && (self || unknown))
+		db += 2;
 	if (c->covers_known && !c->covers_sni)
 		db += 2;
 	/* Printers, cameras and machines of one's own have nothing else. */
@@ -224,7 +353,7 @@ static void certificate(struct detect *d, struct sighting *s, const struct flow 
 	if (days)
 		snprintf(lasts, sizeof(lasts), ", for %lld days", (long long)days);
 	snprintf(what, sizeof(what), "its certificate is %s%s%s",
-		 c->self_issued ? "signed by itself" : "by an authority of its own", lasts,
+		 self ? "signed by itself" : "of an authority that is not public", lasts,
 		 c->covers_known && !c->covers_sni ? ", of another name" : "");
 	say(d, s, f, E_CERTIFICATE, db, what, "public authorities sign for 398 days at most");
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #define PORTS 24
+#define NAME_SLOTS 1024 /* a power of two */
 
 /* Homes of protocols, 0 at the end. A protocol without a row chooses its ports freely. */
 static const struct {
@@ -425,12 +426,26 @@ static bool is_below_any(struct str name, const char *const *domains, size_t n)
 	return false;
 }
 
-bool name_is_dynamic(struct str name)
+enum name_kind name_kind(const struct text *name)
 {
-	return is_below_any(name, dynamic, ARRAY_SIZE(dynamic));
-}
+	static struct {
+		uint64_t hash; /* of a keyed hash function: texts that collide cannot be made */
+		uint32_t n;
+		enum name_kind kind;
+	} slots[NAME_SLOTS];
+	size_t i;
 
-bool name_tells_address(struct str name)
-{
-	return is_below_any(name, address_tellers, ARRAY_SIZE(address_tellers));
+	if (!name || !name->n)
+		return NAME_ORDINARY;
+	i = name->hash & (NAME_SLOTS - 1);
+	if (slots[i].hash != name->hash || slots[i].n != name->n) {
+		slots[i].hash = name->hash;
+		slots[i].n = name->n;
+		slots[i].kind =
+			is_below_any(text_str(name), dynamic, ARRAY_SIZE(dynamic)) ? NAME_DYNAMIC
+			: is_below_any(text_str(name), address_tellers, ARRAY_SIZE(address_tellers))
+				? NAME_TELLS_ADDRESS
+				: NAME_ORDINARY;
+	}
+	return slots[i].kind;
 }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "base/str.h"
+#include "base/intern.h"
 #include "decode/appproto.h"
 
 /* Does `app` ordinarily listen on `port`? Of protocols that choose their ports freely: always. */
@@ -24,5 +24,9 @@ const char *network_owner(const struct addr *a);
 bool addr_is_public_resolver(const struct addr *a);
 bool addr_is_broadcast(const struct addr *a); /* 255.255.255.255; of a private /24, its last */
 
-bool name_is_dynamic(struct str name);    /* below a domain of a dynamic DNS or tunnel provider */
-bool name_tells_address(struct str name); /* a service that tells its caller's public address */
+enum name_kind {
+	NAME_ORDINARY,
+	NAME_DYNAMIC,       /* below a domain of a dynamic DNS or tunnel provider */
+	NAME_TELLS_ADDRESS, /* a service that tells its caller's public address */
+};
+enum name_kind name_kind(const struct text *name); /* cached, for one thread; NULL: ordinary */
