@@ -38,8 +38,8 @@ struct entity {
 	float hours[24];              /* payload sent by hour of the day, decayed; detect_hour() */
 	uint32_t number;              /* in the file that is being written */
 	struct entity_volume *volume; /* volume.c */
-	uint32_t named,
-		unnamed; /* naming.c: flows to public addresses whose name was asked for, and others */
+	/* naming.c: flows to public addresses by DNS, by a name of their own alone, by address alone */
+	uint32_t named, unasked, unnamed;
 	uint64_t
 		asked_address_ns; /* naming.c: asked a service for its own public address; 0: never */
 };

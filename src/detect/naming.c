@@ -118,7 +118,7 @@ static void with_name(struct detect *d, struct sighting *s, const struct flow *f
 		return;
 	if (!f->n_names) {
 		/* What was asked for before the recording began looks the same: only rare ones tell anything. */
-		if (e->unnamed * 4 > e->named)
+		if (e->unasked * 4 > e->named)
 			return;
 		snprintf(baseline, sizeof(baseline),
 			 "%u other connections of it followed an answer", e->named);
@@ -171,7 +171,7 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 
 	if (!is_public(&f->key.dst))
 		return;
-	*(f->n_names ? &e->named : &e->unnamed) += 1;
+	*(f->n_names ? &e->named : f->name ? &e->unasked : &e->unnamed) += 1;
 	if (name_kind(f->name) == NAME_TELLS_ADDRESS) {
 		e->asked_address_ns = d->now_ns;
 		return;
