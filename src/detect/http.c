@@ -213,11 +213,8 @@ static void to_address(struct detect *d, struct sighting *s, const struct flow *
 		return;
 	db = (public ? 4 : 2) + (is_post(q) ? 2 : 0) +
 	     (port_is_home(APP_HTTP, f->key.dport) ? 0 : 2);
-	snprintf(what, sizeof(what), "HTTP %.16s to an address, on port %u",
-		 q->method.n ? q->method.p : "", f->key.dport);
-	if (q->method.n < 16)
-		snprintf(what, sizeof(what), "HTTP %.*s to an address, on port %u",
-			 STR_FMT(q->method), f->key.dport);
+	snprintf(what, sizeof(what), "HTTP %.*s to an address, on port %u",
+		 (int)MIN(q->method.n, (size_t)16), q->method.p, f->key.dport);
 	say(d, s, f, E_HTTP_ADDRESS, MIN(db, (int)evidence_rows[E_HTTP_ADDRESS].most), 1, what,
 	    NULL);
 }
@@ -300,6 +297,7 @@ static void data_path(struct detect *d, struct sighting *s, const struct flow *f
 	uint64_t hash = hash_bytes(path.p, path.n, d->seed);
 	bool escaped;
 	char what[128];
+	int db;
 
 	if (!is_data(path, &escaped) || hash == h->last_data_path)
 		return;
@@ -309,11 +307,8 @@ static void data_path(struct detect *d, struct sighting *s, const struct flow *f
 		return;
 	snprintf(what, sizeof(what), "%u paths are data in letters, like %.40s…", h->data_paths,
 		 path.p);
-	say(d, s, f, E_HTTP_PATH,
-	    escaped              ? 8
-	    : h->data_paths >= 4 ? 6
-				 : 4,
-	    h->data_paths, what, NULL);
+	db = escaped ? (h->data_paths >= 3 ? 0 : 10) : h->data_paths >= 4 ? 6 : 4;
+	say(d, s, f, E_HTTP_PATH, db, h->data_paths, what, NULL);
 }
 
 /* Systems ask of themselves whether certificates hold (RFC 6960), at servers of every authority there is. */
