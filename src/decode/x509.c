@@ -323,6 +323,7 @@ static struct str find_alt_names(struct str extensions)
 {
 	struct cursor c = cursor_of(extensions);
 	struct der list, one, oid, value, names;
+	bool found;
 
 	if (!der_take(&c, DER_SEQUENCE, &list))
 		return STR_NONE;
@@ -332,9 +333,10 @@ static struct str find_alt_names(struct str extensions)
 
 		if (!der_take(&e, DER_OID, &oid) || !str_eq(oid.body, OID_ALT_NAMES))
 			continue;
-		while (der_next(&e, &value) && value.tag != DER_OCTETS)
-			; /* `critical` */
-		if (value.tag != DER_OCTETS)
+		do /* `critical` may come before */
+			found = der_next(&e, &value);
+		while (found && value.tag != DER_OCTETS);
+		if (!found)
 			continue;
 		e = cursor_of(value.body);
 		return der_take(&e, DER_SEQUENCE, &names) ? names.body : STR_NONE;

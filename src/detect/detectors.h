@@ -6,10 +6,12 @@ struct detector;
 
 extern const struct detector detect_beacon;
 extern const struct detector detect_channel;
+extern const struct detector detect_dga;
 extern const struct detector detect_execution;
 extern const struct detector detect_fingerprint;
 extern const struct detector detect_http;
 extern const struct detector detect_icmp;
+extern const struct detector detect_intel;
 extern const struct detector detect_mail;
 extern const struct detector detect_naming;
 extern const struct detector detect_p2p;

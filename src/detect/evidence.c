@@ -34,12 +34,21 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"short messages in turn, at the pace of a person", "reasoned: 10 where more goes up than comes down" },
 	[E_PUSHED] = { "pushed", "channel", GROUP_TIMING, CLASS_C2, false, 14, "T1071",
 		"the other side speaks at fixed times, this one listens", "2 x -log10(p) - 4" },
+
+	[E_DGA_NX] = { "nxdomain-random", "dga", GROUP_DGA, CLASS_C2, true, 25, "T1568.002",
+		"asks for names of random letters that do not exist", "1 in 100,000 groups of 10 ordinary names: bench/QUALITY.md" },
+	[E_DGA_WORDS] = { "nxdomain-words", "dga", GROUP_DGA, CLASS_C2, false, 15, "T1568.002",
+		"asks for names of words put together that do not exist", "as above; English-heavy clients come to it 5 to 20 times as often" },
+	[E_DGA_NAME] = { "made-up-name", "dga", GROUP_DGA, CLASS_C2, false, 6, "T1568.002",
+		"its name looks made up by a program", "people choose such names, one in a hundred to a thousand" },
+
 	[E_EXECUTION] = { "execution", "execution", GROUP_CHANNEL, CLASS_C2, false, 10, "T1105",
 		"a program from a folder for anybody calls out", "reasoned: 5 where its file is only deleted" },
 	[E_TOOL_UPLOAD] = { "tool-upload", "execution", GROUP_CHANNEL, CLASS_EXFIL, false, 10, "T1048",
 		"a tool was told to upload a file", "reasoned" },
 	[E_ONE_LINER] = { "one-liner", "execution", GROUP_CHANNEL, CLASS_C2, false, 8, "T1059",
 		"an interpreter got its program on the command line", "reasoned" },
+
 	[E_NEW_PRINT] = { "new-print", "fingerprint", GROUP_IDENTITY, CLASS_C2, false, 6, "T1055",
 		"another TLS library in a program that still uses its own", "reasoned" },
 	[E_BORROWED_PRINT] = { "borrowed-print", "fingerprint", GROUP_IDENTITY, CLASS_C2, false, 10, "T1036",
@@ -48,6 +57,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"TLS as nobody else here speaks it, to a peer of nobody else", "reasoned" },
 	[E_OLD_TLS] = { "old-tls", "fingerprint", GROUP_NAMING, CLASS_C2, false, 8, "",
 		"a client that knows no TLS newer than 1.0", "reasoned: browsers gave it up in 2020; 4 with a name" },
+
 	[E_HTTP_ADDRESS] = { "http-address", "http", GROUP_NAMING, CLASS_C2, false, 8, "T1071.001",
 		"plain HTTP to an address", "4, private 2; +2 for a POST, +2 on an odd port" },
 	[E_HTTP_AGENT] = { "http-agent", "http", GROUP_NAMING, CLASS_C2, false, 4, "T1071.001",
@@ -56,16 +66,28 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"one path is posted to again and again, nothing else", "4; +2 for a script, from 8 posts on, and without a name" },
 	[E_HTTP_PATH] = { "http-path", "http", GROUP_CHANNEL, CLASS_C2, false, 18, "T1132.001",
 		"paths that are data", "4, 6 from four paths on; escaped 10, 18 from three on" },
+
 	[E_ICMP_ANSWERS] = { "icmp-answers", "icmp", GROUP_CHANNEL, CLASS_C2, true, 40, "T1095,T1572",
 		"answers to pings that are not what was asked", "RFC 792; no benign capture has one" },
 	[E_ICMP_DATA] = { "icmp-data", "icmp", GROUP_CHANNEL, CLASS_EXFIL, false, 22, "T1048.003",
 		"pings that carry data", "reasoned: text and ciphertext in many sizes" },
+
+	[E_LISTED] = { "listed", "intel", GROUP_INTEL, CLASS_INTEL, true, 36, "T1071",
+		"a feed names the address, name, URL or certificate", "by kind and age, intel_index.h; up to 45 for address and port" },
+	[E_LISTED_TOR] = { "listed-tor", "intel", GROUP_INTEL, CLASS_POLICY, false, 12, "T1090.003",
+		"a feed names it as a Tor relay", "intel_index.h" },
+	[E_LISTED_PLACE] = { "listed-place", "intel", GROUP_INTEL, CLASS_POLICY, false, 4, "",
+		"a feed names it as a proxy, resolver, scanner or doubtful place", "intel_index.h" },
+	[E_LISTED_PRINT] = { "listed-print", "intel", GROUP_INTEL, CLASS_INTEL, false, 6, "",
+		"a feed names the TLS fingerprint", "weak: programs share libraries" },
+
 	[E_SPAM] = { "spam", "mail", GROUP_CHANNEL, CLASS_C2, false, 20, "T1071.003",
 		"many mail servers, by what is none", "14 from 10 servers an hour, 20 from 25" },
 	[E_BULK_MAIL] = { "bulk-mail", "mail", GROUP_CHANNEL, CLASS_C2, false, 6, "T1071.003",
 		"one letter for many recipients", "reasoned" },
 	[E_MAIL_OUT] = { "mail-out", "mail", GROUP_CHANNEL, CLASS_EXFIL, false, 12, "T1048.003",
 		"a letter in clear text by no mail program", "reasoned" },
+
 	[E_NO_SNI] = { "no-sni", "naming", GROUP_NAMING, CLASS_C2, false, 6, "T1071.001",
 		"TLS without a name", "6 to an address, less without visible DNS; 3 else" },
 	[E_NOT_ASKED] = { "not-asked", "naming", GROUP_NAMING, CLASS_C2, false, 4, "",
@@ -80,12 +102,15 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"it asked for its own public address before", "reasoned" },
 	[E_CERTIFICATE] = { "certificate", "naming", GROUP_NAMING, CLASS_C2, false, 12, "T1587.003",
 		"a certificate that no public authority would sign", "CA/B Baseline Requirements 6.3.2; reasoned" },
+
 	[E_P2P] = { "p2p", "p2p", GROUP_CHANNEL, CLASS_POLICY, false, 6, "",
 		"file sharing between peers", "reasoned" },
+
 	[E_PACKET_SOCKET] = { "packet-socket", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 25, "T1205,T1040",
 		"a packet socket of a program that needs none", "reasoned: half for what packages brought" },
 	[E_RAW_PROTOCOL] = { "raw-protocol", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 10, "T1095",
 		"an IP protocol that hardly any program speaks", "reasoned: 3 for tunnels" },
+
 	[E_TOR] = { "tor", "tor", GROUP_CHANNEL, CLASS_POLICY, false, 16, "T1090.003",
 		"TLS as Tor's client speaks it", "reasoned" },
 	[E_MADE_UP_NAME] = { "made-up", "tor", GROUP_NAMING, CLASS_POLICY, false, 4, "",

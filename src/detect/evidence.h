@@ -52,6 +52,10 @@ enum evidence_id {
 	E_LONG,
 	E_INTERACTIVE,
 	E_PUSHED,
+	/* dga */
+	E_DGA_NX,
+	E_DGA_WORDS,
+	E_DGA_NAME,
 	/* execution */
 	E_EXECUTION,
 	E_TOOL_UPLOAD,
@@ -69,6 +73,11 @@ enum evidence_id {
 	/* icmp */
 	E_ICMP_ANSWERS,
 	E_ICMP_DATA,
+	/* intel */
+	E_LISTED,
+	E_LISTED_TOR,
+	E_LISTED_PLACE,
+	E_LISTED_PRINT,
 	/* mail */
 	E_SPAM,
 	E_BULK_MAIL,

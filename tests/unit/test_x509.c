@@ -221,6 +221,22 @@ static void no_certificates(void **state)
 		assert_int_equal(x509_parse(none[i], &x), -EBADMSG);
 }
 
+/* The extension ends behind its OID: there are no names, whatever lies in memory. */
+static void alternative_names_without_a_value(void **state)
+{
+	struct made m = make_certificate("a.example", NULL, "DNS:b.example", "20240101000000Z",
+					 "20250101000000Z");
+	unsigned char *oid = memmem(m.der, (size_t)m.n, "\x06\x03\x55\x1d\x11", 5);
+	struct x509 x;
+
+	assert_non_null(oid);
+	oid[-1] = 5;
+	assert_ok(x509_parse(made_der(&m), &x));
+	assert_int_equal(x.n_dns_names, 0);
+	assert_true(x509_covers(&x, STR("a.example")));
+	made_free(&m);
+}
+
 static void use(struct str s)
 {
 	struct buf b = BUF_INIT(1 << 16);
@@ -262,6 +278,7 @@ int main(void)
 		cmocka_unit_test(names_it_covers),
 		cmocka_unit_test(names_in_all_alphabets),
 		cmocka_unit_test(no_certificates),
+		cmocka_unit_test(alternative_names_without_a_value),
 		cmocka_unit_test(hostile_certificates),
 	};
 
