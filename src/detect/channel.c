@@ -40,6 +40,7 @@ struct channel_pair {
 struct channels {
 	struct pool pairs;
 	struct list lru;
+	uint64_t evicted;
 };
 
 static int start(struct detect *d)
@@ -303,13 +304,33 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 
 /* --- what is pushed down at fixed times ----------------------------------------------------------------------------- */
 
+/* Of the idlest few the one with the least: what came once goes before what comes back. */
+static void evict(struct detect *d)
+{
+	struct channel_pair *worst = NULL;
+	int seen = 0;
+
+	list_for_each(it, &d->channels->lru) {
+		struct channel_pair *h = container_of(it, struct channel_pair, lru);
+
+		if (!worst || h->n < worst->n)
+			worst = h;
+		if (++seen == 8)
+			break;
+	}
+	if (!worst)
+		return;
+	forget(d, worst->pair);
+	d->channels->evicted++;
+}
+
 static struct channel_pair *pushed_get(struct detect *d, struct pair *p)
 {
 	struct channels *c = d->channels;
 
 	if (!p->channel) {
 		if (c->pairs.used >= c->pairs.max)
-			forget(d, container_of(c->lru.next, struct channel_pair, lru)->pair);
+			evict(d);
 		p->channel = pool_get(&c->pairs);
 		if (!p->channel)
 			return NULL;
@@ -471,6 +492,11 @@ static void report(struct detect *d, struct sighting *s, const struct flow *f, b
 	weigh_turns(d, s, f);
 }
 
+static size_t memory(const struct detect *d)
+{
+	return pool_bytes(&d->channels->pairs);
+}
+
 const struct detector detect_channel = {
 	.name = "channel",
 	.start = start,
@@ -479,4 +505,5 @@ const struct detector detect_channel = {
 	.data = data,
 	.report = report,
 	.forget = forget,
+	.memory = memory,
 };

@@ -17,6 +17,7 @@ const struct detector *const detectors[] = {
 	&detect_icmp,
 	&detect_tor,
 	&detect_p2p,
+	&detect_polling,
 	&detect_mail,
 	&detect_rawsock,
 	&detect_execution,

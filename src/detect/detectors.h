@@ -15,5 +15,6 @@ extern const struct detector detect_intel;
 extern const struct detector detect_mail;
 extern const struct detector detect_naming;
 extern const struct detector detect_p2p;
+extern const struct detector detect_polling;
 extern const struct detector detect_rawsock;
 extern const struct detector detect_tor;

@@ -86,6 +86,7 @@ struct pair {
 	struct channel_pair *channel;
 	struct http_pair *http;
 	struct icmp_pair *icmp;
+	struct polling_pair *polling;
 };
 
 /* A living flow, from its first payload to its end. */
@@ -158,6 +159,7 @@ struct detect {
 	struct http_watch *http;
 	struct icmp_watch *icmp;
 	struct mail_watch *mail;
+	struct pollings *pollings;
 };
 
 /* tables.c */

@@ -106,6 +106,8 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_P2P] = { "p2p", "p2p", GROUP_CHANNEL, CLASS_POLICY, false, 6, "",
 		"file sharing between peers", "reasoned" },
 
+	[E_POLLING] = { "polling", "polling", GROUP_TIMING, CLASS_C2, false, 14, "T1071",
+		"short connections, one after the other, all alike", "reasoned: 7 from 12 on, 10 from 16, 14 from 24" },
 	[E_PACKET_SOCKET] = { "packet-socket", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 25, "T1205,T1040",
 		"a packet socket of a program that needs none", "reasoned: half for what packages brought" },
 	[E_RAW_PROTOCOL] = { "raw-protocol", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 10, "T1095",

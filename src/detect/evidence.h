@@ -92,6 +92,8 @@ enum evidence_id {
 	E_CERTIFICATE,
 	/* p2p */
 	E_P2P,
+	/* polling */
+	E_POLLING,
 	/* rawsock */
 	E_PACKET_SOCKET,
 	E_RAW_PROTOCOL,

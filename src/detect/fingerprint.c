@@ -442,6 +442,12 @@ static int load(struct detect *d, struct state_in *in)
 	return in->bad ? -EBADMSG : 0;
 }
 
+static size_t memory(const struct detect *d)
+{
+	return pool_bytes(&d->prints->prints) + pool_bytes(&d->prints->used) +
+	       pool_bytes(&d->prints->wearers) + sizeof(*d->prints);
+}
+
 const struct detector detect_fingerprint = {
 	.name = "fingerprint",
 	.start = start,
@@ -451,4 +457,5 @@ const struct detector detect_fingerprint = {
 	.state_version = 1,
 	.save = save,
 	.load = load,
+	.memory = memory,
 };

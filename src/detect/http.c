@@ -68,15 +68,33 @@ static void forget(struct detect *d, struct pair *p)
 	p->http = NULL;
 }
 
+/* Of the idlest few the one with the least: what came once goes before what comes back. */
+static void evict(struct detect *d)
+{
+	struct http_pair *worst = NULL;
+	int seen = 0;
+
+	list_for_each(it, &d->http->lru) {
+		struct http_pair *h = container_of(it, struct http_pair, lru);
+
+		if (!worst || h->requests < worst->requests)
+			worst = h;
+		if (++seen == 8)
+			break;
+	}
+	if (!worst)
+		return;
+	forget(d, worst->pair);
+	d->http->evicted++;
+}
+
 static struct http_pair *state_of(struct detect *d, struct pair *p)
 {
 	struct http_watch *w = d->http;
 
 	if (!p->http) {
-		if (w->pairs.used >= w->pairs.max) {
-			forget(d, container_of(w->lru.next, struct http_pair, lru)->pair);
-			w->evicted++;
-		}
+		if (w->pairs.used >= w->pairs.max)
+			evict(d);
 		p->http = pool_get(&w->pairs);
 		if (!p->http)
 			return NULL;
@@ -346,10 +364,16 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 	data_path(d, s, f, h, path);
 }
 
+static size_t memory(const struct detect *d)
+{
+	return pool_bytes(&d->http->pairs);
+}
+
 const struct detector detect_http = {
 	.name = "http",
 	.start = start,
 	.stop = stop,
 	.record = record,
 	.forget = forget,
+	.memory = memory,
 };

@@ -66,15 +66,33 @@ static void forget(struct detect *d, struct pair *p)
 	p->icmp = NULL;
 }
 
+/* Of the idlest few the one with the least: what came once goes before what comes back. */
+static void evict(struct detect *d)
+{
+	struct icmp_pair *worst = NULL;
+	int seen = 0;
+
+	list_for_each(it, &d->icmp->lru) {
+		struct icmp_pair *h = container_of(it, struct icmp_pair, lru);
+
+		if (!worst || h->seen[TO_SERVER] < worst->seen[TO_SERVER])
+			worst = h;
+		if (++seen == 8)
+			break;
+	}
+	if (!worst)
+		return;
+	forget(d, worst->pair);
+	d->icmp->evicted++;
+}
+
 static struct icmp_pair *state_of(struct detect *d, struct pair *p)
 {
 	struct icmp_watch *w = d->icmp;
 
 	if (!p->icmp) {
-		if (w->pairs.used >= w->pairs.max) {
-			forget(d, container_of(w->lru.next, struct icmp_pair, lru)->pair);
-			w->evicted++;
-		}
+		if (w->pairs.used >= w->pairs.max)
+			evict(d);
 		p->icmp = pool_get(&w->pairs);
 		if (!p->icmp)
 			return NULL;
@@ -246,6 +264,11 @@ static void report(struct detect *d, struct sighting *s, const struct flow *f, b
 	}
 }
 
+static size_t memory(const struct detect *d)
+{
+	return pool_bytes(&d->icmp->pairs);
+}
+
 const struct detector detect_icmp = {
 	.name = "icmp",
 	.start = start,
@@ -253,4 +276,5 @@ const struct detector detect_icmp = {
 	.data = data,
 	.report = report,
 	.forget = forget,
+	.memory = memory,
 };

@@ -206,10 +206,16 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 		letter(d, s, r->flow, r->smtp);
 }
 
+static size_t memory(const struct detect *d)
+{
+	return pool_bytes(&d->mail->senders) + sizeof(*d->mail);
+}
+
 const struct detector detect_mail = {
 	.name = "mail",
 	.start = start,
 	.stop = stop,
 	.flow = flow,
 	.record = record,
+	.memory = memory,
 };
