@@ -63,7 +63,9 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_HTTP_AGENT] = { "http-agent", "http", GROUP_NAMING, CLASS_C2, false, 4, "T1071.001",
 		"a client that says nothing of itself, or is a tool", "reasoned" },
 	[E_HTTP_GATE] = { "http-gate", "http", GROUP_CHANNEL, CLASS_C2, false, 10, "T1071.001",
-		"one path is posted to again and again, nothing else", "4; +2 for a script, from 8 posts on, and without a name" },
+		"one path is posted to again and again, nothing else", "4; +2 for a script, +4 from 8 posts on, +2 without a name" },
+	[E_HTTP_REGULAR] = { "http-regular", "http", GROUP_TIMING, CLASS_C2, false, 16, "T1071.001",
+		"posts to one path, more regular than chance", "2 x -log10(p) - 4, as for regular" },
 	[E_HTTP_PATH] = { "http-path", "http", GROUP_CHANNEL, CLASS_C2, false, 18, "T1132.001",
 		"paths that are data", "4, 6 from four paths on; escaped 10, 18 from three on" },
 

@@ -69,6 +69,7 @@ enum evidence_id {
 	E_HTTP_ADDRESS,
 	E_HTTP_AGENT,
 	E_HTTP_GATE,
+	E_HTTP_REGULAR,
 	E_HTTP_PATH,
 	/* icmp */
 	E_ICMP_ANSWERS,
