@@ -10,6 +10,8 @@ const struct detector *const detectors[] = {
 	&detect_intel,
 	&detect_beacon,
 	&detect_dga,
+	&detect_dns,
+	&detect_doh,
 	&detect_naming,
 	&detect_fingerprint,
 	&detect_channel,

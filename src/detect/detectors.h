@@ -7,6 +7,8 @@ struct detector;
 extern const struct detector detect_beacon;
 extern const struct detector detect_channel;
 extern const struct detector detect_dga;
+extern const struct detector detect_dns;
+extern const struct detector detect_doh;
 extern const struct detector detect_execution;
 extern const struct detector detect_fingerprint;
 extern const struct detector detect_http;

@@ -42,6 +42,18 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_DGA_NAME] = { "made-up-name", "dga", GROUP_DGA, CLASS_C2, false, 6, "T1568.002",
 		"its name looks made up by a program", "people choose such names, one in a hundred to a thousand" },
 
+	[E_DNS_INFO] = { "dns-names", "dns", GROUP_DNS, CLASS_EXFIL, true, 40, "T1048.003,T1071.004",
+		"much was said in names that were never asked for before", "28 at 2,000 B an hour (ordinary: below 745), 6 more each time it doubles; tests/quality/dns.c" },
+	[E_DNS_DOWN] = { "dns-answers", "dns", GROUP_DNS, CLASS_C2, false, 20, "T1071.004,T1105",
+		"much came back in answers that carry text or data", "8 at 4 kB a day; reasoned" },
+	[E_DNS_RESOLVER] = { "dns-server", "dns", GROUP_NAMING, CLASS_POLICY, false, 3, "T1071.004",
+		"asks a DNS server that is not one of its own", "reasoned: devices with a built-in server do that too" },
+
+	[E_DOH] = { "doh", "doh", GROUP_NAMING, CLASS_POLICY, false, 4, "T1071.004,T1572",
+		"hides its DNS questions in an encrypted connection", "4 an interpreter or an unknown program, 3 others, 2 a machine; reasoned" },
+	[E_ECH] = { "ech", "doh", GROUP_NAMING, CLASS_POLICY, false, 3, "T1090.004",
+		"hides the name it asks for, and is no browser", "reasoned" },
+
 	[E_EXECUTION] = { "execution", "execution", GROUP_CHANNEL, CLASS_C2, false, 10, "T1105",
 		"a program from a folder for anybody calls out", "reasoned: 5 where its file is only deleted" },
 	[E_TOOL_UPLOAD] = { "tool-upload", "execution", GROUP_CHANNEL, CLASS_EXFIL, false, 10, "T1048",
@@ -110,6 +122,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 
 	[E_POLLING] = { "polling", "polling", GROUP_TIMING, CLASS_C2, false, 14, "T1071",
 		"short connections, one after the other, all alike", "reasoned: 7 from 12 on, 10 from 16, 14 from 24" },
+
 	[E_PACKET_SOCKET] = { "packet-socket", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 25, "T1205,T1040",
 		"a packet socket of a program that needs none", "reasoned: half for what packages brought" },
 	[E_RAW_PROTOCOL] = { "raw-protocol", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 10, "T1095",

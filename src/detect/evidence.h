@@ -56,6 +56,13 @@ enum evidence_id {
 	E_DGA_NX,
 	E_DGA_WORDS,
 	E_DGA_NAME,
+	/* dns */
+	E_DNS_INFO,
+	E_DNS_DOWN,
+	E_DNS_RESOLVER,
+	/* doh */
+	E_DOH,
+	E_ECH,
 	/* execution */
 	E_EXECUTION,
 	E_TOOL_UPLOAD,

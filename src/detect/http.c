@@ -24,6 +24,7 @@
 #define POSTS_LEAST 3
 #define POSTED 4
 #define GAPS 16
+#define MERGE 0.05 /* posts closer together than this share of the median are one, as in `beacon` */
 
 struct http_pair {
 	struct list lru;
@@ -317,7 +318,7 @@ static void keeps_time(struct detect *d, struct sighting *s, const struct flow *
 				gaps[kept++] = h->posted[at].gaps[i];
 		if (!regularity(gaps, kept, merge_s, &r))
 			return;
-		merge_s = fmax(1, REGULARITY_MERGE * r.median_s);
+		merge_s = fmax(1, MERGE * r.median_s);
 	}
 	db = (int)lround(fmin(-2 * r.log10_p - 4, evidence_rows[E_HTTP_REGULAR].most));
 	if (db <= 0)
