@@ -161,6 +161,9 @@ static void wrong_port(struct detect *d, struct sighting *s, const struct flow *
 
 	if (!db || !home)
 		return;
+	/* People put servers of their own where firewalls let them out. */
+	if (f->name && name_kind(f->name) != NAME_DYNAMIC)
+		db -= 2;
 	if (!is_public(&f->key.dst))
 		db /= 2;
 	if (is_known_peer(s, f))
@@ -433,7 +436,7 @@ static void weigh_age(struct detect *d, struct sighting *s, const struct flow *f
 	db = 3 + 2 * log2((double)age / HOUR_NS);
 	/* Push services of all kinds keep TLS and QUIC open; what is older than the recording was named before. */
 	if ((f->app != APP_UNKNOWN && f->app != APP_UNDECIDED) || f->mid_stream)
-		db /= 2;
+		db = fmin(db / 2, port_is_home(f->app, f->key.dport) || f->mid_stream ? 4 : 8);
 	if (f->key.proto != IPPROTO_TCP && f->app != APP_UNKNOWN)
 		db /= 2;
 	snprintf(what, sizeof(what), "one connection lasts for %s", duration_format(age, text));

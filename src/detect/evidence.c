@@ -29,7 +29,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_CLEAR_UPLOAD] = { "clear-upload", "channel", GROUP_CHANNEL, CLASS_EXFIL, false, 12, "T1048.003",
 		"a file goes up over FTP, in clear text", "reasoned" },
 	[E_LONG] = { "long", "channel", GROUP_CHANNEL, CLASS_C2, false, 12, "T1071",
-		"a connection that lasts for hours", "3 + 2 x log2(hours), half for known protocols" },
+		"a connection that lasts for hours", "3 + 2 x log2(hours), half for known protocols, at home at most 4" },
 	[E_INTERACTIVE] = { "interactive", "channel", GROUP_CHANNEL, CLASS_C2, false, 10, "T1059",
 		"short messages in turn, at the pace of a person", "reasoned: 10 where more goes up than comes down" },
 	[E_PUSHED] = { "pushed", "channel", GROUP_TIMING, CLASS_C2, false, 14, "T1071",
