@@ -10,7 +10,7 @@
 // clang-format off
 const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_REGULAR] = { "regular", "beacon", GROUP_TIMING, CLASS_C2, false, 20, "T1071",
-		"check-ins more regular than chance", "2 x -log10(p) - 4; p < 1e-9 for 36 of 2,004 benign pairs" },
+		"check-ins more regular than chance", "3 x -log10(p) - 6: regularity.h; p < 1e-9 for 36 of 2,004 benign pairs" },
 	[E_ONE_SIZE] = { "one-size", "beacon", GROUP_SIZES, CLASS_C2, false, 3, "",
 		"nearly all check-ins send the same amount", "reasoned" },
 	[E_STEADY] = { "steady", "beacon", GROUP_SCHEDULE, CLASS_C2, false, 4, "T1029",
@@ -67,7 +67,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"TLS as only browsers here speak it, from no browser", "10 of tools and interpreters, else 4" },
 	[E_RARE_PRINT] = { "rare-print", "fingerprint", GROUP_RARITY, CLASS_C2, false, 4, "",
 		"TLS as nobody else here speaks it, to a peer of nobody else", "reasoned" },
-	[E_OLD_TLS] = { "old-tls", "fingerprint", GROUP_NAMING, CLASS_C2, false, 8, "",
+	[E_OLD_TLS] = { "old-tls", "fingerprint", GROUP_CHANNEL, CLASS_C2, false, 12, "",
 		"a client that knows no TLS newer than 1.0", "reasoned: browsers gave it up in 2020; 4 with a name" },
 
 	[E_HTTP_ADDRESS] = { "http-address", "http", GROUP_NAMING, CLASS_C2, false, 8, "T1071.001",

@@ -320,7 +320,7 @@ static void keeps_time(struct detect *d, struct sighting *s, const struct flow *
 			return;
 		merge_s = fmax(1, MERGE * r.median_s);
 	}
-	db = (int)lround(fmin(-2 * r.log10_p - 4, evidence_rows[E_HTTP_REGULAR].most));
+	db = MIN(regularity_weight(r.log10_p), (int)evidence_rows[E_HTTP_REGULAR].most);
 	if (db <= 0)
 		return;
 	snprintf(what, sizeof(what), "%zu posts to one path every %s ± %.0f %%",

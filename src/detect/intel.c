@@ -274,15 +274,15 @@ static void answered(struct detect *d, struct sighting *s, const struct record *
 		     const struct intel_index *ix)
 {
 	const struct record_certificate *c = r->tls->certificate;
-	char hex[2 * SHA256_SIZE + 1];
+	char hex[2 * sizeof(c->sha256) + 1];
 
 	hashed(d, s, r, ix, INTEL_JA3, r->tls->ja3s);
 	if (!c)
 		return;
 	if (c->has_sha1)
-		hashed(d, s, r, ix, INTEL_CERT, digest_hex(c->sha1, sizeof(c->sha1), hex));
+		hashed(d, s, r, ix, INTEL_CERT, str_hex(c->sha1, sizeof(c->sha1), hex));
 	if (c->has_sha256)
-		hashed(d, s, r, ix, INTEL_CERT, digest_hex(c->sha256, sizeof(c->sha256), hex));
+		hashed(d, s, r, ix, INTEL_CERT, str_hex(c->sha256, sizeof(c->sha256), hex));
 }
 
 static void record(struct detect *d, struct sighting *s, const struct record *r)
