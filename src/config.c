@@ -24,6 +24,7 @@ static void config_defaults(struct config *c)
 		.state = "/var/lib/egret",
 		.eve = "/var/log/egret/eve.json",
 		.policy = "/etc/egret/policy.egret",
+		.findings = true,
 	};
 }
 
@@ -186,6 +187,52 @@ static void parse_policy(struct parser *p)
 	c->enforce = !at_end(&t) && take_choice(p, modes) == 1;
 }
 
+static void parse_findings(struct parser *p)
+{
+	static const char *const words[] = { "off", "on", NULL };
+
+	p->config->findings = take_choice(p, words) == 1;
+}
+
+/* journal | (syslog | cef) local|"udp://…"|"tcp://…" [from LEVEL] */
+static void parse_alerts(struct parser *p)
+{
+	static const char *const forms[] = { "syslog", "cef", "journal", NULL };
+	struct lex_token at = lex_peek(&p->lex), t;
+	struct config *c = p->config;
+	struct alert_config a = { .to = "local", .least = SEVERITY_MEDIUM };
+	int form = take_choice(p, forms);
+	char why[128];
+
+	if (form < 0)
+		return;
+	a.form = (enum alert_form)form;
+	t = lex_peek(&p->lex);
+	if (a.form != ALERT_JOURNAL && (t.kind == LEX_STRING || is_word(&t, "local"))) {
+		lex_next(&p->lex);
+		snprintf(a.to, sizeof(a.to), "%.*s", STR_FMT(t.text));
+		if (t.text.n >= sizeof(a.to) || alert_target_check(a.to, why) < 0) {
+			lex_complain(&p->lex, &t, "error", "%s", why);
+			return;
+		}
+		t = lex_peek(&p->lex);
+	}
+	if (is_word(&t, "from")) {
+		lex_next(&p->lex);
+		t = lex_next(&p->lex);
+		if (t.kind != LEX_WORD || severity_parse(t.text, &a.least) < 0) {
+			lex_complain(&p->lex, &t, "error",
+				     "low, medium, high or critical is expected here");
+			return;
+		}
+	}
+	if (c->n_alerts == CONFIG_MAX_ALERTS)
+		lex_complain(&p->lex, &at, "error", "at most %d logs for alerts",
+			     CONFIG_MAX_ALERTS);
+	else
+		c->alerts[c->n_alerts++] = a;
+}
+
 static void parse_backstop(struct parser *p)
 {
 	static const char *const words[] = { "off", "on", NULL };
@@ -219,11 +266,14 @@ static const struct statement {
 	const char *word;
 	void (*parse)(struct parser *p);
 } statements[] = {
-	{ "watch", parse_watch },     { "cgroup", parse_cgroup },   { "run", parse_run },
-	{ "state", parse_state },     { "eve", parse_eve },         { "inside", parse_inside },
-	{ "page", parse_page },       { "policy", parse_policy },   { "store", parse_store },
-	{ "retention", parse_store }, { "gateway", parse_gateway }, { "backstop", parse_backstop },
-	{ "geo", parse_geo },
+	{ "watch", parse_watch },     { "cgroup", parse_cgroup },
+	{ "run", parse_run },         { "state", parse_state },
+	{ "eve", parse_eve },         { "inside", parse_inside },
+	{ "page", parse_page },       { "policy", parse_policy },
+	{ "store", parse_store },     { "retention", parse_store },
+	{ "gateway", parse_gateway }, { "backstop", parse_backstop },
+	{ "geo", parse_geo },         { "findings", parse_findings },
+	{ "alerts", parse_alerts },
 };
 
 static void unknown_statement(struct parser *p, const struct lex_token *t)

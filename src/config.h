@@ -7,8 +7,10 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "store/alert_sink.h"
 
 #define CONFIG_MAX_INSIDE 64
+#define CONFIG_MAX_ALERTS 8
 
 struct config {
 	char cgroup[256]; /* the subtree to watch, below the cgroup2 mount */
@@ -20,6 +22,9 @@ struct config {
 	char policy[256];  /* empty: off */
 	bool policy_given; /* false: the default place, where it may be absent */
 	bool enforce;
+	bool findings; /* detection is on */
+	struct alert_config alerts[CONFIG_MAX_ALERTS];
+	size_t n_alerts;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256]; /* .mmdb files; empty: none */
 };

@@ -8,7 +8,6 @@
  *
  * One thread, one loop. Every 50 ms the ring buffer is emptied, every second the kernel's counters are read.
  */
-#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,9 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "attach/attach.h"
@@ -31,11 +28,13 @@
 #include "base/loop.h"
 #include "base/time.h"
 #include "config.h"
+#include "daemonize.h"
 #include "flow/record.h"
 #include "guard/answer.h"
 #include "guard/guard.h"
 #include "pipeline.h"
 #include "policy/subject.h"
+#include "sentry/sentry.h"
 #include "serve/control.h"
 #include "store/eve.h"
 
@@ -71,11 +70,14 @@ struct daemon {
 	struct attach *attach;
 	struct pipeline *pipeline;
 	struct sink *eve;
+	struct sink *alerts[CONFIG_MAX_ALERTS];
 	struct control *control;
 	struct guard *guard;
+	struct sentry *sentry; /* NULL: findings off */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told;
+	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
+		alerts_lost_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -88,13 +90,29 @@ static void on_record(void *ctx, const struct record *r)
 
 	if (d->eve)
 		d->eve->ops->put(d->eve, r);
+	for (size_t i = 0; i < d->config.n_alerts; i++)
+		if (d->alerts[i])
+			d->alerts[i]->ops->put(d->alerts[i], r);
 	if (d->control)
 		control_record(d->control, r);
+	if (d->sentry)
+		detect_record(sentry_detect(d->sentry), r);
 	if (d->guard && r->type == RECORD_FLOW && r->flow_ends)
 		guard_flow_ended(d->guard, r->flow);
 	if (r->type == RECORD_PACKET_SOCKET)
 		log_warn("%.*s (pid %u) opened a packet socket: what it sends that way is not seen",
 			 STR_FMT(proc_name(r->proc)), r->proc->pid);
+}
+
+static void on_finding(void *ctx, const struct finding *f)
+{
+	static const char *const states[] = { "", " grew", " is over" };
+
+	log_warn("finding %s%s (%s %s): %.*s", f->id, states[f->state],
+		 severity_name(f->severity) ?: "no longer", finding_class_name(f->class) ?: "",
+		 STR_FMT(f->explain));
+	on_record(ctx,
+		  &(struct record){ .type = RECORD_FINDING, .time_ns = f->time_ns, .finding = f });
 }
 
 /* From the kernel to the flow table; the guard looks at what the table has taken in. */
@@ -163,12 +181,17 @@ static void on_second(void *ctx)
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
 	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
+	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
 	if (d->control)
 		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 	pipeline_tick(d->pipeline, time_now());
 	guard_tick(d->guard);
+	if (d->sentry)
+		sentry_tick(d->sentry);
 	if (d->eve)
 		d->eve->ops->flush(d->eve);
+	for (size_t i = 0; i < d->config.n_alerts; i++)
+		d->alerts[i]->ops->flush(d->alerts[i]);
 }
 
 static void on_stop(void *ctx, int signo)
@@ -227,6 +250,10 @@ static void add_status(void *ctx, struct json *j)
 	json_object_begin(j, "policy");
 	guard_status(d->guard, j);
 	json_object_end(j);
+	json_object_begin(j, "detect");
+	if (d->sentry)
+		sentry_status(d->sentry, j);
+	json_object_end(j);
 }
 
 static void on_policy(void *ctx, const struct policy_request *q, int fd, struct json *j)
@@ -241,6 +268,25 @@ static void on_why(void *ctx, const struct why_request *q, struct json *j)
 	struct daemon *d = ctx;
 
 	guard_answer_why(d->guard, q, j);
+}
+
+static void on_detect(void *ctx, const struct detect_request *q, struct json *j)
+{
+	struct daemon *d = ctx;
+
+	if (d->sentry)
+		sentry_answer(d->sentry, q, j);
+	else
+		json_text(j, "error", "findings are off in egret.conf");
+}
+
+static void on_findings(void *ctx, const struct detect_request *q, const struct filter *filter,
+			struct finding_out to)
+{
+	struct daemon *d = ctx;
+
+	if (d->sentry)
+		sentry_findings(d->sentry, q, filter, to);
 }
 
 /* ---- building it ---- */
@@ -265,6 +311,15 @@ static int make_folder(const char *path, mode_t mode)
 	return 0;
 }
 
+static int open_alerts(struct daemon *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->config.n_alerts; i++)
+		r = alert_sink_new(&d->alerts[i], &d->config.alerts[i], d->host, &d->alerts_lost);
+	return r < 0 ? log_errno(r, "cannot send alerts") : 0;
+}
+
 static int open_outputs(struct daemon *d)
 {
 	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
@@ -287,10 +342,15 @@ static int open_outputs(struct daemon *d)
 					     .policy = on_policy,
 					     .why = on_why,
 					     .policy_ctx = d,
+					     .findings = on_findings,
+					     .detect = on_detect,
+					     .detect_ctx = d,
 					     .texts = pipeline_texts(d->pipeline),
 					     .names = pipeline_names(d->pipeline),
 					     .procs = pipeline_procs(d->pipeline),
 				     });
+	if (r >= 0)
+		r = open_alerts(d);
 	if (r < 0 || !d->config.eve[0])
 		return r;
 	snprintf(folder, sizeof(folder), "%s", d->config.eve);
@@ -301,6 +361,26 @@ static int open_outputs(struct daemon *d)
 		return r;
 	r = eve_sink_new(&d->eve, &format, d->config.eve, &d->eve_lost);
 	return r < 0 ? log_errno(r, "cannot write %s", d->config.eve) : 0;
+}
+
+static int start_sentry(struct daemon *d)
+{
+	int r;
+
+	if (!d->config.findings)
+		return 0;
+	r = sentry_new(&d->sentry, &(struct sentry_config){
+					   .state = d->config.state,
+					   .loop = d->loop,
+					   .texts = pipeline_texts(d->pipeline),
+					   .procs = pipeline_procs(d->pipeline),
+					   .now = time_now,
+					   .out = { on_finding, d },
+				   });
+	if (r < 0)
+		return log_errno(r, "cannot start to detect");
+	flow_table_watch(pipeline_flows(d->pipeline), detect_watch(sentry_detect(d->sentry)));
+	return 0;
 }
 
 /* egret.conf names one, or one lies where it is looked for. */
@@ -376,6 +456,8 @@ static int start_watching(struct daemon *d)
 	r = start_guard(d);
 	if (r < 0)
 		return r;
+	if (d->sentry)
+		sentry_set_guard(d->sentry, d->guard);
 	r = attach_seed(d->attach);
 	return r < 0 ? log_errno(r, "cannot list what is open already") : 0;
 }
@@ -395,46 +477,6 @@ static int add_sources(struct daemon *d)
 	if (r >= 0)
 		r = loop_add_signal(d->loop, SIGHUP, on_hup, d);
 	return r < 0 ? log_errno(r, "cannot start the event loop") : 0;
-}
-
-/* Keeps what the sweep, /proc and cgroup look-ups need; the rest of root's power is given up for good. */
-static int drop_capabilities(void)
-{
-	static const unsigned keep[] = { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_PTRACE,
-					 CAP_DAC_READ_SEARCH };
-	bool have[ARRAY_SIZE(keep)];
-
-	capng_get_caps_process();
-	for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
-		have[i] = capng_have_capability(CAPNG_PERMITTED, keep[i]);
-	capng_clear(CAPNG_SELECT_BOTH);
-	for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
-		if (have[i])
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, keep[i]);
-	if (capng_apply(CAPNG_SELECT_CAPS) < 0) {
-		log_error("cannot give up capabilities");
-		return -EPERM;
-	}
-	return 0;
-}
-
-/* systemd's readiness protocol (sd_notify(3)): one datagram. */
-static void notify_ready(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	_cleanup_close_ int fd = -1;
-	size_t n = path ? strlen(path) : 0;
-
-	if (!n || n >= sizeof(to.sun_path))
-		return;
-	memcpy(to.sun_path, path, n);
-	if (to.sun_path[0] == '@')
-		to.sun_path[0] = 0;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to,
-			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_warn("cannot tell systemd that egretd is ready, ignoring");
 }
 
 static int run(struct daemon *d)
@@ -460,15 +502,17 @@ static int run(struct daemon *d)
 		return log_errno(r, "cannot start");
 	r = open_outputs(d);
 	if (r >= 0)
+		r = start_sentry(d);
+	if (r >= 0)
 		r = start_watching(d);
 	if (r >= 0)
 		r = add_sources(d);
 	if (r >= 0)
-		r = drop_capabilities();
+		r = daemon_drop_capabilities();
 	if (r < 0)
 		return r;
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
-	notify_ready();
+	daemon_notify_ready();
 	if (d->ready_fd >= 0 && write(d->ready_fd, "", 1) == 1)
 		close(TAKE_FD(d->ready_fd));
 	r = loop_run(d->loop);
@@ -481,6 +525,8 @@ static int run(struct daemon *d)
 static void shut_down(struct daemon *d)
 {
 	/* Words of rules are wanted to the last record; hits are read before the kernel's side goes. */
+	if (d->sentry)
+		sentry_set_guard(d->sentry, NULL);
 	if (d->guard)
 		guard_finish(d->guard);
 	attach_free(d->attach); /* hands on the last notices */
@@ -489,6 +535,10 @@ static void shut_down(struct daemon *d)
 	control_free(d->control);
 	if (d->eve)
 		d->eve->ops->free(d->eve);
+	for (size_t i = 0; i < d->config.n_alerts; i++)
+		if (d->alerts[i])
+			d->alerts[i]->ops->free(d->alerts[i]);
+	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
 	pipeline_free(d->pipeline);
 	loop_free(d->loop);
@@ -499,29 +549,6 @@ static void shut_down(struct daemon *d)
 }
 
 /* ---- starting it ---- */
-
-/* Parent: waits until the child watches, or failed to; does not return. Child: returns the fd to say so on. */
-static int go_to_background(void)
-{
-	int fds[2];
-	char ready;
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return log_errno(errno, "cannot go to the background");
-	pid = fork();
-	if (pid < 0)
-		return log_errno(errno, "cannot go to the background");
-	if (pid > 0) {
-		close(fds[1]);
-		_exit(read(fds[0], &ready, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
-	}
-	close(fds[0]);
-	setsid();
-	if (!freopen("/dev/null", "r", stdin) || !freopen("/dev/null", "w", stdout))
-		return log_errno(errno, "cannot open /dev/null");
-	return fds[1];
-}
 
 /* -1: go on; else the exit status. */
 static int parse_args(int argc, char **argv, struct args *a)
@@ -619,7 +646,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (!args.foreground) {
-		d.ready_fd = go_to_background();
+		d.ready_fd = daemon_go_to_background();
 		if (d.ready_fd < 0)
 			return EXIT_FAILURE;
 	}

@@ -45,6 +45,36 @@ char *time_format(uint64_t ns, char text[TIME_TEXT_MAX])
 	return text;
 }
 
+static bool digits(struct str s, size_t from, size_t n, int *ret)
+{
+	*ret = 0;
+	for (size_t i = from; i < from + n; i++) {
+		if (i >= s.n || s.p[i] < '0' || s.p[i] > '9')
+			return false;
+		*ret = *ret * 10 + s.p[i] - '0';
+	}
+	return true;
+}
+
+int time_parse(struct str s, uint64_t *ret_ns)
+{
+	int year, month, day, hour, minute, second, micro, y;
+	int64_t days;
+
+	if (s.n < 26 || !digits(s, 0, 4, &year) || !digits(s, 5, 2, &month) ||
+	    !digits(s, 8, 2, &day) || !digits(s, 11, 2, &hour) || !digits(s, 14, 2, &minute) ||
+	    !digits(s, 17, 2, &second) || !digits(s, 20, 6, &micro) || year < 1970 || month < 1 ||
+	    month > 12)
+		return -EINVAL;
+	/* Days since 1970 of a Gregorian date whose years begin in March. */
+	y = month <= 2 ? year - 1 : year;
+	days = 365LL * y + y / 4 - y / 100 + y / 400 +
+	       (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1 - 719468;
+	*ret_ns = (uint64_t)(((days * 24 + hour) * 60 + minute) * 60 + second) * 1000000000 +
+		  (uint64_t)micro * 1000;
+	return 0;
+}
+
 int duration_parse(struct str s, uint64_t *ret_ns)
 {
 	static const struct {

@@ -24,6 +24,10 @@ int cmd_block(int argc, char **argv);
 int cmd_unblock(int argc, char **argv);
 int cmd_why(int argc, char **argv);
 int cmd_disarm(int argc, char **argv);
+int cmd_findings(int argc, char **argv);
+int cmd_finding(int argc, char **argv);
+int cmd_ack(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 
 #define EXIT_USAGE 2
 #define EXIT_DIFFERS 3 /* replay, diff: something would be refused, or is not the same */

@@ -38,8 +38,7 @@ struct findings *findings_free(struct findings *fs)
 	return NULL;
 }
 
-/* Text from the network: nothing in it may move the cursor. */
-static void put_clean(struct buf *out, struct str s)
+void finding_put_clean(struct buf *out, struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		buf_putc(out, (unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? '?' : s.p[i]);
@@ -50,10 +49,10 @@ static void put_evidence(struct buf *out, const struct evidence *e)
 	const struct evidence_row *row = &evidence_rows[e->id];
 
 	buf_printf(out, "  %+4d dB  %-9s ", e->db, evidence_group_name(row->group));
-	put_clean(out, str_of(e->what));
+	finding_put_clean(out, str_of(e->what));
 	if (e->baseline[0]) {
 		buf_puts(out, " (");
-		put_clean(out, str_of(e->baseline));
+		finding_put_clean(out, str_of(e->baseline));
 		buf_putc(out, ')');
 	}
 	if (e->n > 1)
@@ -113,7 +112,7 @@ void finding_format(const struct finding *f, struct buf *out)
 		   finding_class_name(f->class) ?: "-", f->detector ?: "-", f->score_db,
 		   f->acked ? ", acknowledged" : "");
 	buf_printf(out, "%s%s\n  ", *f->id ? "  id " : "", f->id);
-	put_clean(out, f->explain);
+	finding_put_clean(out, f->explain);
 	buf_putc(out, '\n');
 	for (size_t i = 0; i < f->n_evidence; i++)
 		put_evidence(out, &f->evidence[i]);

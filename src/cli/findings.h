@@ -18,5 +18,7 @@ void findings_add(struct findings *fs, const struct finding *f);
 void findings_print(const struct findings *fs, FILE *to, unsigned width);
 size_t findings_count(const struct findings *fs);
 
+/* Text from the network: nothing in it may move the cursor. */
+void finding_put_clean(struct buf *out, struct str s);
 /* One finding with everything behind it. */
 void finding_format(const struct finding *f, struct buf *out);

@@ -113,29 +113,16 @@ struct str flow_row_verdict(const struct flow_row *r, char text[FLOW_ROW_TEXT])
 	return (struct str){ text, MIN((size_t)n, FLOW_ROW_TEXT - 1U) };
 }
 
-/* The record's form is fixed: 2026-01-02T03:04:05.678901+0000. */
-static bool parse_utc(struct str s, time_t *ret)
-{
-	struct tm tm = { 0 };
-	char text[20];
-
-	if (s.n < 19)
-		return false;
-	memcpy(text, s.p, 19);
-	text[19] = 0;
-	if (!strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
-		return false;
-	*ret = timegm(&tm);
-	return true;
-}
-
 struct str flow_row_start(const struct flow_row *r, uint64_t now_ns, char text[FLOW_ROW_TEXT])
 {
 	time_t start, now = (time_t)(now_ns / NSEC_PER_SEC);
+	uint64_t start_ns;
 	struct tm then, today;
 
-	if (!parse_utc(r->start, &start) || !localtime_r(&start, &then) ||
-	    !localtime_r(&now, &today))
+	if (time_parse(r->start, &start_ns) < 0)
+		return STR("-");
+	start = (time_t)(start_ns / NSEC_PER_SEC);
+	if (!localtime_r(&start, &then) || !localtime_r(&now, &today))
 		return STR("-");
 	if (then.tm_year == today.tm_year && then.tm_yday == today.tm_yday)
 		strftime(text, FLOW_ROW_TEXT, "%H:%M:%S", &then);

@@ -39,6 +39,7 @@ static const char *const meanings[LOSS_COUNT] = {
 	[LOSS_TABLE_TEXTS] = "texts were left out of records",
 	[LOSS_FRAGMENTS] = "fragments were never completed",
 	[LOSS_CLIENT_QUEUE] = "a client of the control socket read too slowly and missed records",
+	[LOSS_ALERT_SEND] = "alerts did not reach syslog or the journal: does it answer?",
 	[LOSS_EVE_WRITE] = "records did not get into eve.json: is the disk full?",
 };
 

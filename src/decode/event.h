@@ -176,7 +176,8 @@ struct event_fact {
 	X(TABLE_TEXTS, "table-texts")     /* text table full: a text was left out of records */    \
 	X(FRAGMENTS, "fragments")         /* fragments never completed, or over the limit */       \
 	X(CLIENT_QUEUE, "client-queue")   /* a client of the control socket was too slow */        \
-	X(EVE_WRITE, "eve-write")         /* a record could not be written */
+	X(EVE_WRITE, "eve-write")         /* a record could not be written */                      \
+	X(ALERT_SEND, "alert-send")       /* an alert found no room to wait for its log */
 
 enum loss_reason {
 #define X(id, name) LOSS_##id,

@@ -507,6 +507,13 @@ static void plot(const struct pair *p, struct finding *f)
 	}
 }
 
+static size_t memory(const struct detect *d)
+{
+	const struct beacons *b = d->beacons;
+
+	return pool_bytes(&b->pairs) + pool_bytes(&b->streams) + pool_bytes(&b->rings);
+}
+
 const struct detector detect_beacon = {
 	.name = "beacon",
 	.start = start,
@@ -514,4 +521,5 @@ const struct detector detect_beacon = {
 	.data = data,
 	.forget = forget,
 	.plot = plot,
+	.memory = memory,
 };

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "detect/dossier.h"
+#include "detect/state.h"
 
 #define DAY_NS (86400 * NSEC_PER_SEC)
 #define QUIET_NS DAY_NS
@@ -41,7 +42,6 @@ int cases_new(struct detect *d)
 void cases_free(struct detect *d)
 {
 	free(d->cases);
-	/* tables_free() comes after and gives dossiers back, so pools go with it. */
 	d->cases = NULL;
 }
 
@@ -260,6 +260,7 @@ static void fill(struct detect *d, const struct dossier *file, const struct weig
 	};
 	memcpy(f->id, file->id, sizeof(f->id));
 	memcpy(f->flows, file->flows, sizeof(f->flows));
+	f->acked = exceptions_cover(d, f);
 	same_peer(d, file, &f->entities);
 	for (size_t i = 0; i < w->n; i++)
 		if (w->lines[i].db > 0)
@@ -285,6 +286,8 @@ static void tell(struct detect *d, struct dossier *file, const struct weighed *w
 	file->severity = (uint8_t)MAX(file->severity, (uint8_t)w->severity);
 	fill(d, file, w, &f, entity, peer);
 	f.state = state;
+	if (f.acked && d->cfg.vantage != DETECT_FILE)
+		return; /* kept and shown, not told */
 	d->out.on_finding(d->out.ctx, &f);
 }
 
@@ -407,6 +410,15 @@ void cases_tick(struct detect *d)
 	}
 }
 
+uint64_t cases_open(const struct detect *d)
+{
+	uint64_t n = 0;
+
+	list_for_each(it, &d->dossier_list)
+		n += container_of(it, struct dossier, link)->state == CASE_OPEN;
+	return n;
+}
+
 void cases_finish(struct detect *d)
 {
 	if (d->cfg.vantage != DETECT_FILE)
@@ -464,4 +476,101 @@ void detect_each(struct detect *d, bool low, struct finding_out to)
 		f.state = all[i].file->state == CASE_CLOSED ? FINDING_CLOSED : FINDING_OPEN;
 		to.on_finding(to.ctx, &f);
 	}
+}
+
+/* --- across restarts ------------------------------------------------------------------------------------------------ */
+
+static void save_evidence(struct state_out *o, const struct evidence *e)
+{
+	/* By word: numbers change when rows are added. */
+	state_str(o, str_of(evidence_rows[e->id].word));
+	state_i64(o, e->db);
+	state_f64(o, e->measured);
+	state_u64(o, e->n);
+	state_u64(o, e->time_ns);
+	state_str(o, str_of(e->what));
+	state_str(o, str_of(e->baseline));
+}
+
+void cases_save(struct detect *d, struct state_out *o)
+{
+	state_u64(o, d->dossiers.used);
+	list_for_each(it, &d->dossier_list) {
+		struct dossier *file = container_of(it, struct dossier, link);
+
+		state_pair(o, file->pair);
+		state_u64(o, file->state);
+		state_u64(o, file->severity);
+		state_u64(o, file->held);
+		state_str(o, str_of(file->id));
+		state_i64(o, file->told_db);
+		state_u64(o, file->told_groups);
+		state_u64(o, file->last_ns);
+		state_u64(o, file->opened_ns);
+		state_u64(o, file->told_ns);
+		state_u64(o, file->closed_ns);
+		state_u64(o, file->n);
+		for (unsigned i = 0; i < file->n; i++)
+			save_evidence(o, file->evidence[i]);
+	}
+}
+
+static int evidence_of_word(struct str word)
+{
+	for (int i = 0; i < EVIDENCE_COUNT; i++)
+		if (str_eq(str_of(evidence_rows[i].word), word))
+			return i;
+	return -1;
+}
+
+static void load_evidence(struct detect *d, struct state_in *in, struct dossier *file)
+{
+	int id = evidence_of_word(state_get_str(in));
+	struct evidence read = { 0 }, *e;
+	struct str what, baseline;
+
+	read.db = (int16_t)state_get_i64(in);
+	read.measured = state_get_f64(in);
+	read.n = state_get_u64(in);
+	read.time_ns = state_get_u64(in);
+	what = state_get_str(in);
+	baseline = state_get_str(in);
+	snprintf(read.what, sizeof(read.what), "%.*s", STR_FMT(what));
+	snprintf(read.baseline, sizeof(read.baseline), "%.*s", STR_FMT(baseline));
+	if (in->bad || id < 0 || !file)
+		return;
+	e = line_for(d, file, (enum evidence_id)id);
+	if (!e)
+		return;
+	read.id = (enum evidence_id)id;
+	*e = read;
+}
+
+int cases_load(struct detect *d, struct state_in *in)
+{
+	uint64_t n = state_get_most(in, MAX_DOSSIERS);
+
+	for (uint64_t i = 0; i < n && !in->bad; i++) {
+		struct pair *p = state_get_pair(in);
+		struct dossier none = { 0 }, *made = p ? dossier_get(d, p) : NULL;
+		struct dossier *file = made ? made : &none;
+		uint64_t lines;
+		struct str id;
+
+		file->state = (uint8_t)state_get_most(in, CASE_CLOSED);
+		file->severity = (uint8_t)state_get_most(in, SEVERITY_CRITICAL);
+		file->held = state_get_most(in, 1);
+		id = state_get_str(in);
+		snprintf(file->id, sizeof(file->id), "%.*s", STR_FMT(id));
+		file->told_db = (int)state_get_i64(in);
+		file->told_groups = (uint32_t)state_get_most(in, UINT32_MAX);
+		file->last_ns = state_get_u64(in);
+		file->opened_ns = state_get_u64(in);
+		file->told_ns = state_get_u64(in);
+		file->closed_ns = state_get_u64(in);
+		lines = state_get_most(in, DOSSIER_EVIDENCE);
+		for (uint64_t k = 0; k < lines && !in->bad; k++)
+			load_evidence(d, in, made);
+	}
+	return 0;
 }

@@ -43,12 +43,43 @@ struct flow_watch detect_watch(struct detect *d); /* for flow_table_set_watch() 
 void detect_tick(struct detect *d, uint64_t now_ns);
 void detect_finish(struct detect *d, uint64_t now_ns); /* a recording is over: what it comes to */
 
+/*
+ * What is remembered across restarts. Load into a new struct detect and nothing else: after an error it is to be freed.
+ * -EBADMSG: no such file, damaged, or of another format. -ENOMEM.
+ */
+int detect_save(struct detect *d, struct buf *out);
+int detect_load(struct detect *d, struct str file);
+
 /* Every case, heaviest first, also closed ones of the last days; `low` ones too. */
 void detect_each(struct detect *d, bool low, struct finding_out to);
+
+/*
+ * What the user has declared ordinary: findings it covers are kept and shown, but not told. Dated, and over when its time is.
+ * Words are compared as a whole; an empty one matches all, but not all three may be empty.
+ */
+struct exception {
+	char entity[256];  /* executable's path, or an entity as findings show it */
+	char peer[256];    /* domain or address:port */
+	char detector[32]; /* "beacon" … */
+	char note[256];
+	char by[64]; /* user name of who said so; may be empty */
+	uint64_t since_ns, until_ns;
+};
+#define EXCEPTIONS_MAX 256
+int detect_except(struct detect *d, const struct exception *e); /* -EINVAL: covers all; -E2BIG */
+bool detect_unexcept(struct detect *d, size_t i);
+const struct exception *detect_exceptions(const struct detect *d, size_t *ret_n);
+
+/* Does the one filter language (flow/filter.h) take it? By program, user, name, address, port, protocol and bytes. */
+struct filter;
+bool finding_match(const struct finding *f, const struct filter *filter);
+
+const char *detect_detector(size_t i); /* their names; NULL past the last */
 
 struct detect_stats {
 	uint64_t entities, peers, pairs, dossiers, cases_open;
 	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers;
+	bool warming;       /* the first day: most findings are held back until it is over */
 	uint64_t held_back; /* findings over the noise budget or within warm-up */
 	uint64_t memory_bytes;
 };

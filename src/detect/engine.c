@@ -206,13 +206,9 @@ void detect_record(struct detect *d, const struct record *r)
 {
 	struct sighting *s;
 
-	if (r->time_ns > d->now_ns)
-		d->now_ns = r->time_ns;
-	if (!d->started_ns)
-		d->started_ns = d->now_ns;
-	detect_tick(d, d->now_ns);
 	if (r->type == RECORD_STATS || r->type == RECORD_FINDING)
 		return;
+	detect_tick(d, r->time_ns);
 	if (r->type == RECORD_FLOW) {
 		flow_reported(d, r);
 		return;
@@ -238,6 +234,23 @@ void detect_tick(struct detect *d, uint64_t now_ns)
 	cases_tick(d);
 }
 
+void detect_stats(const struct detect *d, struct detect_stats *ret)
+{
+	*ret = d->stats;
+	ret->entities = d->entities.used;
+	ret->peers = d->peers.used;
+	ret->pairs = d->pairs.used;
+	ret->dossiers = d->dossiers.used;
+	ret->cases_open = cases_open(d);
+	ret->warming = detect_warming(d);
+	ret->memory_bytes = pool_bytes(&d->entities) + pool_bytes(&d->peers) +
+			    pool_bytes(&d->pairs) + pool_bytes(&d->sightings) +
+			    pool_bytes(&d->dossiers) + pool_bytes(&d->evidence);
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->memory)
+			ret->memory_bytes += (*det)->memory(d);
+}
+
 void detect_finish(struct detect *d, uint64_t now_ns)
 {
 	d->next_minute_ns = 0;
@@ -253,7 +266,10 @@ struct detect *detect_free(struct detect *d)
 		if ((*det)->stop)
 			(*det)->stop(d);
 	cases_free(d);
+	exceptions_free(d);
 	tables_free(d);
+	pool_done(&d->dossiers);
+	pool_done(&d->evidence);
 	pool_done(&d->sightings);
 	free(d);
 	return NULL;
@@ -273,6 +289,8 @@ int detect_new(struct detect **ret, const struct detect_config *cfg, struct find
 	r = tables_new(d);
 	if (r == 0)
 		r = cases_new(d);
+	if (r == 0)
+		r = exceptions_new(d);
 	for (const struct detector *const *det = detectors; r == 0 && *det; det++)
 		r = (*det)->start ? (*det)->start(d) : 0;
 	if (r < 0) {

@@ -36,6 +36,7 @@ struct entity {
 	bool is_resolver; /* answers DNS for others: its own questions are theirs */
 	uint64_t first_ns, last_ns;
 	float hours[24];              /* payload sent by hour of the day, decayed; detect_hour() */
+	uint32_t number;              /* in the file that is being written */
 	struct entity_volume *volume; /* volume.c */
 };
 
@@ -49,8 +50,10 @@ struct peer {
 	struct text *domain; /* registrable domain; NULL: known by its address alone */
 	struct addr addr;
 	uint16_t port; /* with addr */
+	uint8_t proto;
 	uint64_t first_ns, last_ns;
 	uint8_t fame; /* enum fame */
+	uint32_t number;
 };
 
 struct pair {
@@ -70,6 +73,7 @@ struct pair {
 	uint32_t watching;                           /* sightings that point here */
 	bool is_new_peer;        /* the peer was unknown to the site when this began */
 	bool learned;            /* ordinary here: seen through warm-up without a case */
+	uint32_t number;         /* in the file that is being written */
 	struct dossier *dossier; /* evidence and case; NULL: nothing was ever found */
 	/* detectors' own, NULL until needed */
 	struct beacon_pair *beacon;
@@ -107,7 +111,10 @@ struct detector {
 	void (*plot)(const struct pair *p, struct finding *f);
 	void (*forget)(struct detect *d, struct pair *p);
 	void (*forget_entity)(struct detect *d, struct entity *e);
+	size_t (*memory)(
+		const struct detect *d); /* held by its own state; NULL: none worth counting */
 	/* The state file: a section of the detector's name. NULL: nothing is worth keeping. */
+	unsigned state_version; /* raised when what is written changes */
 	void (*save)(struct detect *d, struct state_out *o);
 	int (*load)(struct detect *d, struct state_in *in);
 };
@@ -129,6 +136,7 @@ struct detect {
 	uint32_t next_entity_id;
 	struct detect_stats stats;
 	struct cases *cases;
+	struct exceptions *exceptions;
 	/* detectors' own, made by start() */
 	struct beacons *beacons;
 	struct dns_watch *dns;
@@ -142,8 +150,10 @@ struct detect {
 int tables_new(struct detect *d);
 void tables_free(struct detect *d);
 struct entity *entity_of_flow(struct detect *d, const struct flow *f);
+struct entity *entity_of_proc(struct detect *d, const struct proc *p);
 struct entity *entity_of_addr(struct detect *d, const struct addr *a);
 struct peer *peer_of_domain(struct detect *d, struct str domain);
+struct peer *peer_of_addr(struct detect *d, const struct addr *a, uint16_t port, uint8_t proto);
 struct pair *pair_of(struct detect *d, struct entity *e, struct peer *p); /* made when new */
 struct pair *pair_of_flow(struct detect *d, const struct flow *f);        /* NULL: nothing leaves */
 void pair_touch(struct detect *d, struct pair *p, const struct flow *f);
@@ -184,7 +194,13 @@ int cases_new(struct detect *d);
 void cases_free(struct detect *d);
 void cases_evidence(struct detect *d, struct pair *p); /* its dossier changed: open, update? */
 void cases_tick(struct detect *d);
+uint64_t cases_open(const struct detect *d);
 void cases_finish(struct detect *d);
+
+/* exceptions.c */
+int exceptions_new(struct detect *d);
+void exceptions_free(struct detect *d);
+bool exceptions_cover(const struct detect *d, const struct finding *f);
 
 static inline bool detect_warming(const struct detect *d)
 {

@@ -68,7 +68,8 @@ struct finding {
 	size_t n_evidence;
 	const char *attack[8];
 	size_t n_attack;
-	struct str explain; /* one sentence a person can act on */
+	struct str response; /* what was, or would be, put in force because of it; empty: nothing */
+	struct str explain;  /* one sentence a person can act on */
 
 	/* What it looks like over time: check-ins (seconds of gaps) or volume (bytes a bucket), oldest first. */
 	struct {

@@ -216,7 +216,7 @@ struct entity *entity_of_addr(struct detect *d, const struct addr *a)
 	return entity_get(d, &like);
 }
 
-static struct entity *entity_of_proc(struct detect *d, const struct proc *p)
+struct entity *entity_of_proc(struct detect *d, const struct proc *p)
 {
 	struct entity like = { .is_program = true,
 			       .exe = p->exe ? p->exe : p->comm,
@@ -296,20 +296,29 @@ struct peer *peer_of_domain(struct detect *d, struct str domain)
 	return peer_get(d, hash_bytes(domain.p, domain.n, d->seed), domain, NULL, 0);
 }
 
-static struct peer *peer_of_flow(struct detect *d, const struct flow *f)
+struct peer *peer_of_addr(struct detect *d, const struct addr *a, uint16_t port, uint8_t proto)
 {
-	struct str domain = f->name ? domain_of_text(f->name) : STR_NONE;
 	struct {
 		struct addr addr;
 		uint16_t port, proto;
-	} key = { f->key.dst, flow_proto_has_ports(f->key.proto) ? f->key.dport : 0, f->key.proto };
+	} key = { *a, flow_proto_has_ports(proto) ? port : 0, proto };
+	struct peer *p = peer_get(d, hash_bytes(&key, sizeof(key), d->seed), STR_NONE, a, key.port);
+
+	if (p)
+		p->proto = proto;
+	return p;
+}
+
+static struct peer *peer_of_flow(struct detect *d, const struct flow *f)
+{
+	struct str domain = f->name ? domain_of_text(f->name) : STR_NONE;
 
 	if (domain.n)
 		return peer_of_domain(d, domain);
 	/* Names without a registrable domain (local ones) are names all the same. */
 	if (f->name)
 		return peer_of_domain(d, text_str(f->name));
-	return peer_get(d, hash_bytes(&key, sizeof(key), d->seed), STR_NONE, &f->key.dst, key.port);
+	return peer_of_addr(d, &f->key.dst, f->key.dport, f->key.proto);
 }
 
 struct str peer_label(const struct peer *p, char text[256])

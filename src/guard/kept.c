@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "decode/digest.h"
 #include "guard/bundle.h"
@@ -135,55 +136,12 @@ static int checksum(struct str bytes, char hex[HEX + 1])
 	return r;
 }
 
-static int write_all(int fd, struct str s)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		s = str_sub(s, (size_t)n, s.n);
-	}
-	return 0;
-}
-
-static int write_beside(int folder, const char *name, const char *beside, struct str head,
-			struct str body)
-{
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	unlinkat(folder, beside, 0);
-	fd = openat(folder, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, head);
-	if (r == 0)
-		r = write_all(fd, body);
-	if (r == 0 && (fsync(fd) < 0 || renameat(folder, beside, folder, name) < 0))
-		r = -errno;
-	if (r < 0)
-		unlinkat(folder, beside, 0);
-	else if (fsync(folder) < 0)
-		r = -errno;
-	return r;
-}
-
-static int open_folder(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int kept_write(const char *folder, const char *name, const struct kept *k,
 	       const struct policy_ids *ids)
 {
 	_cleanup_buf_ struct buf body = BUF_INIT(KEPT_MAX);
-	_cleanup_close_ int dir = open_folder(folder);
-	char hex[HEX + 1], head[sizeof(HEAD) + HEX + 2], beside[64];
+	_cleanup_close_ int dir = file_open_folder(folder);
+	char hex[HEX + 1], head[sizeof(HEAD) + HEX + 2];
 	struct json j = JSON_INIT(&body);
 	int r;
 
@@ -198,13 +156,12 @@ int kept_write(const char *folder, const char *name, const struct kept *k,
 	if (r < 0)
 		return r;
 	snprintf(head, sizeof(head), HEAD "%s\n", hex);
-	snprintf(beside, sizeof(beside), "%s.new", name);
-	return write_beside(dir, name, beside, str_of(head), buf_str(&body));
+	return file_replace(dir, name, str_of(head), buf_str(&body));
 }
 
 void kept_remove(const char *folder, const char *name)
 {
-	_cleanup_close_ int dir = open_folder(folder);
+	_cleanup_close_ int dir = file_open_folder(folder);
 
 	if (dir >= 0)
 		unlinkat(dir, name, 0);
@@ -374,42 +331,19 @@ static int parse_kept(struct kept *k, struct policy_ids *ids, struct str text)
 	return k->files.failed ? -ENOMEM : 0;
 }
 
-static int read_file(int dir, const char *name, struct buf *ret)
-{
-	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		char *at = buf_reserve(ret, 65536);
-		ssize_t n = at ? read(fd, at, 65536) : -1;
-
-		if (!at)
-			return -EBADMSG;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return 0;
-		ret->n += (size_t)n;
-	}
-}
-
 int kept_read(const char *folder, const char *name, struct kept *ret, struct policy_ids *ids)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(KEPT_MAX);
-	_cleanup_close_ int dir = open_folder(folder);
+	_cleanup_close_ int dir = file_open_folder(folder);
 	struct policy_ids got = { 0 };
-	char aside[64];
 	struct kept k;
-	int r = dir < 0 ? dir : read_file(dir, name, &text);
+	int r = dir < 0 ? dir : file_read(dir, name, &text);
 
 	kept_init(&k);
 	if (r == 0)
 		r = parse_kept(&k, ids ? &got : NULL, buf_str(&text));
-	if (r == -EBADMSG) {
-		snprintf(aside, sizeof(aside), "%s.damaged", name);
-		renameat(dir, name, dir, aside);
-	}
+	if (r == -EBADMSG)
+		file_set_aside(dir, name);
 	if (r < 0) {
 		policy_ids_free(&got);
 		kept_done(&k);

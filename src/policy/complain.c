@@ -68,7 +68,7 @@ static bool names_label(const struct app_part *parts, size_t n)
 void policy_note_unenforced(const struct policy *p, struct buf *messages)
 {
 	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, price = { 0 },
-		     response = { 0 }, label = { 0 };
+		     label = { 0 };
 
 	for (size_t i = 0; i < p->n_rules; i++) {
 		note(&limit, p->rules[i].limit_bits, p->rules[i].place);
@@ -83,8 +83,6 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 		note(&interface, p->segments[i].n_interfaces, p->segments[i].place);
 	for (size_t i = 0; i < p->n_prices; i++)
 		note(&price, true, p->prices[i].place);
-	for (size_t i = 0; i < p->n_responses; i++)
-		note(&response, true, p->responses[i].place);
 	say(p, &limit, "'limit' is not enforced yet: the rule is, without its rate", messages);
 	say(p, &quota, "'quota' is not enforced yet: the rule is, without its quota", messages);
 	say(p, &interface,
@@ -94,7 +92,6 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	say(p, &label, "labels of containers are not read yet: no container has this one",
 	    messages);
 	say(p, &price, "'price' is not reckoned yet", messages);
-	say(p, &response, "'response' is not enforced yet: findings change nothing", messages);
 }
 
 void policy_note_by_sni(const struct policy *p, struct buf *messages)

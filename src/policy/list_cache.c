@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/time.h"
 #include "policy/list.h"
@@ -198,21 +199,6 @@ void cache_done(struct list_cached *c)
 	c->text = STR_NONE;
 }
 
-static int write_all(int fd, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t wrote = write(fd, p, n);
-
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote <= 0)
-			return wrote < 0 ? -errno : -EIO;
-		p += wrote;
-		n -= (size_t)wrote;
-	}
-	return 0;
-}
-
 int cache_write(int fd, const struct policy_list *l, const char *cache,
 		const struct list_cached *like)
 {
@@ -235,9 +221,9 @@ int cache_write(int fd, const struct policy_list *l, const char *cache,
 	cache_path(l, cache, ".new", new);
 	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
-	r = write_all(fd, head.p, head.n);
+	r = file_write_all(fd, buf_str(&head));
 	if (r == 0)
-		r = write_all(fd, like->text.p, like->text.n);
+		r = file_write_all(fd, like->text);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && rename(new, path) < 0)

@@ -253,8 +253,16 @@ void parse_response(struct parser *p)
 	static const char form[] =
 		"on finding CLASS [severity >= LEVEL] deny subject|destination for 1h";
 	static const char *const who[] = { "subject", "destination", NULL };
+	/* Classes of findings, and detectors: detect/ has them, which comes after this stage; a test compares. */
+	static const char *const findings[] = {
+		"any",     "c2",   "exfil",  "intel",  "policy",    "beacon",
+		"channel", "dga",  "dns",    "doh",    "execution", "fingerprint",
+		"http",    "icmp", "mail",   "naming", "p2p",       "rawsock",
+		"shell",   "tor",  "volume", NULL,
+	};
 	struct policy_response r = { 0 };
 	struct definition d;
+	struct lex_token at;
 	int i;
 
 	if (!take_name(p, SYMBOL_RESPONSE, &p->responses, sizeof(r), &d))
@@ -263,12 +271,11 @@ void parse_response(struct parser *p)
 	r.place = d.place;
 	if (!expect_word(p, "on", form) || !expect_word(p, "finding", form))
 		return;
-	if (p->tok.kind != LEX_WORD) {
-		mistake(p, &p->tok, "the class of a finding is expected here\n%s", form);
+	at = p->tok;
+	if (take_choice(p, findings,
+			"a class of findings (c2, exfil, intel, policy), a detector, or any") < 0)
 		return;
-	}
-	r.finding_class = p->tok.text;
-	next(p);
+	r.finding_class = at.text;
 	if (!take_least(p, &r) || !expect_word(p, "deny", form))
 		return;
 	do {

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "base/cleanup.h"
+#include "base/time.h"
 
 /* Records, flows and images number these alike. */
 _Static_assert((int)EG_APP_TLS == (int)APP_TLS && (int)EG_APP_TELNET == (int)APP_TELNET,
@@ -135,36 +136,6 @@ static uint64_t number_at(const json_t *j, const char *key)
 	json_int_t v = json_integer_value(json_object_get(j, key));
 
 	return v > 0 ? (uint64_t)v : 0;
-}
-
-static bool digits(struct str s, size_t from, size_t n, int *ret)
-{
-	*ret = 0;
-	for (size_t i = from; i < from + n; i++) {
-		if (i >= s.n || s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		*ret = *ret * 10 + s.p[i] - '0';
-	}
-	return true;
-}
-
-/* 2026-01-02T03:04:05.678901+0000, the one form that records have. */
-static uint64_t parse_time(struct str s)
-{
-	int year, month, day, hour, minute, second, micro, y;
-	int64_t days;
-
-	if (s.n < 26 || !digits(s, 0, 4, &year) || !digits(s, 5, 2, &month) ||
-	    !digits(s, 8, 2, &day) || !digits(s, 11, 2, &hour) || !digits(s, 14, 2, &minute) ||
-	    !digits(s, 17, 2, &second) || !digits(s, 20, 6, &micro) || year < 1970 || month < 1 ||
-	    month > 12)
-		return 0;
-	/* Days since 1970 of a Gregorian date whose years begin in March. */
-	y = month <= 2 ? year - 1 : year;
-	days = 365LL * y + y / 4 - y / 100 + y / 400 +
-	       (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1 - 719468;
-	return (uint64_t)(((days * 24 + hour) * 60 + minute) * 60 + second) * 1000000000 +
-	       (uint64_t)micro * 1000;
 }
 
 static uint8_t proto_of(struct str s)
@@ -321,7 +292,8 @@ static void put_sums(struct recorded *r, const json_t *j)
 	r->seq = number_at(json_object_get(j, "egret"), "seq");
 	r->calls = number_at(drop, "calls");
 	r->packets = number_at(drop, "pkts");
-	r->time_ns = parse_time(flow ? text_at(flow, "start") : text_at(j, "timestamp"));
+	if (time_parse(flow ? text_at(flow, "start") : text_at(j, "timestamp"), &r->time_ns) < 0)
+		r->time_ns = 0;
 	r->subject.unix_s = (int64_t)(r->time_ns / 1000000000);
 }
 

@@ -24,6 +24,9 @@ void answer_status(const struct answer_source *s, struct conn *c);
 void answer_policy(const struct answer_source *s, struct conn *c);
 void answer_why(const struct answer_source *s, struct conn *c);
 
+void answer_detect(const struct answer_source *s, struct conn *c);
+void answer_findings(const struct answer_source *s, struct conn *c);
+
 /* The next piece of the list of flows; conn.busy is cleared with the last. -ENOMEM. */
 int answer_flows(const struct answer_source *s, struct conn *c);
 

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "detect/detect.h"
 #include "flow/filter.h"
 #include "flow/record.h"
 #include "serve/answer.h"
@@ -91,6 +92,12 @@ static int begin_answer(struct control *c, struct conn *k)
 		break;
 	case ASK_WHY:
 		answer_why(&s, k);
+		break;
+	case ASK_DETECT:
+		answer_detect(&s, k);
+		break;
+	case ASK_FINDINGS:
+		answer_findings(&s, k);
 		break;
 	case ASK_FLOWS:
 		k->shown = k->matched = k->after = 0;
@@ -317,6 +324,8 @@ static bool wants(const struct conn *k, const struct record *r)
 	if (!k->asked || k->request.ask != ASK_EVENTS || !(k->request.types & 1U << r->type))
 		return false;
 	/* A filter is about flows: what is none (statistics, notices) goes to those who did not ask for some flows only. */
+	if (r->type == RECORD_FINDING)
+		return finding_match(r->finding, k->request.filter);
 	return r->flow ? filter_match(k->request.filter, r->flow, r->time_ns) : !k->request.filter;
 }
 

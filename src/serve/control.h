@@ -10,6 +10,10 @@
  *     {"ask":"policy","do":"show"}                                 → one object; also text, load, confirm, clear, disarm,
  *                                                                    block, unblock: {"done":true|false,"messages":"…"}
  *     {"ask":"why","to":"example.com","port":443,"app":"/usr/bin/x"}   → one object
+ *     {"ask":"findings","filter":"","last":86400,"low":true}       → an alert record each, heaviest first, then {"end":true,…};
+ *                                                                    may name "id", "detector", "class", "level"
+ *     {"ask":"detect","do":"ack","id":"…","for":2592000}           → one object; also unack, exceptions, intel-list, intel-check,
+ *                                                                    intel-add, intel-remove, intel-refresh
  *
  * "load" takes "mode", and may take "confirm" (seconds), "force" and "session"; the files of the policy come along as
  * a sealed memory file (SCM_RIGHTS) in the form of guard/bundle.h. "block" takes "rule" and may take "for" (seconds)
@@ -31,12 +35,15 @@
 
 #include "base/loop.h"
 #include "flow/flow.h"
+#include "detect/finding.h"
 #include "store/eve.h"
 
 struct control;
 
 /* What the daemon adds to status; appended inside the object by this callback (NULL: nothing). */
 struct json;
+struct detect_request;
+struct filter;
 struct policy_request;
 struct why_request;
 struct control_config {
@@ -51,6 +58,11 @@ struct control_config {
 	void (*policy)(void *ctx, const struct policy_request *q, int fd, struct json *j);
 	void (*why)(void *ctx, const struct why_request *q, struct json *j);
 	void *policy_ctx;
+	/* The findings that a request asks for, and all else about detection. NULL: nothing is detected here. */
+	void (*findings)(void *ctx, const struct detect_request *q, const struct filter *filter,
+			 struct finding_out to);
+	void (*detect)(void *ctx, const struct detect_request *q, struct json *j);
+	void *detect_ctx;
 	/* All three or none: with them the last 1000 ended flows are kept for "ended". Borrowed, must outlive the control. */
 	struct intern *texts;
 	struct name_table *names;

@@ -32,11 +32,14 @@ static int find_word(const char *const *names, size_t n, const char *word)
 
 static int read_ask(struct request *r, const json_t *v, char *error)
 {
-	static const char *const names[] = { "status", "policy", "why", "flows", "top", "events" };
+	static const char *const names[] = { "status",   "policy", "why", "detect",
+					     "findings", "flows",  "top", "events" };
 	int at = json_is_string(v) ? find_word(names, ARRAY_SIZE(names), json_string_value(v)) : -1;
 
 	if (at < 0)
-		return complain(error, "\"ask\" is none of status, flows, top, events, policy, why",
+		return complain(error,
+				"\"ask\" is none of status, flows, top, events, findings, "
+				"policy, why, detect",
 				NULL);
 	r->ask = (enum ask)at;
 	return 0;
@@ -112,6 +115,8 @@ static int read_types(struct request *r, const json_t *v, char *error)
 		if (at < 0)
 			return complain(error, "\"types\" has no such type", word);
 		r->types |= 1U << at;
+		if (at == RECORD_ALERT)
+			r->types |= 1U << RECORD_FINDING; /* both are alerts to a reader */
 	}
 	return 0;
 }
@@ -159,9 +164,13 @@ static int read_member(struct request *r, const char *key, const json_t *v, char
 		got = policy_request_member(&r->policy, key, v, error);
 	else if (r->ask == ASK_WHY)
 		got = why_request_member(&r->why, key, v, error);
+	else if (r->ask == ASK_DETECT)
+		got = detect_request_member(&r->detect, key, v, error);
+	else if (r->ask == ASK_FINDINGS)
+		got = findings_request_member(&r->detect, key, v, error);
 	if (got)
 		return got < 0 ? got : 0;
-	if ((r->ask == ASK_POLICY || r->ask == ASK_WHY) && strcmp(key, "ask"))
+	if (r->ask <= ASK_DETECT && r->ask != ASK_STATUS && strcmp(key, "ask"))
 		return complain(error, "unknown key", key);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		if (!strcmp(members[i].key, key))

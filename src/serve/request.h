@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "flow/record.h"
 #include "flow/rollup.h"
+#include "serve/request_detect.h"
 #include "serve/request_policy.h"
 
 struct filter;
@@ -16,7 +17,16 @@ struct filter;
 #define REQUEST_LABEL_MAX 512
 #define REQUEST_ERROR_MAX 256
 
-enum ask { ASK_STATUS, ASK_POLICY, ASK_WHY, ASK_FLOWS, ASK_TOP, ASK_EVENTS };
+enum ask {
+	ASK_STATUS,
+	ASK_POLICY,
+	ASK_WHY,
+	ASK_DETECT,
+	ASK_FINDINGS,
+	ASK_FLOWS,
+	ASK_TOP,
+	ASK_EVENTS
+};
 
 /* X(identifier, word): what flows are sorted by, most first; RECENT is the order they began in, newest first. */
 #define FLOW_SORTS(X)         \
@@ -52,6 +62,7 @@ struct request {
 	union {
 		struct policy_request policy; /* ASK_POLICY */
 		struct why_request why;       /* ASK_WHY */
+		struct detect_request detect; /* ASK_DETECT, ASK_FINDINGS */
 	};
 };
 

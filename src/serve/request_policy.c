@@ -3,56 +3,12 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "serve/request.h"
+#include "serve/request_take.h"
 
 #define SECONDS_MAX (366LL * 24 * 3600 * 10)
-
-static int complain(char *error, const char *what, const char *about)
-{
-	snprintf(error, REQUEST_ERROR_MAX, "%s%s%.100s", what, about ? ": " : "",
-		 about ? about : "");
-	return -EINVAL;
-}
-
-/* A text without control characters that fits. */
-static int take_text(const char *key, const json_t *v, char *ret, size_t size, char *error)
-{
-	const char *s = json_string_value(v);
-	size_t n = json_string_length(v);
-
-	if (!s || !n)
-		return complain(error, "a text is expected", key);
-	if (n >= size)
-		return complain(error, "too long", key);
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
-			return complain(error, "a line without control characters is expected",
-					key);
-	memcpy(ret, s, n);
-	ret[n] = 0;
-	return 1;
-}
-
-static int take_flag(const char *key, const json_t *v, bool *ret, char *error)
-{
-	if (!json_is_boolean(v))
-		return complain(error, "neither true nor false", key);
-	*ret = json_is_true(v);
-	return 1;
-}
-
-static int take_number(const char *key, const json_t *v, int64_t least, int64_t most, int64_t *ret,
-		       char *error)
-{
-	if (!json_is_integer(v) || json_integer_value(v) < least || json_integer_value(v) > most)
-		return complain(error, "no number, or out of range", key);
-	*ret = json_integer_value(v);
-	return 1;
-}
 
 /* ---- {"ask":"policy"} ---- */
 
@@ -78,10 +34,11 @@ static int take_verb(struct policy_request *q, const json_t *v, char *error)
 		q->verb = (enum policy_verb)i;
 		return 1;
 	}
-	return complain(error,
-			"\"do\" is none of show, text, load, confirm, clear, disarm, block, "
-			"unblock",
-			NULL);
+	return request_complain(
+		error,
+		"\"do\" is none of show, text, load, confirm, clear, disarm, block, "
+		"unblock",
+		NULL);
 }
 
 static int take_mode(struct policy_request *q, const json_t *v, char *error)
@@ -89,7 +46,7 @@ static int take_mode(struct policy_request *q, const json_t *v, char *error)
 	const char *word = json_string_value(v);
 
 	if (!word || (strcmp(word, "watch") && strcmp(word, "enforce")))
-		return complain(error, "\"mode\" is watch or enforce", NULL);
+		return request_complain(error, "\"mode\" is watch or enforce", NULL);
 	q->enforce = word[0] == 'e';
 	return 1;
 }
@@ -111,17 +68,17 @@ static int take_member(struct policy_request *q, enum member m, const json_t *v,
 	case MODE:
 		return take_mode(q, v, error);
 	case FORCE:
-		return take_flag(key, v, &q->force, error);
+		return request_take_flag(key, v, &q->force, error);
 	case ALL:
-		return take_flag(key, v, &q->all, error);
+		return request_take_flag(key, v, &q->all, error);
 	case SESSION:
-		return take_text(key, v, q->session, sizeof(q->session), error);
+		return request_take_text(key, v, q->session, sizeof(q->session), error);
 	case RULE:
-		return take_text(key, v, q->rule, sizeof(q->rule), error);
+		return request_take_text(key, v, q->rule, sizeof(q->rule), error);
 	case NOTE:
-		return take_text(key, v, q->note, sizeof(q->note), error);
+		return request_take_text(key, v, q->note, sizeof(q->note), error);
 	default:
-		r = take_number(key, v, 1, SECONDS_MAX, &n, error);
+		r = request_take_number(key, v, 1, SECONDS_MAX, &n, error);
 		q->seconds = (uint64_t)n;
 		return r;
 	}
@@ -152,15 +109,16 @@ int policy_request_check(const struct policy_request *q, char *error)
 	unsigned said = q->given & ~(1U << DO);
 
 	if (!(q->given & 1U << DO))
-		return complain(error, "no \"do\"", NULL);
+		return request_complain(error, "no \"do\"", NULL);
 	for (int m = 0; m < MEMBERS; m++) {
 		if (said & ~may[q->verb] & 1U << m)
-			return complain(error, "does not belong to this \"do\"", member_names[m]);
+			return request_complain(error, "does not belong to this \"do\"",
+						member_names[m]);
 		if (must[q->verb] & ~said & 1U << m)
-			return complain(error, "is missing", member_names[m]);
+			return request_complain(error, "is missing", member_names[m]);
 	}
 	if (q->verb == POLICY_DO_UNBLOCK && !q->all == !(said & 1U << RULE))
-		return complain(error, "unblock takes \"rule\" or \"all\"", NULL);
+		return request_complain(error, "unblock takes \"rule\" or \"all\"", NULL);
 	return 0;
 }
 
@@ -183,7 +141,7 @@ static int take_proto(struct why_request *q, const json_t *v, char *error)
 		q->proto = words[i].proto;
 		return 1;
 	}
-	return complain(error, "\"proto\" is tcp, udp, sctp, icmp or icmp6", NULL);
+	return request_complain(error, "\"proto\" is tcp, udp, sctp, icmp or icmp6", NULL);
 }
 
 int why_request_member(struct why_request *q, const char *key, const json_t *v, char *error)
@@ -206,12 +164,12 @@ int why_request_member(struct why_request *q, const char *key, const json_t *v, 
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		if (!strcmp(texts[i].key, key))
-			return take_text(key, v, texts[i].to, texts[i].size, error);
+			return request_take_text(key, v, texts[i].to, texts[i].size, error);
 	if (!strcmp(key, "proto"))
 		return take_proto(q, v, error);
 	if (strcmp(key, "port"))
 		return 0;
-	r = take_number(key, v, 0, UINT16_MAX, &n, error);
+	r = request_take_number(key, v, 0, UINT16_MAX, &n, error);
 	q->port = (uint16_t)n;
 	q->has_port = true;
 	return r;
@@ -219,5 +177,5 @@ int why_request_member(struct why_request *q, const char *key, const json_t *v, 
 
 int why_request_check(const struct why_request *q, char *error)
 {
-	return q->to[0] ? 0 : complain(error, "no \"to\"", NULL);
+	return q->to[0] ? 0 : request_complain(error, "no \"to\"", NULL);
 }

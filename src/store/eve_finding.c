@@ -112,6 +112,8 @@ void eve_put_finding(struct json *j, const struct finding *f)
 		json_array_end(j);
 		json_object_end(j);
 	}
+	if (f->response.n)
+		json_str(j, "response", f->response);
 	json_str(j, "explain", f->explain);
 	json_object_end(j);
 }
