@@ -6,6 +6,7 @@
 
 const struct detector *const detectors[] = {
 	&detect_beacon,
+	&detect_volume,
 	NULL,
 };
 

@@ -5,3 +5,4 @@
 struct detector;
 
 extern const struct detector detect_beacon;
+extern const struct detector detect_volume;

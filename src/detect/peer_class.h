@@ -11,19 +11,19 @@
 #include "base/str.h"
 
 /* X(identifier, name for people) */
-#define PEER_CLASSES(X)                                  \
-	X(NONE, NULL)                                    \
-	X(CLOUD, "cloud storage")                        \
-	X(OBJECTS, "object storage")                     \
-	X(ANON_SHARE, "file sharing without an account") \
-	X(FILE_DROP, "file transfer service")            \
-	X(PASTE, "text sharing")                         \
-	X(WEBMAIL, "mail on the web")                    \
-	X(CODE, "code hosting")                          \
-	X(CHAT, "chat")                                  \
-	X(BOT, "bot or webhook interface")               \
-	X(HOOK, "catcher of requests")                   \
-	X(TUNNEL, "tunnel to a machine anywhere")        \
+#define PEER_CLASSES(X)                                   \
+	X(NONE, NULL)                                     \
+	X(CLOUD, "cloud storage")                         \
+	X(OBJECTS, "object storage")                      \
+	X(ANON_SHARE, "file sharing without an account")  \
+	X(FILE_DROP, "file transfer service")             \
+	X(PASTE, "text sharing")                          \
+	X(WEBMAIL, "mail on the web")                     \
+	X(CODE, "code hosting")                           \
+	X(CHAT, "chat")                                   \
+	X(BOT, "bot or webhook interface")                \
+	X(HOOK, "catcher of requests")                    \
+	X(TUNNEL, "tunnel to a machine anywhere")         \
 	X(LOOKUP, "service that tells one's own address") \
 	X(DYNAMIC_DNS, "dynamic DNS")
 

@@ -16,7 +16,8 @@
 
 unsigned hour_class(uint64_t hour)
 {
-	uint64_t day = hour / 24, weekday = (day + 4) % 7; /* 1970 began on a Thursday; 0 is Sunday */
+	uint64_t day = hour / 24,
+		 weekday = (day + 4) % 7; /* 1970 began on a Thursday; 0 is Sunday */
 
 	return (unsigned)(hour % 24) + (weekday == 0 || weekday == 6 ? 24 : 0);
 }
@@ -70,8 +71,8 @@ void hour_ring_baseline(const struct hour_ring *r, uint64_t hour, struct baselin
 	} else {
 		for (unsigned c = 0; c < HOUR_CLASSES; c++)
 			if (r->n[c])
-				v[n++] = amount_y(r->at[c][(r->next[c] + HOUR_VALUES - 1U) %
-							   HOUR_VALUES]);
+				v[n++] = amount_y(
+					r->at[c][(r->next[c] + HOUR_VALUES - 1U) % HOUR_VALUES]);
 		if (n < LEAST_POOLED)
 			return;
 	}
@@ -91,7 +92,9 @@ unsigned amount_bin(double bytes)
 {
 	int bin = bytes >= 2 ? (int)ceil(log2(bytes)) - SMALLEST_BIN : 0;
 
-	return (unsigned)MIN(MAX(bin, 0), AMOUNT_BINS - 1);
+	if (bin < 0)
+		return 0;
+	return (unsigned)MIN(bin, AMOUNT_BINS - 1);
 }
 
 void amounts_add(struct amounts *a, unsigned bin)

@@ -30,7 +30,7 @@ struct baseline {
 	double median, spread; /* of y; spread at least 0.25 */
 	size_t n;              /* values behind it; 0: nothing to compare with */
 	unsigned class;        /* of the hour asked for */
-	int own_class;         /* its values are those of this class alone; else one of each class */
+	int own_class; /* its values are those of this class alone; else one of each class */
 };
 
 /* Of at least 5 values of the hour's own class, else of the newest value of each of at least 20 classes. */

@@ -92,6 +92,7 @@ struct flow {
 	enum name_source name_source;
 	uint8_t n_names;
 	bool mid_stream, payload_known, live;
+	bool stores;        /* FTP: the client handed a file over (decode/ftp.h) */
 	bool owner_unknown; /* live, but the kernel could not tell */
 	struct flow_verdict verdict;
 
