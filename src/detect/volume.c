@@ -25,6 +25,7 @@
 #define LOOK_WEEK 50e6     /* likewise the decayed week */
 #define SPREAD_FLOOR 65536 /* a log's flow with less is told at its end */
 #define SPREAD_MOST 4032   /* buckets: a fortnight */
+#define PEAK_KEEP 0.97F    /* a day: half is gone after 23 */
 #define CANDIDATES 8
 #define DAY_NS (86400 * NSEC_PER_SEC)
 #define WEEK_NS (7 * DAY_NS)
@@ -218,6 +219,10 @@ static void new_day(struct volume_pair *v, uint32_t day)
 		cusum_day(&v->cusum, (double)v->day_up);
 		for (uint32_t i = v->day + 1; i < day && i < v->day + 30; i++)
 			cusum_day(&v->cusum, 0);
+	}
+	if (v->day) {
+		v->peak = fmaxf(v->peak * PEAK_KEEP, v->peak_today);
+		v->peak_today = 0;
 	}
 	v->day = day;
 	v->day_up = 0;

@@ -30,6 +30,8 @@ struct volume_pair {
 	float decayed[3];                 /* sent; half-lives of 1, 7 and 30 days */
 	float week_up;                    /* sent in the pair's first week */
 	float day_up;
+	float peak,
+		peak_today; /* the most within an hour, on earlier days (slowly forgotten) and on this one */
 	float unsaid; /* sent since the last look */
 	float chunk;  /* size of an upload, and how many in a row were alike */
 	struct cusum cusum;

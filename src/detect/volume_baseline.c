@@ -57,17 +57,27 @@ static double median(double *v, size_t n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
+static size_t values(const struct hour_ring *r, unsigned class, double *v, size_t n)
+{
+	for (unsigned i = 0; i < r->n[class]; i++)
+		v[n++] = amount_y(r->at[class][i]);
+	return n;
+}
+
 void hour_ring_baseline(const struct hour_ring *r, uint64_t hour, struct baseline *ret)
 {
 	double v[HOUR_CLASSES];
+	unsigned twin = (hour_class(hour) + 24) % HOUR_CLASSES;
 	size_t n = 0;
 
-	_Static_assert(HOUR_CLASSES >= HOUR_VALUES, "v holds either");
+	_Static_assert(HOUR_CLASSES >= HOUR_VALUES + LEAST_OWN, "v holds each of them");
 	*ret = (struct baseline){ .class = hour_class(hour) };
 	ret->own_class = r->n[ret->class] >= LEAST_OWN;
 	if (ret->own_class) {
-		for (; n < r->n[ret->class]; n++)
-			v[n] = amount_y(r->at[ret->class][n]);
+		n = values(r, ret->class, v, 0);
+	} else if (r->n[twin] >= LEAST_OWN) {
+		/* What is done every day at that hour is, on the first weekend, not odd. */
+		n = values(r, twin, v, values(r, ret->class, v, 0));
 	} else {
 		for (unsigned c = 0; c < HOUR_CLASSES; c++)
 			if (r->n[c])

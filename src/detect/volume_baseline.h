@@ -33,7 +33,8 @@ struct baseline {
 	int own_class; /* its values are those of this class alone; else one of each class */
 };
 
-/* Of at least 5 values of the hour's own class, else of the newest value of each of at least 20 classes. */
+/* Of at least 5 values of the hour's own class, else with those of the same hour of other days, else of the newest value of each
+ * of at least 20 classes. */
 void hour_ring_baseline(const struct hour_ring *r, uint64_t hour, struct baseline *ret);
 double baseline_z(const struct baseline *b, double bytes); /* spreads above the median */
 

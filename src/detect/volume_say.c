@@ -22,6 +22,8 @@
 #define LEAST_ALONE (50 * MB) /* in a short recording */
 #define LEAST_DRIP (100 * MB) /* decayed, half-life 7 days */
 #define LEAST_Z 4
+#define PEAKS 3        /* what a pair has had within an hour before is its own measure */
+#define MANY_USERS 0.1 /* of all here: from then on a new peer is something that was introduced */
 #define HISTORY_HOURS 24
 #define OFF_HOURS_LEAST 120 /* hours of history before an hour can be an odd one */
 #define OFF_HOURS_SHARE 0.005
@@ -109,7 +111,7 @@ static int weigh_hour(const struct detect *d, const struct volume_pair *v, doubl
 		return 0;
 	hour_ring_baseline(of->ring, hour_of(v), b);
 	*ret_z = baseline_z(b, x);
-	if (x < least || *ret_z < LEAST_Z)
+	if (x < least || *ret_z < LEAST_Z || x < PEAKS * (double)v->peak)
 		return 0;
 	return (int)lround(fmin(8 + 2 * (*ret_z - LEAST_Z), evidence_rows[E_BURST].most));
 }
@@ -131,6 +133,9 @@ static void say_burst(struct detect *d, struct volume_pair *v, double x, uint64_
 	int by_hour = weigh_hour(d, v, x, &b, &z), by_new = new ? weigh_new(x) : 0;
 	char what[128], baseline[128] = "", size[HUMAN_TEXT_MAX], median[HUMAN_TEXT_MAX];
 
+	/* On another day it sent as much: the first time was not what it seemed. */
+	if (by_hour <= 0 && !new && v->peak > 0 && x < PEAKS *(double)v->peak)
+		detect_retract(d, p, E_BURST);
 	if (by_hour <= 0 && by_new <= 0)
 		return;
 	snprintf(what, sizeof(what), "%s sent within an hour", size_text(x, size));
@@ -160,7 +165,7 @@ static double ordinary_for_new(const struct detect *d, const struct volume_pair 
 static void say_new(struct detect *d, struct volume_pair *v, uint64_t flow_id)
 {
 	struct pair *p = v->pair;
-	double sent = (double)v->week_up, ordinary;
+	double sent = (double)v->week_up, ordinary, users;
 	char what[128], baseline[128], size[HUMAN_TEXT_MAX], of[HUMAN_TEXT_MAX];
 	uint32_t n;
 	int db;
@@ -172,6 +177,11 @@ static void say_new(struct detect *d, struct volume_pair *v, uint64_t flow_id)
 		fmin(10 + 5 * log(sent / ordinary), (double)evidence_rows[E_NEW_UPLOAD].most));
 	if (!is_new_here(d, p, 30))
 		db -= 6;
+	users = p->peer->pairs / fmax(MANY_USERS * (double)d->entities.used, 3);
+	if (users > 1) {
+		detect_retract(d, p, E_NEW_UPLOAD);
+		db -= (int)lround(10 * log10(users));
+	}
 	if (db <= 0)
 		return;
 	snprintf(what, sizeof(what), "a new peer%s was sent %s in its first week",
@@ -237,6 +247,7 @@ void volume_look(struct detect *d, struct volume_pair *v, uint64_t flow_id)
 	v->unsaid = 0;
 	if (!v->pair->entity->volume)
 		return;
+	v->peak_today = fmaxf(v->peak_today, (float)x);
 	if (x >= LEAST_NEW && pcr(x, y) >= LEAST_PCR) {
 		say_burst(d, v, x, flow_id);
 		say_new(d, v, flow_id);

@@ -101,6 +101,8 @@ static void save_pair(struct state_out *o, const struct volume_pair *v)
 		state_f64(o, (double)v->decayed[i]);
 	state_f64(o, (double)v->week_up);
 	state_f64(o, (double)v->day_up);
+	state_f64(o, (double)v->peak);
+	state_f64(o, (double)v->peak_today);
 	state_f64(o, (double)v->chunk);
 	state_u64(o, v->chunks);
 	state_u64(o, v->alike);
@@ -125,6 +127,8 @@ static void load_pair(struct detect *d, struct state_in *in)
 		v->decayed[i] = (float)get_amount(in);
 	v->week_up = (float)get_amount(in);
 	v->day_up = (float)get_amount(in);
+	v->peak = (float)get_amount(in);
+	v->peak_today = (float)get_amount(in);
 	v->chunk = (float)get_amount(in);
 	v->chunks = (uint16_t)state_get_most(in, UINT16_MAX);
 	v->alike = (uint16_t)state_get_most(in, UINT16_MAX);
