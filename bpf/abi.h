@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised with every change of layout or meaning: it is part of the path that state is pinned under. */
-#define EGRET_ABI 2
+#define EGRET_ABI 3
 
 /*
  * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
@@ -19,11 +19,15 @@
 #define EG_OPENER_WINDOW \
 	16384 /* TCP: opener to responder (a ClientHello may be larger than a segment) */
 #define EG_RESPONDER_WINDOW 4096 /* TCP: the other way */
+#define EG_TLS_RESPONDER_WINDOW \
+	8192 /* TLS: its hello and certificate, mostly 1 to 3 KiB; less where that shows */
 #define EG_CHUNK_MAX 4096        /* of one record */
 #define EG_UDP_OPENER_MAX 8      /* UDP: datagrams from the opener … */
 #define EG_UDP_RESPONDER_MAX 4   /* … and back … */
 #define EG_UDP_BYTES_MAX 2048    /* … and of each so many bytes */
-#define EG_HTTP_BYTES_MAX 2048   /* later requests and answers of a kept-alive HTTP connection */
+#define EG_ECHO_MAX 64 /* ICMP echo: messages of each side, until the opener has sent so many … */
+#define EG_ECHO_BYTES_MAX 128  /* … and of each so many bytes, the header included */
+#define EG_HTTP_BYTES_MAX 2048 /* later requests and answers of a kept-alive HTTP connection */
 
 #define EG_ADDR_NAMES 4 /* names of an address that a record carries */
 #define EG_NAME_MAX 256 /* of a name's text, with its NUL */
@@ -421,6 +425,26 @@ struct eg_proc {
 };
 _Static_assert(sizeof(struct eg_proc) == 80, "abi");
 
+/* What a descriptor is; enum stdio_kind of src/decode/stdio.h. */
+#define EG_STDIO 3 /* 0, 1 and 2 */
+#define EG_STDIO_UNKNOWN 0
+#define EG_STDIO_CLOSED 1
+#define EG_STDIO_FILE 2
+#define EG_STDIO_NULL 3
+#define EG_STDIO_TTY 4
+#define EG_STDIO_PIPE 5
+#define EG_STDIO_INET 6
+#define EG_STDIO_UNIX 7
+struct eg_stdio {
+	/* PIPE: device << 32 ^ inode. TTY: device. INET: cookie, 0 when it has none yet. UNIX: own inode << 32 | peer's */
+	__u64 id;
+	__u8 remote[16]; /* INET: of the peer; zero: not connected */
+	__u16 lport, rport;
+	__u8 kind, proto;
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct eg_stdio) == 32, "abi");
+
 /* Components of paths come leaf first, each with '/' in front; user space turns them round. */
 struct eg_exec {
 	struct eg_proc proc;
@@ -429,6 +453,7 @@ struct eg_exec {
 	__u32 nlink;
 	__u16 path_len, args_len, cgroup_len;
 	__u8 args_cut, memfd;
+	struct eg_stdio stdio[EG_STDIO];
 	char path[EG_PATH_MAX];
 	char args[EG_ARGS_MAX];
 	char cgroup[EG_CGROUP_MAX];

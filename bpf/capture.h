@@ -6,7 +6,8 @@
  *     |--handed on--|.......still wanted.......|   not wanted
  *
  * A retransmit is handed on again, a hole keeps the window open until it is filled. The window of the opener's side
- * shrinks to the ClientHello when the first byte says TLS, the responder's to one record. DNS has no end.
+ * shrinks to the ClientHello when the first byte says TLS, the responder's to its hello and, where TLS still shows
+ * one, its certificate. DNS has no end.
  *
  * Functions here that are not static are so for the verifier: it looks at them once, on their own, and not again from
  * each place and state that they are called in.
@@ -97,6 +98,47 @@ static __always_inline __u32 eg_tls_end(const __u8 b[12])
 	return hello + 5 * ((hello + record - 1) / record);
 }
 
+/* Bytes up to the end of the first certificate: its message begins at `at`, in a record with `rest` bytes from there. */
+static __always_inline __u32 eg_certificate_end(const __u8 m[10], __u32 at, __u32 rest)
+{
+	__u32 n = 10 + ((__u32)m[7] << 16 | m[8] << 8 | m[9]);
+
+	if (n > EG_TLS_RESPONDER_WINDOW)
+		return EG_TLS_RESPONDER_WINDOW;
+	return at + n + (n > rest ? 5 * (n / rest + 1) : 0);
+}
+
+/*
+ * How much of a TLS responder's bytes is wanted. Behind the hello lies the certificate, in the same record or the next;
+ * where TLS 1.3 or a resumed session goes on in secret, nothing more than that is to be seen.
+ */
+static __always_inline __u32 eg_tls_answer_end(struct __sk_buff *skb, const struct eg_packet *p)
+{
+	__u8 b[16] = {}, m[16] = {};
+	__u32 record, hello, at, random;
+
+	if (p->payload_len < 16 || bpf_skb_load_bytes(skb, p->payload_at, b, 16) || b[5] != 2)
+		return EG_RESPONDER_WINDOW;
+	record = b[3] << 8 | b[4];
+	hello = ((__u32)b[6] << 16 | b[7] << 8 | b[8]) + 4;
+	__builtin_memcpy(&random, b + 11, 4);
+	if (random == bpf_htonl(0xcf21ad74)) /* HelloRetryRequest: the hello is still to come */
+		return EG_RESPONDER_WINDOW;
+	at = 5 + hello;
+	if (hello > record || p->payload_len < at + 15 ||
+	    bpf_skb_load_bytes(skb, p->payload_at + at, m, 15))
+		return EG_TLS_RESPONDER_WINDOW;
+	if (hello < record && m[0] == 11)
+		at = eg_certificate_end(m, at, record - hello);
+	else if (hello == record && m[0] == 22 && m[5] == 11)
+		at = eg_certificate_end(m + 5, at + 5, (m[3] << 8 | m[4]) ?: 1);
+	else if (hello == record && (m[0] == 20 || m[0] == 23))
+		at += 5;
+	else
+		return EG_RESPONDER_WINDOW;
+	return at < EG_TLS_RESPONDER_WINDOW ? at : EG_TLS_RESPONDER_WINDOW;
+}
+
 /* Looks at a direction's first bytes: what is this, and how much of it is wanted? */
 static __always_inline void eg_look(struct __sk_buff *skb, struct eg_sock *s,
 				    const struct eg_packet *p, struct eg_window *w, int opener)
@@ -106,7 +148,7 @@ static __always_inline void eg_look(struct __sk_buff *skb, struct eg_sock *s,
 	if (p->payload_len < 12 || bpf_skb_load_bytes(skb, p->payload_at, b, 12))
 		return;
 	if (b[0] == 0x16 && b[1] == 3)
-		w->end = opener ? eg_tls_end(b) : EG_CHUNK_MAX;
+		w->end = opener ? eg_tls_end(b) : eg_tls_answer_end(skb, p);
 	else if (eg_http_begins(b))
 		__sync_fetch_and_or(&s->hot.flags, EG_HTTP);
 }
@@ -186,6 +228,21 @@ __noinline int eg_capture_http(struct __sk_buff *skb, struct eg_sock *s, struct 
 	return 0;
 }
 
+/* Echo requests and their replies: what a ping carries may be a tunnel's. */
+static __always_inline int eg_is_echo(const struct eg_key *k)
+{
+	if (k->proto == EG_PROTO_ICMP)
+		return (k->lport == 8 && !k->rport) || (!k->lport && k->rport == 8);
+	return k->proto == EG_PROTO_ICMPV6 &&
+	       ((k->lport == 128 && k->rport == 129) || (k->lport == 129 && k->rport == 128));
+}
+
+/* Datagrams of these flows are handed on, the first of them. */
+static __always_inline int eg_wants_dgrams(const struct eg_key *k)
+{
+	return k->proto == EG_PROTO_UDP || eg_is_echo(k);
+}
+
 #define EG_DGRAM_MORE 1 /* further datagrams are wanted */
 #define EG_DGRAM_QUIC 2 /* this one has a long header */
 
@@ -201,6 +258,10 @@ static __always_inline int eg_capture_dgram(struct __sk_buff *skb, struct eg_pac
 	c->total = p->payload_len;
 	if (c->what & EG_DATA_IS_DNS) {
 		max = EG_CHUNK_MAX;
+	} else if (c->key->proto != EG_PROTO_UDP) {
+		max = EG_ECHO_BYTES_MAX;
+		if (seen + 1 >= EG_ECHO_MAX)
+			ret = 0;
 	} else {
 		opener = !!(c->what & EG_DATA_TX) == !(c->flags & EG_INBOUND);
 		if (seen + 1 >= (opener ? EG_UDP_OPENER_MAX : EG_UDP_RESPONDER_MAX))

@@ -79,6 +79,9 @@ __noinline int eg_dgram_capture(struct __sk_buff *skb, struct eg_sock *s, struct
 		return 0;
 	seen = tx ? s->tx.next++ : s->rx.next++;
 	eg_dgram_chunk(&c, &s->key, s->zone, cookie, s->hot.flags, tx);
+	/* of a ping without its answer nothing can be said: both windows close at once */
+	if (p->proto != EG_PROTO_UDP)
+		open = EG_TX_OPEN | EG_RX_OPEN;
 	eg_dgram_seen(&s->hot.flags, eg_capture_dgram(skb, p, &c, seen), open);
 	return 0;
 }
@@ -107,7 +110,7 @@ static __noinline struct eg_peer *eg_peer_new(struct eg_sock *s, struct eg_peer_
 	if (!peer)
 		return NULL;
 	flags = EG_KEYED | (began ? 0 : EG_INBOUND) | (s->hot.flags & EG_OWNED);
-	if (k->key.proto == EG_PROTO_UDP)
+	if (eg_wants_dgrams(&k->key))
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
 	peer->zone = s->zone;
 	peer->ifindex = ifindex;
@@ -150,18 +153,19 @@ __noinline int eg_peer_capture(struct __sk_buff *skb, struct eg_peer *peer, stru
 {
 	struct eg_chunk c;
 	struct eg_room *r;
-	__u32 seen;
+	__u32 open = tx ? EG_TX_OPEN : EG_RX_OPEN, seen;
 
 	if (!peer || !p)
 		return 0;
+	if (p->proto != EG_PROTO_UDP) /* as above */
+		open = EG_TX_OPEN | EG_RX_OPEN;
 	seen = peer->datagrams[!tx]++;
 	r = eg_room_take(); /* for the key alone, which the stack has no room for */
 	if (!r)
 		return 0;
 	eg_packet_key(p, &r->peer.key, tx);
 	eg_dgram_chunk(&c, &r->peer.key, peer->zone, cookie, peer->flags, tx);
-	eg_dgram_seen(&peer->flags, eg_capture_dgram(skb, p, &c, seen),
-		      tx ? EG_TX_OPEN : EG_RX_OPEN);
+	eg_dgram_seen(&peer->flags, eg_capture_dgram(skb, p, &c, seen), open);
 	eg_room_give(r);
 	return 0;
 }
@@ -192,7 +196,7 @@ static __always_inline int eg_dgram_begin(struct eg_sock *s, struct eg_packet *p
 	s->hot.peer_tag = eg_peer_tag((const __u32 *)s->key.remote, s->key.rport);
 	if (!eg_began(s, p, tx))
 		flags |= EG_INBOUND;
-	if (p->proto == EG_PROTO_UDP)
+	if (eg_wants_dgrams(&s->key))
 		flags |= EG_TX_OPEN | EG_RX_OPEN;
 	__sync_fetch_and_or(&s->hot.flags, flags);
 	__sync_fetch_and_and(&s->hot.flags, ~EG_KEYING);

@@ -95,6 +95,10 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
+struct unix_sock {
+	struct sock *peer;
+};
+
 struct packet_sock {
 	__be16 num;
 };
@@ -133,10 +137,13 @@ struct qstr {
 struct dentry;
 struct super_block {
 	__u32 s_dev;
+	unsigned long s_magic;
 	struct dentry *s_root;
 };
 
 struct inode {
+	unsigned short i_mode;
+	__u32 i_rdev;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	unsigned int i_nlink;
@@ -171,6 +178,16 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct fs_struct {
@@ -229,6 +246,7 @@ struct task_struct {
 	struct task_struct *group_leader, *real_parent;
 	struct mm_struct *mm;
 	struct fs_struct *fs;
+	struct files_struct *files;
 	struct css_set *cgroups;
 	struct signal_struct *signal;
 	struct nsproxy *nsproxy;
@@ -291,6 +309,7 @@ struct user_pt_regs___arm64 {
 #define PF_KTHREAD 0x00200000
 
 #ifndef AF_INET
+#define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_PACKET 17

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "owner.h"
+#include "descriptors.h"
 #include "who.h"
 
 #define EG_WALK_MAX 64
@@ -283,6 +284,7 @@ int BPF_PROG(eg_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	e->memfd = 0;
 	eg_exec_path(e, task, bprm->file);
 	eg_exec_cgroup(e, task);
+	eg_stdio_fill(e, task); /* what is closed by exec is closed */
 
 	start = task->mm->arg_start;
 	len = task->mm->arg_end - start;

@@ -272,6 +272,7 @@ int eg_tasks(struct bpf_iter__task *ctx)
 		eg_exec_path(e, task, file);
 	}
 	eg_exec_cgroup(e, task);
+	eg_stdio_fill(e, task);
 	bpf_seq_write(ctx->meta->seq, e, sizeof(*e));
 	return 0;
 }

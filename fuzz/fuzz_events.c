@@ -85,6 +85,16 @@ static bool rule_words(void *ctx, uint32_t gen, uint16_t rule, struct verdict_ru
 	return gen & 1;
 }
 
+static void touch_certificate(const struct record_certificate *c)
+{
+	touch(c->subject);
+	touch(c->issuer);
+	touch(c->common_name);
+	touch(c->serial);
+	if (c->x509)
+		touch(c->x509->der);
+}
+
 static void on_record(void *ctx, const struct record *r)
 {
 	if (r->flow)
@@ -96,6 +106,10 @@ static void on_record(void *ctx, const struct record *r)
 		touch(r->tls->ja3_string);
 		touch(r->tls->ja4_raw);
 		touch(r->tls->user_agent);
+		touch(r->tls->ja3s_string);
+		touch(r->tls->server_alpn);
+		if (r->tls->certificate)
+			touch_certificate(r->tls->certificate);
 		for (size_t i = 0; i < r->tls->n_alpns; i++)
 			touch(r->tls->alpns[i]);
 		break;
@@ -220,6 +234,8 @@ static void fill_fact(struct event_fact *f, struct http_request *q, struct input
 	f->kind = u8(in) & 1 ? FACT_TLS : FACT_HTTP;
 	f->sni = q->host = take(in, u8(in) & 31);
 	f->ja3 = f->ja4 = f->tls_version = take(in, u8(in) & 63);
+	f->subject = f->issuer = f->fingerprint = f->ja3s = f->ja3;
+	f->covers_sni = f->ja3.n & 1 ? FACT_YES : FACT_UNKNOWN;
 	f->http = q;
 }
 

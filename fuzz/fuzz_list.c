@@ -9,6 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int on_entry(void *ctx, const struct list_entry *e)
 {
 	++*(uint64_t *)ctx;
+	if (e->confidence > 100 || e->seen_s < 0 ||
+	    (e->port && e->kind != LIST_RANGE && e->kind != LIST_NAME))
+		abort();
 	if (e->kind == LIST_RANGE) {
 		/* never turned round, never of two families, a port only for one address */
 		if (memcmp(&e->lo, &e->hi, sizeof(e->lo)) > 0 ||

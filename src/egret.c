@@ -29,6 +29,7 @@ static const struct command {
 	  "what should worry you: exfiltration, command and control" },
 	{ "finding", cmd_finding, "ID", "everything behind one of them" },
 	{ "ack", cmd_ack, "ID --benign [OPTION...]", "this is ordinary here, until a day" },
+	{ "intel", cmd_intel, "COMMAND [ARG...]", "feeds of what others call bad" },
 	{ "explain", cmd_explain, "[DETECTOR]", "what a detector sees, and what it cannot" },
 	{ "policy", cmd_policy, "COMMAND [ARG...]",
 	  "check, load, show and try out what may leave" },
@@ -43,10 +44,11 @@ static const struct command {
 static void print_help(FILE *to)
 {
 	fputs("usage: egret [--run DIR] COMMAND [ARG...]\n\n"
-	      "egret tells what leaves this machine and who sent it, and decides what may.\n\n",
+	      "egret tells what leaves this machine and who sent it, decides what may, and notices what "
+	      "should not have.\n\n",
 	      to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(to, "  %-8s %-30s %s\n", commands[i].name, commands[i].args,
+		fprintf(to, "  %-9s %-30s %s\n", commands[i].name, commands[i].args,
 			commands[i].help);
 	fputs("\n  --run DIR   folder of egretd's control socket (/run/egret)\n"
 	      "  --version   print the version\n"

@@ -219,6 +219,8 @@ static void on_hup(void *ctx, int signo)
 	log_messages(&messages);
 	if (r < 0 && r != -ENOENT && r != -EINPROGRESS)
 		log_error("the policy is not reloaded: what was in force stays");
+	if (d->sentry)
+		sentry_reload(d->sentry);
 	r = d->eve ? d->eve->ops->reopen(d->eve) : 0;
 
 	if (r < 0)

@@ -94,7 +94,7 @@ def options_of_zsh(text, command):
         branch = block(text[text.index("_egret_command() {"):text.index("_egretd() {")], command)
     else:
         branch = text[text.index("_egret() {"):]
-    return set(re.findall(r"'(?:\([^)]*\)|\*)*(--?[A-Za-z][a-z]*)\[", branch)) - {"--help"}
+    return set(re.findall(r"'(?:\([^)]*\)|\*)*(--?[A-Za-z][a-z-]*)\[", branch)) - {"--help"}
 
 
 def options_of_fish(text, command):
@@ -105,7 +105,7 @@ def options_of_fish(text, command):
         pattern = rf"^complete -c egret -n '__fish_seen_subcommand_from {command}'"
     else:
         pattern = r"^complete -c egret -n \$none"
-    found = re.findall(pattern + r" -(l|s) (\w+)", text, re.M)
+    found = re.findall(pattern + r" -(l|s) ([\w-]+)", text, re.M)
     return {("--" if kind == "l" else "-") + name for kind, name in found} - {"--help"}
 
 
@@ -324,10 +324,12 @@ def field_rows(schema, node, path):
         value = schema["$defs"][value["$ref"].rsplit("/", 1)[1]] if "$ref" in value else value
         name, inner = f"{path}{key}", value
         kind = value.get("type") or {int: "integer", bool: "boolean"}[type(value["const"])]
+        kind = kind if isinstance(kind, str) else " or ".join(kind)
         if kind == "array":
             inner = value["items"]
             inner = schema["$defs"][inner["$ref"].rsplit("/", 1)[1]] if "$ref" in inner else inner
-            kind, name = f"array of {inner['type']}", name + "[]"
+            of = inner["type"] if isinstance(inner["type"], str) else " or ".join(inner["type"])
+            kind, name = f"array of {of}", name + "[]"
         words = value["description"]
         if "enum" in value:
             words += " One of " + ", ".join(f"`{x}`" for x in value["enum"]) + "."

@@ -120,7 +120,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows status exec read policy block unblock why disarm doctor help --run --version --help' ;;
+	'') _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -141,6 +141,21 @@ _egret() {
 		*) _filedir ;;
 		esac
 		;;
+	findings)
+		case $cur in
+		-*) _egret_words '--last --class --detector --severity --low --long --json --help' ;;
+		*) _egret_filter ;;
+		esac
+		;;
+	finding) _egret_words '--json --help' ;;
+	ack) _egret_words '--benign --scope --exe --peer --detector --for --note --list --remove --help' ;;
+	intel)
+		case $cur in
+		-*) _egret_words '--class --format --confidence --expire --nowait --json --help' ;;
+		*) _filedir ;;
+		esac
+		;;
+	explain) _egret_words '--help' ;;
 	policy) _egret_policy ;;
 	block)
 		case $cur in
@@ -151,7 +166,7 @@ _egret() {
 	why) _egret_words '--app --user --unit --from --address --speaking --policy --json --help' ;;
 	disarm) _egret_words '--help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows status exec read policy block unblock why disarm doctor help' ;;
+	help) _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm doctor help' ;;
 	esac
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows status exec read policy block unblock why disarm doctor help
+set -l commands top flows status exec read findings finding ack intel explain policy block unblock why disarm doctor help
 set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -15,6 +15,11 @@ complete -c egret -n $none -a flows -d 'The flows of a running egretd'
 complete -c egret -n $none -a status -d 'What egretd watches, saw and lost'
 complete -c egret -n $none -a exec -d 'Run a command and show what it contacted'
 complete -c egret -n $none -a read -d 'The same for captures and Zeek logs'
+complete -c egret -n $none -a findings -d 'What should worry you'
+complete -c egret -n $none -a finding -d 'Everything behind one of them'
+complete -c egret -n $none -a ack -d 'This is ordinary here'
+complete -c egret -n $none -a intel -d 'Feeds of what others call bad'
+complete -c egret -n $none -a explain -d 'What a detector sees'
 complete -c egret -n $none -a policy -d 'Check, load, show and try out what may leave'
 complete -c egret -n $none -a block -d 'Refuse something at once, for a while'
 complete -c egret -n $none -a unblock -d 'Take that away again'
@@ -52,6 +57,34 @@ complete -c egret -n '__fish_seen_subcommand_from read' -l inside -x -d 'What co
 complete -c egret -n '__fish_seen_subcommand_from read' -l all -d 'Every row of the summary'
 complete -c egret -n '__fish_seen_subcommand_from read' -l quiet -d 'No progress bar'
 complete -c egret -n '__fish_seen_subcommand_from read' -F
+
+complete -c egret -n '__fish_seen_subcommand_from findings' -l last -x -d 'Seen within so long'
+complete -c egret -n '__fish_seen_subcommand_from findings' -l class -x -a 'c2 exfil intel policy' -d 'Of this class'
+complete -c egret -n '__fish_seen_subcommand_from findings' -l detector -x -d 'Of this detector'
+complete -c egret -n '__fish_seen_subcommand_from findings' -l severity -x -a 'low medium high critical' -d 'At least'
+complete -c egret -n '__fish_seen_subcommand_from findings' -l low -d 'Also what is too light to be told'
+complete -c egret -n '__fish_seen_subcommand_from findings' -l long -d 'Everything behind each'
+complete -c egret -n '__fish_seen_subcommand_from findings' -l json -d 'Alert records'
+
+complete -c egret -n '__fish_seen_subcommand_from finding' -l json -d 'Alert records'
+
+complete -c egret -n '__fish_seen_subcommand_from ack' -l benign -d 'It is ordinary'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l scope -x -a 'exe+peer exe peer' -d 'What of the finding'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l exe -r -F -d 'Program'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l peer -x -d 'Domain or address and port'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l detector -x -d 'Of this detector'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l for -x -d 'How long'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l note -x -d 'Kept with it'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l list -d 'The exceptions there are'
+complete -c egret -n '__fish_seen_subcommand_from ack' -l remove -x -d 'Take one away'
+
+complete -c egret -n '__fish_seen_subcommand_from intel' -l class -x -a 'c2 malware phishing tor scanner suspicious doh vpn mining allow' -d 'What it lists'
+complete -c egret -n '__fish_seen_subcommand_from intel' -l format -x -a 'auto plain hosts adblock rpz csv stix misp' -d 'Of the feed'
+complete -c egret -n '__fish_seen_subcommand_from intel' -l confidence -x -d '1 to 100'
+complete -c egret -n '__fish_seen_subcommand_from intel' -l expire -x -d 'What is older is left out'
+complete -c egret -n '__fish_seen_subcommand_from intel' -l nowait -d 'Return at once'
+complete -c egret -n '__fish_seen_subcommand_from intel' -l json -d 'The answer as JSON'
+complete -c egret -n '__fish_seen_subcommand_from intel' -a 'add list check stats remove refresh' -F
 
 complete -c egret -n "__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from $verbs" -a "$verbs"
 complete -c egret -n '__fish_seen_subcommand_from check load diff replay' -F

@@ -76,6 +76,23 @@ void attach_emit_proc(struct attach *a, const struct eg_proc *p, enum proc_chang
 	attach_emit(a, &e);
 }
 
+static void fill_stdio(struct stdio *to, const struct eg_stdio *from)
+{
+	_Static_assert(STDIO_COUNT == EG_STDIO && STDIO_CLOSED == EG_STDIO_CLOSED &&
+			       STDIO_FILE == EG_STDIO_FILE && STDIO_NULL == EG_STDIO_NULL &&
+			       STDIO_TTY == EG_STDIO_TTY && STDIO_PIPE == EG_STDIO_PIPE &&
+			       STDIO_INET == EG_STDIO_INET && STDIO_UNIX == EG_STDIO_UNIX,
+		       "one list");
+	for (size_t i = 0; i < STDIO_COUNT; i++) {
+		to[i] = (struct stdio){ .id = from[i].id,
+					.lport = from[i].lport,
+					.rport = from[i].rport,
+					.proto = from[i].proto,
+					.kind = from[i].kind };
+		memcpy(to[i].remote.b, from[i].remote, sizeof(to[i].remote.b));
+	}
+}
+
 void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_change change,
 		      struct str args)
 {
@@ -102,6 +119,7 @@ void attach_emit_exec(struct attach *a, const struct eg_exec *x, enum proc_chang
 	e.proc.exe_dev_minor = x->dev & 0xfffff;
 	e.proc.args = args;
 	e.proc.args_cut = x->args_cut;
+	fill_stdio(e.proc.stdio, x->stdio);
 	attach_emit(a, &e);
 }
 

@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "base/str.h"
 #include "decode/appproto.h"
+#include "decode/stdio.h"
 
 struct dns_message;
 struct http_request;
@@ -51,7 +52,7 @@ struct event_packet {
 	uint8_t tcp_flags;
 	bool cut;               /* payload is shorter than payload_bytes */
 	uint32_t payload_bytes; /* as sent */
-	struct str payload;     /* as captured */
+	struct str payload;     /* as captured; ICMP: the message with its header */
 };
 
 #define EVENT_NAMES_MAX 4
@@ -144,6 +145,7 @@ struct event_proc {
 	bool args_cut;
 	struct str cgroup;     /* path below the cgroup2 mount; empty: not told, ask cgroup_id */
 	uint16_t packet_proto; /* PROC_PACKET_SOCKET: ethertype asked for, 0 unknown */
+	struct stdio stdio[STDIO_COUNT]; /* PROC_EXEC, PROC_SEEN */
 };
 
 /* What a Zeek log line says. `uid` joins the lines of one connection. */
@@ -152,8 +154,11 @@ enum fact_kind { FACT_DNS, FACT_TLS, FACT_HTTP };
 struct event_fact {
 	enum fact_kind kind;
 	const struct dns_message *dns;
-	struct str sni, ja3, ja4, alpn, tls_version; /* FACT_TLS */
-	bool quic;                                   /* FACT_TLS from quic.log or over UDP */
+	struct str sni, ja3, ja4, alpn, tls_version; /* FACT_TLS; the version is the one chosen */
+	struct str ja3s, subject, issuer;            /* of the server; names as the log has them */
+	struct str fingerprint;                      /* hex SHA-1 or SHA-256 of its certificate */
+	enum { FACT_UNKNOWN, FACT_YES, FACT_NO } covers_sni; /* its names, the SNI */
+	bool quic; /* FACT_TLS from quic.log or over UDP */
 	const struct http_request *http;
 	uint16_t http_status; /* 0 unknown */
 };

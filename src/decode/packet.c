@@ -195,6 +195,7 @@ static enum packet_error walk_icmp(struct walk *w, bool v6)
 	pair = icmp_pair(w->p[0], v6);
 	k->sport = w->p[0];
 	k->dport = pair == ICMP_NO_PAIR ? w->p[1] : pair;
+	take_payload(w, 0, w->wire);
 	return PACKET_OK;
 }
 

@@ -41,10 +41,11 @@ struct packet {
 	uint8_t tcp_flags;
 	bool v6;
 	uint32_t seq, ack;
-	uint32_t ip_bytes;      /* length of the innermost IP packet by its header */
-	uint32_t payload_bytes; /* of TCP or UDP by the headers; may exceed payload.n (snaplen) */
-	struct str payload;     /* transport payload as captured */
-	uint16_t vlan;          /* innermost tag, 0 none */
+	uint32_t ip_bytes; /* length of the innermost IP packet by its header */
+	uint32_t
+		payload_bytes; /* of TCP, UDP, ICMP by the headers; may exceed payload.n (snaplen) */
+	struct str payload; /* transport payload as captured; ICMP: the message with its header */
+	uint16_t vlan;      /* innermost tag, 0 none */
 	uint8_t tunnel_depth;
 	uint32_t tunnel_id; /* VXLAN or Geneve VNI, GRE key; 0 none */
 	bool tunnel_id_shared; /* both directions carry this id: true of a VNI, not of a GRE key (RFC 2890) */

@@ -20,6 +20,8 @@
 #include "flow/record.h"
 
 struct detect;
+struct intel_slot;
+struct origin;
 struct proc_table;
 
 enum detect_vantage { DETECT_HOST, DETECT_GATEWAY, DETECT_FILE };
@@ -28,10 +30,11 @@ struct detect_config {
 	enum detect_vantage vantage;
 	struct intern *texts;         /* borrowed, as the next */
 	struct proc_table *procs;     /* NULL in a recording */
-	struct origins *origins;      /* where executables come from; NULL: not known */
+	struct origin *origin;        /* where executables come from; NULL: not known */
 	size_t max_pairs;             /* 0: 131,072 */
 	const struct addr *resolvers; /* those that are configured; none: not known */
 	size_t n_resolvers;
+	struct intel_slot *intel; /* what feeds say; NULL: nothing does */
 	bool file_warm_up; /* a recording is treated like a live host: no findings of the first day */
 };
 
@@ -49,6 +52,9 @@ void detect_finish(struct detect *d, uint64_t now_ns); /* a recording is over: w
  */
 int detect_save(struct detect *d, struct buf *out);
 int detect_load(struct detect *d, struct str file);
+
+/* A new snapshot of feeds: what was met in the last week is asked for again. How much of it is listed. */
+size_t intel_match_again(struct detect *d);
 
 /* Every case, heaviest first, also closed ones of the last days; `low` ones too. */
 void detect_each(struct detect *d, bool low, struct finding_out to);

@@ -5,7 +5,9 @@
 #include "detect/engine.h"
 
 const struct detector *const detectors[] = {
+	&detect_intel,
 	&detect_beacon,
+	&detect_dga,
 	&detect_volume,
 	NULL,
 };

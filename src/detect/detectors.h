@@ -6,3 +6,5 @@ struct detector;
 
 extern const struct detector detect_beacon;
 extern const struct detector detect_volume;
+extern const struct detector detect_intel;
+extern const struct detector detect_dga;

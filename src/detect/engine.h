@@ -38,6 +38,7 @@ struct entity {
 	float hours[24];              /* payload sent by hour of the day, decayed; detect_hour() */
 	uint32_t number;              /* in the file that is being written */
 	struct entity_volume *volume; /* volume.c */
+	struct dga_seq *dga;          /* dga.c */
 };
 
 /* Whom programs and machines talk to, site-wide. */
@@ -151,11 +152,16 @@ int tables_new(struct detect *d);
 void tables_free(struct detect *d);
 struct entity *entity_of_flow(struct detect *d, const struct flow *f);
 struct entity *entity_of_proc(struct detect *d, const struct proc *p);
+/* Who asked: the flow's entity, or the other side's address where this host answers. */
+struct entity *entity_of_client(struct detect *d, const struct flow *f);
 struct entity *entity_of_addr(struct detect *d, const struct addr *a);
 struct peer *peer_of_domain(struct detect *d, struct str domain);
 struct peer *peer_of_addr(struct detect *d, const struct addr *a, uint16_t port, uint8_t proto);
 struct pair *pair_of(struct detect *d, struct entity *e, struct peer *p); /* made when new */
 struct pair *pair_of_flow(struct detect *d, const struct flow *f);        /* NULL: nothing leaves */
+struct pair *pair_of_name(struct detect *d, struct entity *e,
+			  struct text *name);               /* of its domain */
+struct pair *pair_of_hash(struct detect *d, uint64_t hash); /* NULL: there is none (any more) */
 void pair_touch(struct detect *d, struct pair *p, const struct flow *f);
 struct str entity_label(const struct entity *e, char text[256]);
 struct str peer_label(const struct peer *p, char text[256]);
@@ -183,7 +189,8 @@ struct weighed {
 	enum finding_class class;
 	const char *detector;
 	unsigned groups; /* with weight against the peer, context not counted */
-	bool alone;      /* a group that may alert without a second one */
+	bool alone;      /* a row that may alert without a second group */
+	bool certain;    /* and is never less than high */
 	struct evidence lines[FINDING_EVIDENCE]; /* heaviest first */
 	size_t n;
 };

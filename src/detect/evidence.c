@@ -16,6 +16,22 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_STEADY] = { "steady", "beacon", GROUP_SCHEDULE, CLASS_C2, false, 4, "T1029",
 		"as many check-ins each hour, day and night", "reasoned" },
 
+	[E_DGA_NX] = { "nxdomain-random", "dga", GROUP_DGA, CLASS_C2, true, 25, "T1568.002",
+		"asks for names of random letters that do not exist", "1 in 100,000 groups of 10 ordinary names: bench/QUALITY.md" },
+	[E_DGA_WORDS] = { "nxdomain-words", "dga", GROUP_DGA, CLASS_C2, false, 15, "T1568.002",
+		"asks for names of words put together that do not exist", "as above; English-heavy clients come to it 5 to 20 times as often" },
+	[E_DGA_NAME] = { "made-up-name", "dga", GROUP_DGA, CLASS_C2, false, 6, "T1568.002",
+		"its name looks made up by a program", "people choose such names, one in a hundred to a thousand" },
+
+	[E_LISTED] = { "listed", "intel", GROUP_INTEL, CLASS_INTEL, true, 36, "T1071",
+		"a feed names the address, name, URL or certificate", "by kind and age, intel_index.h; up to 45 for address and port" },
+	[E_LISTED_TOR] = { "listed-tor", "intel", GROUP_INTEL, CLASS_POLICY, false, 12, "T1090.003",
+		"a feed names it as a Tor relay", "intel_index.h" },
+	[E_LISTED_PLACE] = { "listed-place", "intel", GROUP_INTEL, CLASS_POLICY, false, 4, "",
+		"a feed names it as a proxy, resolver, scanner or doubtful place", "intel_index.h" },
+	[E_LISTED_PRINT] = { "listed-print", "intel", GROUP_INTEL, CLASS_INTEL, false, 6, "",
+		"a feed names the TLS fingerprint", "weak: programs share libraries" },
+
 	[E_BURST] = { "burst", "volume", GROUP_VOLUME, CLASS_EXFIL, false, 20, "T1048",
 		"more sent within an hour than is ordinary", "8 + 2 x (z - 4); to a new peer 20 + 10 x log10(bytes / 50 MB)" },
 	[E_NEW_UPLOAD] = { "new-upload", "volume", GROUP_RARITY, CLASS_EXFIL, false, 20, "T1048",

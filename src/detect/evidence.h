@@ -42,6 +42,15 @@ enum evidence_id {
 	E_REGULAR,
 	E_ONE_SIZE,
 	E_STEADY,
+	/* dga */
+	E_DGA_NX,
+	E_DGA_WORDS,
+	E_DGA_NAME,
+	/* intel */
+	E_LISTED,
+	E_LISTED_TOR,
+	E_LISTED_PLACE,
+	E_LISTED_PRINT,
 	/* volume */
 	E_BURST,
 	E_NEW_UPLOAD,

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "detect/dossier.h"
 #include "detect/popular.h"
+#include "flow/origin.h"
 
 /*
  * Live: one pair-day in a million is hostile. In a recording that somebody chose to look at, one in ten recordings has a hostile
@@ -27,6 +28,7 @@
 #define LOW_DB (-25)
 
 #define DAY_NS (86400 * NSEC_PER_SEC)
+#define CERTAIN_DB 45     /* a fresh address and port of a feed */
 #define GROUP_COUNTS_DB 3 /* from here on a group is one of the two that a finding takes */
 
 static int prior(const struct detect *d)
@@ -128,24 +130,57 @@ static void weigh_popularity(const struct pair *p, struct weighed *w, struct sum
 	add_context(w, sums, E_POPULAR, fame == FAME_CORE ? -25 : -15, 0, 1, what, NULL);
 }
 
+static enum exe_origin where_from(struct detect *d, const struct pair *p)
+{
+	if (!d->cfg.origin)
+		return ORIGIN_UNKNOWN;
+	if (p->proc)
+		return origin_of_proc(d->cfg.origin, p->proc, d->now_ns);
+	return p->entity->exe ? origin_of_path(d->cfg.origin, text_str(p->entity->exe), d->now_ns)
+			      : ORIGIN_UNKNOWN;
+}
+
+/* A package vouches for its program, but not for what an interpreter runs or a tool is told to carry. */
+static bool is_vouched_for(enum program_class c)
+{
+	return c != PROGRAM_SHELL && c != PROGRAM_INTERPRETER && c != PROGRAM_RELAY &&
+	       c != PROGRAM_TRANSFER;
+}
+
 /* A file anybody may write, or no file at all, is what intruders run; what a package brought is not. */
 static void weigh_program(struct detect *d, const struct pair *p, struct weighed *w,
 			  struct sum *sums)
 {
-	const struct proc *proc = p->proc;
+	struct str exe = text_str(p->entity->exe);
+	enum evidence_id id;
+	char what[128];
 
 	if (!p->entity->is_program)
 		return;
-	if (proc && proc->exe_state == EXE_MEMFD) {
-		add_context(w, sums, E_MEMFD, evidence_rows[E_MEMFD].most, 0, 1,
-			    "the program runs from memory, without a file", NULL);
+	switch (where_from(d, p)) {
+	case ORIGIN_MEMFD:
+		id = E_MEMFD;
+		snprintf(what, sizeof(what), "the program runs from memory, without a file");
+		break;
+	case ORIGIN_DELETED:
+		id = E_DELETED_FILE;
+		snprintf(what, sizeof(what), "the program's file was deleted");
+		break;
+	case ORIGIN_TEMP:
+		id = E_TEMP_FILE;
+		snprintf(what, sizeof(what), "%.*s lies where anybody may write",
+			 (int)MIN(exe.n, (size_t)80), exe.p ?: "");
+		break;
+	case ORIGIN_PACKAGE:
+		if (!is_vouched_for(p->entity->class))
+			return;
+		id = E_PACKAGED;
+		snprintf(what, sizeof(what), "the program belongs to an installed package");
+		break;
+	default:
 		return;
 	}
-	if (proc && proc->exe_state == EXE_DELETED) {
-		add_context(w, sums, E_DELETED_FILE, evidence_rows[E_DELETED_FILE].most, 0, 1,
-			    "the program's file was deleted", NULL);
-		return;
-	}
+	add_context(w, sums, id, evidence_rows[id].most, 0, 1, what, NULL);
 }
 
 static int of_group(const struct sum *s, int cap)
@@ -162,8 +197,12 @@ static enum severity severity_of(const struct weighed *w)
 						     : SEVERITY_NONE;
 
 	/* What is itself the finding needs no second witness; all else is for the log until it has one. */
+	if (w->alone && s < SEVERITY_MEDIUM)
+		s = SEVERITY_MEDIUM;
+	if (w->certain && s < SEVERITY_HIGH)
+		s = SEVERITY_HIGH;
 	if (w->alone)
-		return s > SEVERITY_HIGH ? s : SEVERITY_HIGH;
+		return s;
 	return w->groups < 2 && s > SEVERITY_LOW ? SEVERITY_LOW : s;
 }
 
@@ -180,9 +219,14 @@ void fusion_weigh(struct detect *d, const struct pair *p, struct weighed *ret)
 
 	*ret = (struct weighed){ 0 };
 	for (unsigned i = 0; file && i < file->n; i++) {
-		add(ret, sums, file->evidence[i]);
-		ret->alone |= evidence_rows[file->evidence[i]->id].alone &&
-			      file->evidence[i]->db >= evidence_rows[file->evidence[i]->id].most;
+		const struct evidence *e = file->evidence[i];
+		const struct evidence_row *row = &evidence_rows[e->id];
+
+		add(ret, sums, e);
+		if (!row->alone || e->db < row->most)
+			continue;
+		ret->alone = true;
+		ret->certain |= e->db >= CERTAIN_DB || (row->group == GROUP_CHANNEL && e->db >= 40);
 	}
 	weigh_rarity(d, p, ret, sums);
 	weigh_program(d, p, ret, sums);

@@ -237,6 +237,11 @@ struct entity *entity_of_flow(struct detect *d, const struct flow *f)
 	return entity_of_addr(d, &f->key.src);
 }
 
+struct entity *entity_of_client(struct detect *d, const struct flow *f)
+{
+	return f->direction == FLOW_REPLY ? entity_of_addr(d, &f->key.src) : entity_of_flow(d, f);
+}
+
 struct str entity_label(const struct entity *e, char text[256])
 {
 	struct str exe = text_str(e->exe), user = text_str(e->user);
@@ -408,4 +413,28 @@ struct pair *pair_of_flow(struct detect *d, const struct flow *f)
 	peer = peer_of_flow(d, f);
 	e->refs--;
 	return peer ? pair_of(d, e, peer) : NULL;
+}
+
+struct pair *pair_of_name(struct detect *d, struct entity *e, struct text *name)
+{
+	struct str domain = domain_of_text(name);
+	struct peer *peer;
+	struct pair *p;
+
+	e->refs++; /* not to be evicted by the peer's making */
+	peer = peer_of_domain(d, domain.n ? domain : text_str(name));
+	e->refs--;
+	p = peer ? pair_of(d, e, peer) : NULL;
+	if (p && !p->name)
+		p->name = text_ref(name);
+	return p;
+}
+
+struct pair *pair_of_hash(struct detect *d, uint64_t hash)
+{
+	struct pair *p = d->pair_buckets[hash % DETECT_BUCKETS];
+
+	while (p && p->hash != hash)
+		p = p->next;
+	return p;
 }

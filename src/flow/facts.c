@@ -6,19 +6,14 @@
 #include "base/addr.h"
 #include "flow/table.h"
 
-static struct text *keep(struct flow_table *t, struct str s)
+/* NULL: no room, and the loss was counted. */
+struct text *facts_keep(struct flow_table *t, struct str s)
 {
 	struct text *text = intern_get(t->cfg.texts, s);
 
 	if (!text)
 		t->stats.loss[LOSS_TABLE_TEXTS]++;
 	return text;
-}
-
-static void keep_once(struct flow_table *t, struct text **at, const char *s)
-{
-	if (!*at && s && *s)
-		*at = keep(t, str_of(s));
 }
 
 /* A name that the client itself sent beats what its resolver was told about the address. */
@@ -58,7 +53,7 @@ void facts_name(struct flow_table *t, struct flow *f, struct str name, enum name
 			return;
 		lower[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 	}
-	text = keep(t, (struct str){ lower, name.n });
+	text = facts_keep(t, (struct str){ lower, name.n });
 	if (!text)
 		return;
 	intern_put(t->cfg.texts, f->name);
@@ -79,53 +74,6 @@ void facts_dns_names(struct flow_table *t, struct flow *f)
 	f->name_source = f->names[0]->source;
 }
 
-static void emit_tls(struct flow_table *t, struct flow *f, const struct record_tls *tls, bool quic)
-{
-	struct record r = { .type = quic ? RECORD_QUIC : RECORD_TLS, .flow = f, .tls = tls };
-
-	facts_name(t, f, tls->sni, quic ? NAME_QUIC : NAME_SNI);
-	keep_once(t, &f->ja3, tls->ja3);
-	keep_once(t, &f->ja4, tls->ja4);
-	facts_dns_names(t, f);
-	record_emit(t, &r);
-}
-
-void facts_hello(struct flow_table *t, struct flow *f, const struct tls_hello *h,
-		 const char *quic_version)
-{
-	struct tls_fingerprint print;
-	struct record_tls tls = { .sni = h->sni, .quic_version = quic_version, .ech = h->ech };
-	char version[16];
-
-	tls_fingerprint(h, &print);
-	tls.version = tls_version_name(h->version, version);
-	tls.n_alpns = h->n_alpns;
-	memcpy(tls.alpns, h->alpns, sizeof(tls.alpns));
-	if (print.ja3[0]) {
-		buf_clear(&t->ja3);
-		ja3_string(h, &t->ja3);
-		tls.ja3 = print.ja3;
-		tls.ja3_string = buf_str(&t->ja3);
-	}
-	if (print.ja4[0]) {
-		buf_clear(&t->ja4);
-		ja4_raw(h, &t->ja4);
-		tls.ja4 = print.ja4;
-		tls.ja4_raw = buf_str(&t->ja4);
-	}
-	if (f->app == APP_TLS && app_tls_is_tor_like(h))
-		f->app = APP_TOR;
-	emit_tls(t, f, &tls, h->transport == TLS_OVER_QUIC);
-}
-
-void facts_gquic(struct flow_table *t, struct flow *f, struct str sni, struct str ua,
-		 const char *version)
-{
-	struct record_tls tls = { .sni = sni, .user_agent = ua, .quic_version = version };
-
-	emit_tls(t, f, &tls, true);
-}
-
 void facts_smtp(struct flow_table *t, struct flow *f, const struct smtp_envelope *m)
 {
 	struct record r = { .type = RECORD_SMTP, .flow = f, .smtp = m };
@@ -141,47 +89,6 @@ void facts_ssh(struct flow_table *t, struct flow *f, const struct record_ssh *s)
 }
 
 /* --- from a log --------------------------------------------------------------------------------------------------- */
-
-static const char *copy(struct str s, char *to, size_t size)
-{
-	if (!s.n || s.n >= size)
-		return NULL;
-	memcpy(to, s.p, s.n);
-	to[s.n] = 0;
-	return to;
-}
-
-/* Zeek writes "TLSv13" and "DTLSv12" where everybody else writes "TLS 1.3" and "DTLS 1.2". */
-static const char *log_version(struct str s, char text[24])
-{
-	struct str dtls = STR("DTLSv1"), tls = STR("TLSv1");
-	struct str p = str_has_prefix(s, dtls) ? dtls : tls;
-
-	if (!str_has_prefix(s, p) || s.n != p.n + 1)
-		return copy(s, text, 24);
-	memcpy(text, p.p, p.n - 2);
-	text[p.n - 2] = ' ';
-	text[p.n - 1] = '1';
-	text[p.n] = '.';
-	text[p.n + 1] = s.p[s.n - 1];
-	text[p.n + 2] = 0;
-	return text;
-}
-
-static void log_tls(struct flow_table *t, struct flow *f, const struct event_fact *fact)
-{
-	struct record_tls tls = { .sni = fact->sni };
-	char ja3[JA3_HASH_MAX], ja4[JA4_MAX], version[24];
-
-	tls.version = log_version(fact->tls_version, version);
-	tls.ja3 = copy(fact->ja3, ja3, sizeof(ja3));
-	tls.ja4 = copy(fact->ja4, ja4, sizeof(ja4));
-	if (fact->alpn.n)
-		tls.alpns[tls.n_alpns++] = fact->alpn;
-	if (f->app == APP_UNDECIDED)
-		f->app = fact->quic ? APP_QUIC : APP_TLS;
-	emit_tls(t, f, &tls, fact->quic);
-}
 
 static void log_http(struct flow_table *t, struct flow *f, const struct event_fact *fact)
 {
@@ -223,7 +130,7 @@ void facts_event(struct flow_table *t, const struct event *e)
 					  e->fact.dns);
 		break;
 	case FACT_TLS:
-		log_tls(t, f, &e->fact);
+		tls_log(t, f, &e->fact);
 		break;
 	case FACT_HTTP:
 		log_http(t, f, &e->fact);

@@ -24,6 +24,8 @@
 #include "base/list.h"
 #include "decode/appproto.h"
 #include "decode/event.h"
+#include "decode/random_bytes.h"
+#include "flow/icmp.h"
 #include "flow/names.h"
 #include "flow/proc.h"
 #include "flow/verdict.h"
@@ -34,6 +36,8 @@ struct flow_stream;
 /* How much of the beginning of each direction the decoders look at, live and offline alike. */
 #define FLOW_WINDOW_CLIENT 16384
 #define FLOW_WINDOW_SERVER 4096
+#define FLOW_WINDOW_TLS_SERVER \
+	8192 /* a ServerHello and a certificate: mostly 1 to 3 KiB, with many names 6 */
 
 enum flow_state { FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSED };
 
@@ -62,13 +66,18 @@ struct flow_tcp {
 	uint8_t n_holes, seen;
 };
 
+_Static_assert(sizeof(struct flow_icmp) <= 2 * sizeof(struct flow_tcp), "a flow must not grow");
+
 /* Plain data; what a later stage needs of a conversation. Decoders' buffers come and go apart. */
 struct flow {
 	struct event_key key; /* src opened the flow */
 	uint64_t last_ns;
 	uint64_t touched_ns; /* the table's: when it was last put at the end of its idle list */
 	struct flow_half half[2];
-	struct flow_tcp tcp[2];
+	union {
+		struct flow_tcp tcp[2];
+		struct flow_icmp icmp; /* of ICMP and IPv6-ICMP */
+	};
 	uint8_t looking;    /* the table's: bit per side whose bytes are still looked at */
 	uint8_t look_phase; /* the table's: what the bytes are, see flow/table.h */
 	uint8_t idle_class; /* the table's */
@@ -91,6 +100,7 @@ struct flow {
 	uint32_t seq; /* flow records written of it so far */
 	enum name_source name_source;
 	uint8_t n_names;
+	uint8_t first; /* enum flow_first: its opener's first payload, while `app` is not known from it */
 	bool mid_stream, payload_known, live;
 	bool stores;        /* FTP: the client handed a file over (decode/ftp.h) */
 	bool owner_unknown; /* live, but the kernel could not tell */

@@ -105,6 +105,20 @@ static void count(struct flow *f, enum flow_side side, const struct event *e)
 		f->state = FLOW_ESTABLISHED;
 }
 
+/* The opener's first bytes, where nothing is known to come before them. */
+static void first_payload(struct flow *f, const struct event_packet *p)
+{
+	const struct flow_tcp *s = &f->tcp[TO_SERVER];
+
+	if (f->first != FIRST_NONE || f->mid_stream || !p->payload.n ||
+	    (f->app != APP_UNDECIDED && f->app != APP_UNKNOWN))
+		return;
+	if (f->key.proto == IPPROTO_TCP &&
+	    (!(s->seen & SEEN_SYN) || p->seq + !!(p->tcp_flags & TCP_SYN) != s->isn + 1))
+		return;
+	f->first = first_bytes_class(p->payload);
+}
+
 void packet_event(struct flow_table *t, const struct event *e)
 {
 	const struct event_packet *p = &e->packet;
@@ -139,7 +153,11 @@ void packet_event(struct flow_table *t, const struct event *e)
 			payload_datagram(t, f, side, p);
 	} else {
 		fresh = p->ip_bytes;
+		if (f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6)
+			icmp_message(f, side, p);
 	}
+	if (side == TO_SERVER && (f->key.proto == IPPROTO_TCP || f->key.proto == IPPROTO_UDP))
+		first_payload(f, p);
 	/* Pieces of payload that the kernel copied come again as counters. */
 	if (fresh && p->packets && t->watch.on_data)
 		t->watch.on_data(t->watch.ctx, f, side, fresh, e->time_ns);

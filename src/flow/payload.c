@@ -31,7 +31,11 @@ static const uint32_t window[2] = { FLOW_WINDOW_CLIENT, FLOW_WINDOW_SERVER };
 
 static uint32_t window_of(const struct flow *f, enum flow_side side)
 {
-	return f->look_phase == LOOK_DNS ? DNS_FRAME_MAX : window[side];
+	if (f->look_phase == LOOK_DNS)
+		return DNS_FRAME_MAX;
+	if (side == TO_CLIENT && (f->look_phase == LOOK_TLS || f->look_phase == LOOK_TLS_SERVER))
+		return FLOW_WINDOW_TLS_SERVER;
+	return window[side];
 }
 
 static void eat(struct look *l, enum flow_side side, size_t n)
@@ -49,6 +53,7 @@ static void eat_all(struct look *l, enum flow_side side)
 void payload_stop(struct flow_table *t, struct flow *f)
 {
 	http_flush(t, f);
+	tls_flush(t, f);
 	stream_put(t, f);
 	f->look_phase = LOOK_NONE;
 	f->looking = 0;
@@ -114,20 +119,48 @@ static void look_tls(struct flow_table *t, struct flow *f, struct look *l)
 	size_t need = 0;
 	int r;
 
-	eat_all(l, TO_CLIENT);
+	/* What the server says before STARTTLS is over is none of TLS; nor does it answer what never comes. */
+	if (f->app != APP_TLS || (!head.n && !l->more[TO_CLIENT]))
+		eat_all(l, TO_CLIENT);
 	if (!head.n || (f->stream && head.n < f->stream->need && l->more[TO_SERVER])) {
 		if (!l->more[TO_SERVER])
 			f->look_phase = LOOK_NONE;
 		return;
 	}
 	r = tls_stream_parse(head, t->tls_scratch, &t->hello, &need);
-	if (r == 0)
-		facts_hello(t, f, &t->hello, NULL);
+	if (r == 0 && tls_hello_hold(t, f, &t->hello)) {
+		f->stream->need = 0;
+		f->looking &= (uint8_t) ~(1 << TO_SERVER);
+		f->look_phase = LOOK_TLS_SERVER;
+		return;
+	}
 	if (r == -EAGAIN && l->more[TO_SERVER]) {
 		if (f->stream)
 			f->stream->need = (uint32_t)MIN(need, (size_t)FLOW_WINDOW_CLIENT);
 		return;
 	}
+	f->look_phase = LOOK_NONE;
+}
+
+/* The ServerHello, and the certificate if it comes in the clear. */
+static void look_tls_server(struct flow_table *t, struct flow *f, struct look *l)
+{
+	struct str head = l->head[TO_CLIENT];
+	bool more = l->more[TO_CLIENT];
+	struct tls_server server;
+	size_t need = 0;
+	int r;
+
+	eat_all(l, TO_SERVER);
+	if (more && (!head.n || head.n < f->stream->need))
+		return;
+	r = tls_server_parse(head, t->tls_scratch, &server, &need);
+	if (r == -EAGAIN && more) {
+		f->stream->need = (uint32_t)MIN(need, (size_t)FLOW_WINDOW_TLS_SERVER);
+		return;
+	}
+	if (server.known)
+		tls_answered(t, f, &server);
 	f->look_phase = LOOK_NONE;
 }
 
@@ -239,6 +272,9 @@ static void look(struct flow_table *t, struct flow *f, struct look *l)
 		case LOOK_TLS:
 			look_tls(t, f, l);
 			break;
+		case LOOK_TLS_SERVER:
+			look_tls_server(t, f, l);
+			break;
 		case LOOK_HTTP:
 			look_http(t, f, l);
 			break;
@@ -270,7 +306,7 @@ static void release_if_empty(struct flow_table *t, struct flow *f)
 	const struct flow_stream *s = f->stream;
 
 	if (s && !s->side[0].n_ranges && !s->side[1].n_ranges && !s->n_pending && !s->quic &&
-	    !s->tunnel)
+	    !s->tunnel && !tls_is_held(f))
 		stream_put(t, f);
 }
 
@@ -327,6 +363,8 @@ static void insert(struct flow_table *t, struct flow *f, enum flow_side side, ui
 			stream_drop(f, side, off);
 			look_in_place(t, f, side, bytes, more);
 		} else if (f->look_phase != LOOK_NONE) {
+			if (tls_is_held(f))
+				payload_no_more(t, f);
 			payload_stop(t, f);
 		}
 		return;
@@ -409,7 +447,7 @@ void payload_segment(struct flow_table *t, struct flow *f, enum flow_side side,
 /* The other side acknowledged bytes that are not there and lie before some that are: they will never come. */
 void payload_gap(struct flow_table *t, struct flow *f, enum flow_side side, uint32_t acked)
 {
-	uint32_t end = stream_gap_end(f, side);
+	uint32_t end = f->looking & 1 << side ? stream_gap_end(f, side) : 0;
 	bool more[2] = { side != TO_SERVER, side != TO_CLIENT };
 
 	if (!end || (int32_t)(acked - (f->tcp[side].look + end)) <= 0)
@@ -443,14 +481,14 @@ static void look_quic(struct flow_table *t, struct flow *f, struct str bytes)
 	}
 	r = quic_client_datagram(quic, bytes, &q);
 	if (r == 0 && q.gquic_sni.n) {
-		facts_gquic(t, f, q.gquic_sni, q.gquic_ua, quic_version_name(q.version, version));
+		tls_gquic(t, f, q.gquic_sni, q.gquic_ua, quic_version_name(q.version, version));
 		payload_stop(t, f);
 		return;
 	}
 	if (r == 0 && q.crypto.n) {
 		r = tls_hello_parse(q.crypto, TLS_OVER_QUIC, &t->hello, &need);
 		if (r == 0)
-			facts_hello(t, f, &t->hello, quic_version_name(q.version, version));
+			tls_hello_known(t, f, &t->hello, quic_version_name(q.version, version));
 		if (r != -EAGAIN) {
 			payload_stop(t, f);
 			return;
@@ -463,7 +501,7 @@ static void look_quic(struct flow_table *t, struct flow *f, struct str bytes)
 static void look_dtls(struct flow_table *t, struct flow *f, struct str bytes)
 {
 	if (dtls_parse(bytes, &t->hello) == 0)
-		facts_hello(t, f, &t->hello, NULL);
+		tls_hello_known(t, f, &t->hello, NULL);
 	else if (++f->look_tries < DTLS_TRIES)
 		return;
 	payload_stop(t, f);
@@ -524,12 +562,17 @@ void payload_datagram(struct flow_table *t, struct flow *f, enum flow_side side,
 		look_dtls(t, f, p->payload);
 }
 
-void payload_end(struct flow_table *t, struct flow *f)
+void payload_no_more(struct flow_table *t, struct flow *f)
 {
 	bool more[2] = { false, false };
 
 	if (f->look_phase != LOOK_NONE)
 		look_buffered(t, f, more);
+}
+
+void payload_end(struct flow_table *t, struct flow *f)
+{
+	payload_no_more(t, f);
 	if (f->app == APP_UNDECIDED && f->payload_known && !(f->flags & FLOW_LOG) &&
 	    (f->half[0].payload || f->half[1].payload))
 		f->app = APP_UNKNOWN;

@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "flow/identity.h"
 #include "flow/proc_read.h"
+#include "flow/proc_stdio.h"
 #include "flow/redact.h"
 
 #define LINGER_NS (10 * NSEC_PER_SEC)
@@ -239,7 +240,11 @@ static void copy_program(struct proc *to, const struct proc *from)
 	to->args = text_ref(from->args);
 	to->args_cut = from->args_cut;
 	to->exe_state = from->exe_state;
+	to->exe_dev_major = from->exe_dev_major;
+	to->exe_dev_minor = from->exe_dev_minor;
+	to->exe_inode = from->exe_inode;
 	to->opened_packet_socket = from->opened_packet_socket;
+	memcpy(to->stdio, from->stdio, sizeof(to->stdio));
 }
 
 static void set_program(struct proc_table *t, struct proc *p, const struct event_proc *e)
@@ -247,6 +252,10 @@ static void set_program(struct proc_table *t, struct proc *p, const struct event
 	set_text(t, &p->exe, e->exe);
 	set_text(t, &p->comm, e->comm);
 	set_args(t, p, e->args, e->args_cut);
+	memcpy(p->stdio, e->stdio, sizeof(p->stdio));
+	p->exe_dev_major = e->exe_dev_major;
+	p->exe_dev_minor = e->exe_dev_minor;
+	p->exe_inode = e->exe_inode;
 	if (e->exe_memfd)
 		p->exe_state = EXE_MEMFD;
 	else if (e->exe_deleted)
@@ -417,6 +426,7 @@ static int fill_from_proc(struct proc_table *t, struct image *i, uint64_t now_ns
 	if (read.comm[0])
 		set_text(t, &i->p.comm, str_of(read.comm));
 	set_args(t, &i->p, (struct str){ read.args, read.n_args }, read.args_cut);
+	proc_stdio_now(i->p.pid, i->p.start_ns, i->p.stdio); /* not ours to see: unknown */
 	set_parent(t, &i->p, read.ppid, 0, now_ns);
 	return 0;
 }

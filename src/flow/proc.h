@@ -35,6 +35,8 @@ struct proc {
 	struct proc *parent; /* as of this image; a reference; NULL: not known, or pid 1 */
 	uint32_t ppid;       /* also when the parent's image is not known */
 	enum exe_state exe_state;
+	uint32_t exe_dev_major, exe_dev_minor;
+	uint64_t exe_inode;             /* 0: not known */
 	struct text *exe, *comm, *args; /* args NUL-separated and redacted; each may be NULL */
 	bool args_cut;
 	struct text *
@@ -43,6 +45,8 @@ struct proc {
 	const struct workload *workload; /* a reference, NULL: not known */
 	uint64_t ended_ns;               /* 0: alive */
 	bool opened_packet_socket;
+	/* As of the last exec, of itself or of whom it was forked from; see flow/proc_stdio.h for how they are now. */
+	struct stdio stdio[STDIO_COUNT];
 };
 
 struct proc_table_config {

@@ -79,7 +79,7 @@ static void read_exe(int dir, struct proc_read *ret)
 	ret->exe_state = strncmp(ret->exe, memfd, sizeof(memfd) - 1) ? EXE_DELETED : EXE_MEMFD;
 }
 
-int proc_read(struct proc_read *ret, uint32_t pid, uint64_t start_ns)
+static int open_checked(struct proc_read *ret, uint32_t pid, uint64_t start_ns)
 {
 	_cleanup_close_ int dir = -1;
 	char path[32];
@@ -90,14 +90,31 @@ int proc_read(struct proc_read *ret, uint32_t pid, uint64_t start_ns)
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -ESRCH;
-	*ret = (struct proc_read){ 0 };
 	r = read_stat(dir, ret, &found);
 	if (r < 0 || found > start_ns || start_ns - found >= tick)
 		return -ESRCH;
+	/* The directory belongs to this process alone: when it has ended, reads below it fail. */
+	return TAKE_FD(dir);
+}
+
+int proc_open(uint32_t pid, uint64_t start_ns)
+{
+	struct proc_read stat = { 0 };
+
+	return open_checked(&stat, pid, start_ns);
+}
+
+int proc_read(struct proc_read *ret, uint32_t pid, uint64_t start_ns)
+{
+	_cleanup_close_ int dir = -1;
+
+	*ret = (struct proc_read){ 0 };
+	dir = open_checked(ret, pid, start_ns);
+	if (dir < 0)
+		return dir;
 	if (read_all(dir, "cmdline", ret->args, sizeof(ret->args), &ret->n_args) < 0)
 		ret->n_args = 0;
 	ret->args_cut = ret->n_args == sizeof(ret->args);
 	read_exe(dir, ret);
-	/* The directory belongs to this process alone: had it ended in between, the reads above had failed. */
 	return 0;
 }

@@ -20,3 +20,6 @@ struct proc_read {
 
 /* 0; -ESRCH when the process is gone or the pid is another's by now (its start differs from CLOCK_BOOTTIME start_ns). */
 int proc_read(struct proc_read *ret, uint32_t pid, uint64_t start_ns);
+
+/* The process's folder in /proc, to read below; the caller closes it. -ESRCH as above. */
+int proc_open(uint32_t pid, uint64_t start_ns);

@@ -12,6 +12,7 @@
 #include "decode/mail.h"
 #include "decode/ssh.h"
 #include "decode/tls.h"
+#include "decode/x509.h"
 #include "flow/flow.h"
 
 struct finding;
@@ -31,9 +32,27 @@ enum record_type {
 	RECORD_FINDING,       /* detection: a case opened, grew or closed */
 };
 
+#define RECORD_CERTIFICATE_TEXT 2048 /* longest name of a certificate; what is longer is cut */
+
+/* The certificate a server sent, and what it says of itself: nothing is verified. */
+struct record_certificate {
+	const struct x509 *
+		x509; /* all of it, for x509_covers() and the like; NULL: from a log, or not readable */
+	struct str subject, issuer; /* text; from a log as logged, else as x509_name_text() */
+	struct str common_name;     /* of the subject */
+	struct str serial;          /* bytes, as encoded */
+	bool has_validity;
+	int64_t not_before_s, not_after_s; /* Unix seconds */
+	bool self_issued;                  /* subject and issuer are the same */
+	bool covers_known, covers_sni;     /* its names and the SNI: not known without either */
+	bool has_sha1, has_sha256;
+	uint8_t sha1[20], sha256[32]; /* of the certificate's DER */
+};
+
 struct record_tls { /* TLS and QUIC */
 	struct str sni;
-	const char *version;      /* text; NULL unknown */
+	const char
+		*version; /* text: what the server chose, else the highest offered; NULL unknown */
 	const char *quic_version; /* RECORD_QUIC */
 	struct str alpns[16];
 	uint8_t n_alpns;
@@ -41,6 +60,13 @@ struct record_tls { /* TLS and QUIC */
 	struct str ja3_string, ja4_raw; /* empty when not known */
 	struct str user_agent;          /* gQUIC */
 	bool ech;
+	/* TLS over TCP: what the server answered. NULL, 0, empty where it is not known */
+	bool answered;
+	uint16_t cipher;
+	struct str server_alpn;
+	const char *ja3s; /* hash */
+	struct str ja3s_string;
+	const struct record_certificate *certificate; /* TLS 1.3 hides it */
 };
 
 struct record_http {

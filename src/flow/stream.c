@@ -35,6 +35,7 @@ void stream_put(struct flow_table *t, struct flow *f)
 		t->stream_bytes -= QUIC_BYTES;
 	quic_free(s->quic);
 	buf_done(&s->heads);
+	list_del(&s->tls.link);
 	list_del(&s->link);
 	f->stream = NULL;
 	pool_put(&t->streams, s);
@@ -86,6 +87,7 @@ struct flow_stream *stream_get(struct flow_table *t, struct flow *f)
 	}
 	s->flow = f;
 	s->heads = BUF_INIT(FLOW_WINDOW_CLIENT);
+	list_init(&s->tls.link);
 	list_push_back(&t->streams_old, &s->link);
 	f->stream = s;
 	return s;

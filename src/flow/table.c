@@ -51,12 +51,14 @@ int flow_table_new(struct flow_table **ret, const struct flow_config *cfg, struc
 	list_init(&t->all);
 	list_init(&t->report);
 	list_init(&t->streams_old);
+	list_init(&t->tls_waiting);
 	pool_init(&t->flows, sizeof(struct flow), t->cfg.max_flows);
 	pool_init(&t->streams, sizeof(struct flow_stream), t->cfg.max_streams);
 	t->max_stream_bytes = t->cfg.max_streams * STREAM_BYTES;
 	t->seed = hash_random_seed();
 	t->ja3 = BUF_INIT(16384);
 	t->ja4 = BUF_INIT(16384);
+	t->certificate = BUF_INIT(65536);
 	t->n_slots = SLOTS_MIN;
 	t->slots = calloc(t->n_slots, sizeof(*t->slots));
 	t->dns = calloc(1, sizeof(*t->dns));
@@ -95,6 +97,7 @@ struct flow_table *flow_table_free(struct flow_table *t)
 	pool_done(&t->flows);
 	buf_done(&t->ja3);
 	buf_done(&t->ja4);
+	buf_done(&t->certificate);
 	free(t->slots);
 	free(t->dns);
 	free(t->tls_scratch);
@@ -307,13 +310,18 @@ void flow_orient_live(struct flow_table *t, struct flow *f)
 {
 	struct flow_half half = f->half[0];
 	struct flow_tcp tcp = f->tcp[0];
+	bool icmp = f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6;
 
 	payload_stop(t, f);
 	reverse(&f->key);
 	f->half[0] = f->half[1];
 	f->half[1] = half;
-	f->tcp[0] = f->tcp[1];
-	f->tcp[1] = tcp;
+	if (icmp) {
+		icmp_swap(&f->icmp);
+	} else {
+		f->tcp[0] = f->tcp[1];
+		f->tcp[1] = tcp;
+	}
 	f->flags ^= FLOW_LOCAL_IS_DST;
 	f->direction = f->flags & FLOW_LOCAL_IS_DST ? FLOW_REPLY : FLOW_EGRESS;
 }
@@ -489,6 +497,7 @@ static void tick(struct flow_table *t)
 	if (t->cfg.report_every_ns)
 		report_living(t);
 	drops_tick(t);
+	tls_tick(t);
 	if (t->now_ns >= t->next_stats_ns)
 		write_stats(t);
 	if (t->cfg.procs)

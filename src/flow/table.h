@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "decode/dns.h"
 #include "decode/tls.h"
+#include "decode/tls_server.h"
 #include "flow/flow.h"
 #include "flow/record.h"
 
@@ -53,9 +54,10 @@ enum { /* flow_tcp.seen */
 };
 
 enum look_phase {
-	LOOK_NONE,   /* nothing more is wanted */
-	LOOK_DETECT, /* what is it? */
-	LOOK_TLS,    /* a ClientHello, also within another protocol */
+	LOOK_NONE,       /* nothing more is wanted */
+	LOOK_DETECT,     /* what is it? */
+	LOOK_TLS,        /* a ClientHello, also within another protocol */
+	LOOK_TLS_SERVER, /* what is answered to it */
 	LOOK_HTTP,
 	LOOK_SMTP,
 	LOOK_INNER, /* something that may turn to TLS */
@@ -84,6 +86,17 @@ struct http_pending { /* a request whose response is awaited; texts follow each 
 	bool complete;
 };
 
+/* A ClientHello whose answer is awaited; its texts follow each other in `heads`. */
+struct tls_held {
+	struct list link; /* in flow_table.tls_waiting, oldest first; linked while held */
+	uint64_t time_ns;
+	uint32_t n_sni, n_ja3_string, n_ja4_raw;
+	uint16_t version;
+	uint8_t n_alpns, n_alpn[16];
+	bool ech;
+	char ja3[JA3_HASH_MAX], ja4[JA4_MAX];
+};
+
 /* What a flow holds while its first bytes are not all there. Oldest first in flow_table.streams. */
 struct flow_stream {
 	struct list link;
@@ -94,7 +107,8 @@ struct flow_stream {
 	bool tunnel;       /* HTTP CONNECT: another protocol follows */
 	uint8_t n_pending; /* HTTP requests */
 	struct http_pending pending[HTTP_PENDING];
-	struct buf heads;
+	struct tls_held tls;
+	struct buf heads; /* of the requests, or of the hello: never both */
 };
 
 struct slot {
@@ -118,7 +132,7 @@ struct flow_table {
 	struct list idle[IDLE_CLASSES], all, report;
 
 	struct pool streams;
-	struct list streams_old; /* oldest first */
+	struct list streams_old, tls_waiting; /* oldest first */
 	size_t stream_bytes, max_stream_bytes;
 
 	struct verdict_rules rules;
@@ -132,7 +146,7 @@ struct flow_table {
 	struct dns_message *dns;
 	char *tls_scratch;
 	struct tls_hello hello;
-	struct buf ja3, ja4;
+	struct buf ja3, ja4, certificate;
 };
 
 /* table.c */
@@ -179,6 +193,8 @@ void payload_datagram(struct flow_table *t, struct flow *f, enum flow_side side,
 void payload_gap(struct flow_table *t, struct flow *f, enum flow_side side, uint32_t acked);
 void payload_end(struct flow_table *t, struct flow *f); /* the flow is over: what is known now? */
 void payload_stop(struct flow_table *t, struct flow *f);
+void payload_no_more(struct flow_table *t,
+		     struct flow *f); /* what is there is all that is waited for */
 
 /* stream.c */
 struct flow_stream *stream_get(struct flow_table *t, struct flow *f); /* NULL: counted as lost */
@@ -191,11 +207,8 @@ void stream_drop(struct flow *f, enum flow_side side, uint32_t n);
 uint32_t stream_gap_end(const struct flow *f, enum flow_side side);
 void stream_free_all(struct flow_table *t);
 
-/* facts.c, dns_facts.c, http_facts.c: what was read becomes names and records */
-void facts_hello(struct flow_table *t, struct flow *f, const struct tls_hello *h,
-		 const char *quic_version);
-void facts_gquic(struct flow_table *t, struct flow *f, struct str sni, struct str ua,
-		 const char *version);
+/* facts.c, dns_facts.c, http_facts.c, tls_facts.c: what was read becomes names and records */
+struct text *facts_keep(struct flow_table *t, struct str s);
 void facts_smtp(struct flow_table *t, struct flow *f, const struct smtp_envelope *m);
 void facts_ssh(struct flow_table *t, struct flow *f, const struct record_ssh *s);
 void facts_event(struct flow_table *t, const struct event *e);
@@ -207,6 +220,22 @@ size_t dns_frames(struct flow_table *t, struct flow *f, enum flow_side side, str
 		  bool *ret_bad);
 void dns_message_known(struct flow_table *t, struct flow *f, enum flow_side side,
 		       const struct dns_message *m);
+
+/* A hello over QUIC or DTLS: name, fingerprints and record at once. */
+void tls_hello_known(struct flow_table *t, struct flow *f, const struct tls_hello *h,
+		     const char *quic_version);
+/*
+ * A hello over TCP: the flow has its name and fingerprints at once, the record waits for the answer until
+ * tls_answered(), tls_flush() or tls_tick(). False: it could not be held, and was written.
+ */
+bool tls_hello_hold(struct flow_table *t, struct flow *f, const struct tls_hello *h);
+bool tls_is_held(const struct flow *f);
+void tls_answered(struct flow_table *t, struct flow *f, const struct tls_server *s);
+void tls_flush(struct flow_table *t, struct flow *f); /* a hello that got no answer */
+void tls_tick(struct flow_table *t);
+void tls_gquic(struct flow_table *t, struct flow *f, struct str sni, struct str ua,
+	       const char *version);
+void tls_log(struct flow_table *t, struct flow *f, const struct event_fact *fact);
 
 size_t http_client(struct flow_table *t, struct flow *f, struct str head, bool more);
 size_t http_server(struct flow_table *t, struct flow *f, struct str head, bool more);

@@ -106,7 +106,8 @@ static int on_entry(void *ctx, const struct list_entry *e)
 		add_range(g->c, g->atom, &e->lo, &e->hi);
 		break;
 	case LIST_NAME:
-		r = add_name(g->c, g->atom, e->text, true, false);
+		/* "name:port" is narrower than a name can be here */
+		r = e->port ? -EINVAL : add_name(g->c, g->atom, e->text, true, false);
 		break;
 	case LIST_BELOW:
 		r = add_name(g->c, g->atom, e->text, false, true);

@@ -72,3 +72,20 @@ int list_parse(enum list_format format, struct str text, struct list_sink sink,
 		return r;
 	return report->bad > report->entries + report->skipped ? -EINVAL : 0;
 }
+
+bool list_format_parse(struct str word, enum list_format *ret)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		LIST_FORMATS(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!str_eq(word, str_of(names[i])))
+			continue;
+		*ret = (enum list_format)i;
+		return true;
+	}
+	return false;
+}

@@ -23,6 +23,7 @@ enum list_kind {
 	LIST_BELOW,
 	LIST_TREE,
 	LIST_URL,
+	LIST_PATH, /* of a URL, on any host: "/gate.php" */
 	LIST_JA3,
 	LIST_JA4,
 	LIST_CERT,
@@ -32,9 +33,11 @@ enum list_kind {
 struct list_entry {
 	enum list_kind kind;
 	struct addr lo, hi; /* RANGE */
-	uint16_t port;      /* RANGE of one address; 0: any */
+	uint16_t port;      /* RANGE of one address, NAME; 0: any */
 	struct str text;    /* names as in struct policy_dest; others as written */
 	struct str note;    /* what the list says of it (malware family …); may be empty */
+	uint8_t confidence; /* 1..100, as the list says; 0: it says nothing of it */
+	int64_t seen_s;     /* when last seen, or else first, Unix seconds; 0: it does not say */
 };
 
 struct list_sink {
@@ -61,6 +64,8 @@ struct list_report {
  */
 int list_parse(enum list_format format, struct str text, struct list_sink sink,
 	       struct list_report *report);
+
+bool list_format_parse(struct str word, enum list_format *ret); /* "auto", "csv" … */
 
 /*
  * A list of a policy: its file (also gzip), or the last good download in `cache` (folder; NULL: none). -ENOENT: there is

@@ -29,6 +29,11 @@ enum role {
 	COL_TYPE,
 	COL_TO_IDS,
 	COL_NOTE,
+	COL_CONFIDENCE, /* 0 to 100 */
+	COL_SCORE,      /* of Suricata's iprep: 1 to 127 */
+	COL_BASE64,     /* of Suricata's datasets of strings */
+	COL_FIRST_SEEN,
+	COL_LAST_SEEN,
 	COL_REASON /* a note; with COL_SHA1 it is SSLBL, whose hashes are those of certificates */
 };
 
@@ -81,6 +86,22 @@ static const struct {
 	{ STR("description"), COL_NOTE },
 	{ STR("meta.desc"), COL_NOTE },
 	{ STR("listingreason"), COL_REASON },
+	{ STR("confidence"), COL_CONFIDENCE },
+	{ STR("confidence_level"), COL_CONFIDENCE },
+	{ STR("meta.confidence"), COL_CONFIDENCE },
+	{ STR("first_seen_utc"), COL_FIRST_SEEN },
+	{ STR("first_seen"), COL_FIRST_SEEN },
+	{ STR("firstseen"), COL_FIRST_SEEN },
+	{ STR("meta.first_seen"), COL_FIRST_SEEN },
+	{ STR("dateadded"), COL_FIRST_SEEN },
+	{ STR("date_added"), COL_FIRST_SEEN },
+	{ STR("listingdate"), COL_FIRST_SEEN },
+	{ STR("date"), COL_FIRST_SEEN },
+	{ STR("last_seen_utc"), COL_LAST_SEEN },
+	{ STR("last_seen"), COL_LAST_SEEN },
+	{ STR("lastseen"), COL_LAST_SEEN },
+	{ STR("meta.last_seen"), COL_LAST_SEEN },
+	{ STR("last_online"), COL_LAST_SEEN },
 };
 
 struct table {
@@ -153,8 +174,8 @@ static enum role role_of(struct str heading)
 
 static bool is_value(enum role r)
 {
-	return r != COL_OTHER && r != COL_PORT && r != COL_LAST_ADDRESS && r != COL_TYPE &&
-	       r != COL_TO_IDS && r != COL_NOTE && r != COL_REASON;
+	return (r >= COL_ADDRESS && r <= COL_VALUE && r != COL_PORT && r != COL_LAST_ADDRESS) ||
+	       r == COL_BASE64;
 }
 
 /* True when the line is a header. Comments may be prose with commas; headings are single words. */
@@ -211,7 +232,16 @@ static enum role role_of_value(struct str s)
 		return COL_URL;
 	if (list_name(s, 2, text, &name) == 0)
 		return COL_NAME;
-	return is_hash(s) ? COL_HASH : COL_OTHER;
+	if (is_hash(s))
+		return COL_HASH;
+	return list_base64(s, text, &name) == 0 ? COL_BASE64 : COL_OTHER;
+}
+
+static bool is_number(struct str s, uint64_t most)
+{
+	uint64_t v;
+
+	return str_parse_u64(s, &v) == 0 && v <= most;
 }
 
 /* The first column that can be something; two addresses side by side are a range. */
@@ -232,6 +262,11 @@ static void guess(struct table *t, const struct str *fields, size_t n)
 		else if (role == COL_ADDRESS && n == 2 &&
 			 str_parse_u64(fields[i + 1], &port) == 0 && port && port < 65536)
 			t->roles[i + 1] = COL_PORT;
+		else if (role == COL_ADDRESS && n == 3 && is_number(fields[1], 60) &&
+			 is_number(fields[2], 127))
+			t->roles[2] = COL_SCORE; /* Suricata's iprep: address, category, score */
+		else if (n == 2 && role == COL_BASE64 && is_number(fields[i + 1], UINT16_MAX))
+			t->roles[i + 1] = COL_CONFIDENCE; /* its datarep */
 		else if (n == 2)
 			t->roles[i + 1] = COL_NOTE;
 		break;
@@ -268,9 +303,31 @@ static int put_range(struct table *t, struct str first, struct str last, struct 
 	e.note = note;
 	if (number && addr_eq(&e.lo, &e.hi))
 		e.port = (uint16_t)number;
-	t->o->report->entries++;
-	t->o->r = t->o->sink.on_entry(t->o->sink.ctx, &e);
-	return 0;
+	return list_put(t->o, &e);
+}
+
+static int put_base64(struct list_out *o, struct str raw, struct str note)
+{
+	char text[LIST_NAME_MAX];
+	struct str value;
+	int r = list_base64(raw, text, &value);
+
+	return r < 0 ? r : list_put_any(o, value, note);
+}
+
+/* What the row says of its values: numbers that are none, and times that are none, say nothing. */
+static void take_facts(struct table *t, const struct str *fields, size_t n)
+{
+	uint64_t v = 0;
+
+	t->o->confidence = 0;
+	if (str_parse_u64(column(t, fields, n, COL_CONFIDENCE), &v) == 0)
+		t->o->confidence = (uint8_t)MIN(v, (uint64_t)100);
+	else if (str_parse_u64(column(t, fields, n, COL_SCORE), &v) == 0)
+		t->o->confidence = (uint8_t)(MIN(v, (uint64_t)127) * 100 / 127);
+	t->o->seen_s = list_time(column(t, fields, n, COL_LAST_SEEN));
+	if (!t->o->seen_s)
+		t->o->seen_s = list_time(column(t, fields, n, COL_FIRST_SEEN));
 }
 
 static int put_value(struct table *t, enum role role, const struct str *fields, size_t n,
@@ -294,6 +351,8 @@ static int put_value(struct table *t, enum role role, const struct str *fields, 
 		return list_put_hash(t->o, t->sslbl ? LIST_CERT : LIST_HASH, v, note);
 	case COL_JA3:
 		return v.n == 32 ? list_put_hash(t->o, LIST_JA3, v, note) : -EINVAL;
+	case COL_BASE64:
+		return put_base64(t->o, v, note);
 	case COL_JA4:
 		return list_put_typed(t->o, STR("ja4"), v, note);
 	case COL_VALUE:
@@ -312,6 +371,7 @@ static void row(struct table *t, const struct str *fields, size_t n, struct str 
 
 	if (!note.n)
 		note = column(t, fields, n, COL_REASON);
+	take_facts(t, fields, n);
 	for (size_t i = 0; i < n && i < t->columns && t->o->r >= 0; i++) {
 		int r;
 

@@ -56,10 +56,14 @@ void list_bad(struct list_out *o, struct str what, const char *why)
 		 why);
 }
 
-static int put(struct list_out *o, const struct list_entry *e)
+int list_put(struct list_out *o, const struct list_entry *e)
 {
+	struct list_entry whole = *e;
+
+	whole.confidence = o->confidence;
+	whole.seen_s = o->seen_s;
 	o->report->entries++;
-	o->r = o->sink.on_entry(o->sink.ctx, e);
+	o->r = o->sink.on_entry(o->sink.ctx, &whole);
 	return 0;
 }
 
@@ -140,7 +144,7 @@ int list_put_name(struct list_out *o, enum list_kind kind, struct str raw, unsig
 	struct list_entry e = { .kind = kind, .note = note };
 	int r = list_name(raw, least_labels, text, &e.text);
 
-	return r < 0 ? r : put(o, &e);
+	return r < 0 ? r : list_put(o, &e);
 }
 
 int list_put_pattern(struct list_out *o, struct str raw, struct str note)
@@ -249,7 +253,7 @@ int list_put_address(struct list_out *o, struct str raw, struct str note)
 	if (list_address(raw, &e) < 0)
 		return -EINVAL;
 	e.note = note;
-	return put(o, &e);
+	return list_put(o, &e);
 }
 
 /* --- the rest ---------------------------------------------------------------------------------------------------- */
@@ -261,7 +265,7 @@ int list_put_url(struct list_out *o, struct str raw, struct str note)
 
 	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
 		if (str_has_prefix_nocase(raw, schemes[i]) && raw.n > schemes[i].n)
-			return put(o, &e);
+			return list_put(o, &e);
 	return -EINVAL;
 }
 
@@ -278,7 +282,7 @@ int list_put_hash(struct list_out *o, enum list_kind kind, struct str raw, struc
 			return -EINVAL;
 	}
 	e.text = (struct str){ text, raw.n };
-	return put(o, &e);
+	return list_put(o, &e);
 }
 
 /* t13d1516h2_8daaf6152771_b186095e22b6 */
@@ -291,7 +295,7 @@ static int put_ja4(struct list_out *o, struct str raw, struct str note)
 {
 	struct list_entry e = { .kind = LIST_JA4, .text = raw, .note = note };
 
-	return is_ja4(raw) ? put(o, &e) : -EINVAL;
+	return is_ja4(raw) ? list_put(o, &e) : -EINVAL;
 }
 
 static bool only_digits(const char *from, struct str s)
@@ -301,7 +305,17 @@ static bool only_digits(const char *from, struct str s)
 	return from == s.p + s.n;
 }
 
-/* "name/path" as Maltrail writes URLs; "name:8080" cannot be said of a name here and is skipped. */
+/* "/gate.php": a path on any host. Fewer bytes, or a comment's "//": nothing that tells one place from another. */
+static int put_path(struct list_out *o, struct str raw, struct str note)
+{
+	struct list_entry e = { .kind = LIST_PATH, .text = raw, .note = note };
+
+	if (raw.n < 3 || raw.p[0] != '/' || raw.p[1] == '/')
+		return -EINVAL;
+	return list_put(o, &e);
+}
+
+/* "name/path" and "name:8080" as Maltrail writes them. */
 static int put_parts(struct list_out *o, struct str raw, struct str note)
 {
 	const char *slash = memchr(raw.p, '/', raw.n);
@@ -310,7 +324,7 @@ static int put_parts(struct list_out *o, struct str raw, struct str note)
 	struct list_entry e = { .kind = LIST_URL, .text = raw, .note = note }, address;
 	char text[LIST_NAME_MAX];
 	struct str name;
-	uint64_t port;
+	uint64_t port = 0;
 
 	if (!slash && !colon)
 		return -EINVAL;
@@ -323,9 +337,14 @@ static int put_parts(struct list_out *o, struct str raw, struct str note)
 	    (!slash || list_address(name, &address) < 0 || only_digits(slash + 1, raw)))
 		return -EINVAL; /* among them "192.0.2.1/33" and "192.0.2.1:0" */
 	if (slash && name.n)
-		return put(o, &e);
-	list_skip(o);
-	return 0;
+		return list_put(o, &e);
+	if (slash)
+		return put_path(o, raw, note);
+	if (!name.n || !port || port > 65535)
+		return -EINVAL;
+	return list_put(
+		o, &(struct list_entry){
+			   .kind = LIST_NAME, .text = name, .port = (uint16_t)port, .note = note });
 }
 
 int list_put_any(struct list_out *o, struct str raw, struct str note)
@@ -407,6 +426,7 @@ static const struct {
 	{ STR("ja3_md5"), T_JA3 },
 	{ STR("ja3-fingerprint-md5"), T_JA3 },
 	{ STR("Intel::JA3"), T_JA3 },
+	{ STR("Intel::JA4"), T_JA4 },
 	{ STR("ja4"), T_JA4 },
 	{ STR("ja4-fingerprint"), T_JA4 },
 };
@@ -426,7 +446,7 @@ static int put_address_and_port(struct list_out *o, struct str first, struct str
 	if (!with_port)
 		e.port = 0; /* the port an attacker came from says nothing of where traffic goes */
 	e.note = note;
-	return put(o, &e);
+	return list_put(o, &e);
 }
 
 static int put_as(struct list_out *o, enum typed how, struct str value, struct str note)

@@ -14,6 +14,9 @@ struct list_out {
 	struct list_report *report;
 	uint32_t line; /* where the reader is, from 1 */
 	int r;         /* < 0: the sink wants no more */
+	/* what the list says of the entries to come, see struct list_entry; the reader sets them anew for each row */
+	uint8_t confidence;
+	int64_t seen_s;
 };
 
 struct list_reader {
@@ -42,6 +45,13 @@ int list_name(struct str raw, unsigned least_labels, char text[LIST_NAME_MAX], s
 /* An address, a CIDR, a range with '-', address:port or [address]:port. -EINVAL. */
 int list_address(struct str raw, struct list_entry *ret);
 
+/* "2026-01-02", "2026-01-02 03:04:05", with 'T', 'Z', a fraction; Unix seconds. 0: none of them. */
+int64_t list_time(struct str s);
+/* Base64 (RFC 4648) of a name or URL, as Suricata's datasets of strings are; into `text`. -EINVAL: it is not. */
+int list_base64(struct str raw, char text[LIST_NAME_MAX], struct str *ret);
+
+/* Hands an entry on as it is, with what the list says of it. */
+int list_put(struct list_out *o, const struct list_entry *e);
 /* Each hands one entry to the sink. -EINVAL: the text is not that; nothing is counted then. */
 int list_put_name(struct list_out *o, enum list_kind kind, struct str raw, unsigned least_labels,
 		  struct str note);
@@ -49,7 +59,7 @@ int list_put_pattern(struct list_out *o, struct str raw, struct str note); /* x,
 int list_put_address(struct list_out *o, struct str raw, struct str note);
 int list_put_url(struct list_out *o, struct str raw, struct str note);
 int list_put_hash(struct list_out *o, enum list_kind kind, struct str raw, struct str note);
-/* Whatever it is: address, pattern of a name, URL, hash, JA4. */
+/* Whatever it is: address, pattern of a name, name:port, URL, path of one, hash, JA4. */
 int list_put_any(struct list_out *o, struct str raw, struct str note);
 /*
  * A value with the word that says what it is (MISP, ThreatFox, Zeek: "ip-dst|port", "domain", "Intel::ADDR" …).

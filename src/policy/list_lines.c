@@ -25,33 +25,34 @@ static struct str comment_text(struct str s)
 
 /* --- plain ------------------------------------------------------------------------------------------------------- */
 
-/* "server=/example.com/", "address=/example.com/0.0.0.0": the name and all below it. */
-static bool dnsmasq_name(struct str line, struct str *ret)
+/* "server=/example.com/", "address=/a.example/b.example/0.0.0.0": the names between the slashes and all below them. */
+static bool dnsmasq_names(struct str line, struct str *ret)
 {
+	const char *end;
+
 	static const struct str words[] = { STR("server=/"), STR("address=/"), STR("local=/") };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		if (!str_has_prefix(line, words[i]))
 			continue;
 		line = str_sub(line, words[i].n, line.n);
-		return str_cut(&line, '/', ret) && ret->n;
+		end = line.n ? memrchr(line.p, '/', line.n) : NULL;
+		*ret = str_sub(line, 0, end ? (size_t)(end - line.p) : line.n);
+		return ret->n > 0;
 	}
 	return false;
 }
 
 static void plain_line(struct list_out *o, struct str line)
 {
-	struct str rest = line, name, word;
+	struct str rest = line, names, name, word;
+	char text[LIST_NAME_MAX];
 	int r;
 
-	if (dnsmasq_name(line, &name)) {
-		if (list_put_name(o, LIST_TREE, name, 1, STR_NONE) < 0)
-			list_bad(o, name, "is not a name");
-		return;
-	}
-	/* a path alone is no place on the network */
-	if (line.p[0] == '/') {
-		list_skip(o);
+	if (dnsmasq_names(line, &names)) {
+		while (o->r >= 0 && str_cut(&names, '/', &name))
+			if (list_put_name(o, LIST_TREE, name, 1, STR_NONE) < 0)
+				list_bad(o, name, "is not a name");
 		return;
 	}
 	word = list_word(&rest);
@@ -61,6 +62,8 @@ static void plain_line(struct list_out *o, struct str line)
 		r = list_put_address(o, line, STR_NONE); /* "10.0.0.1 - 10.0.0.9" */
 	else
 		r = list_put_address(o, word, rest); /* with a count behind it */
+	if (r < 0 && !rest.n && list_base64(word, text, &name) == 0)
+		r = list_put_any(o, name, STR_NONE);
 	if (r < 0)
 		list_bad(o, line, "is neither an address nor a name");
 }

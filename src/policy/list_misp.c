@@ -39,7 +39,13 @@ static void attribute(struct list_out *o, const json_t *a)
 		list_bad(o, value.n ? value : type, "is an attribute without type or value");
 		return;
 	}
+	o->seen_s = list_time(text_of(a, "last_seen"));
+	if (!o->seen_s)
+		o->seen_s = list_time(text_of(a, "first_seen"));
+	if (!o->seen_s)
+		o->seen_s = list_time(text_of(a, "timestamp"));
 	r = list_put_typed(o, type, value, text_of(a, "comment"));
+	o->seen_s = 0;
 	if (r == -ENOENT)
 		list_skip(o);
 	else if (r < 0)

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 
@@ -145,9 +144,7 @@ static int put_connection(struct list_out *o, const struct term *terms, size_t n
 		return -ENOENT;
 	e.port = (uint16_t)port;
 	e.note = note;
-	o->report->entries++;
-	o->r = o->sink.on_entry(o->sink.ctx, &e);
-	return 0;
+	return list_put(o, &e);
 }
 
 /* What stood between two ORs. */
@@ -233,39 +230,14 @@ static struct str text_of(const json_t *o, const char *key)
 				      : STR_NONE;
 }
 
-/* "2026-01-02T03:04:05.678Z" to Unix seconds. */
-static bool time_of(struct str s, int64_t *ret)
-{
-	static const struct {
-		unsigned at, n;
-	} parts[] = { { 0, 4 }, { 5, 2 }, { 8, 2 }, { 11, 2 }, { 14, 2 }, { 17, 2 } };
-	uint64_t v[ARRAY_SIZE(parts)];
-	struct tm tm = { 0 };
-
-	if (s.n < 20 || s.p[s.n - 1] != 'Z')
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		if (str_parse_u64(str_sub(s, parts[i].at, parts[i].n), &v[i]) < 0)
-			return false;
-	tm.tm_year = (int)v[0] - 1900;
-	tm.tm_mon = (int)v[1] - 1;
-	tm.tm_mday = (int)v[2];
-	tm.tm_hour = (int)v[3];
-	tm.tm_min = (int)v[4];
-	tm.tm_sec = (int)v[5];
-	*ret = timegm(&tm);
-	return true;
-}
-
 static bool is_out_of_date(const json_t *v, int64_t now_s)
 {
-	int64_t from, until;
+	int64_t until;
 
 	if (!now_s)
 		return false;
-	if (time_of(text_of(v, "valid_until"), &until) && until <= now_s)
-		return true;
-	return time_of(text_of(v, "valid_from"), &from) && from > now_s;
+	until = list_time(text_of(v, "valid_until"));
+	return (until && until <= now_s) || list_time(text_of(v, "valid_from")) > now_s;
 }
 
 static bool is_benign(const json_t *v)
@@ -281,6 +253,14 @@ static bool is_benign(const json_t *v)
 	return false;
 }
 
+static uint8_t confidence_of(const json_t *v)
+{
+	const json_t *c = json_object_get(v, "confidence");
+	json_int_t n = json_is_integer(c) ? json_integer_value(c) : 0;
+
+	return (uint8_t)(n < 0 ? 0 : MIN(n, (json_int_t)100));
+}
+
 static void indicator(struct list_out *o, const json_t *v)
 {
 	struct str pattern = text_of(v, "pattern"), type = text_of(v, "pattern_type");
@@ -291,6 +271,8 @@ static void indicator(struct list_out *o, const json_t *v)
 		list_skip(o);
 		return;
 	}
+	o->confidence = confidence_of(v);
+	o->seen_s = list_time(text_of(v, "valid_from"));
 	r = put_pattern(o, pattern, text_of(v, "name"));
 	if (r == -ENOENT)
 		list_skip(o);

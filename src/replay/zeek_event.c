@@ -389,6 +389,14 @@ static bool is_ja4(struct str s)
 	       strchr("di", s.p[3]);
 }
 
+/* Of the server's own certificate: the first of its chain, or what an old script of Zeek's users adds. */
+static struct str fingerprint_of(const struct zeek_emitter *z, const struct str *f)
+{
+	struct str list = f[ZF_CHAIN_PRINTS], first;
+
+	return zeek_list_next(z->tsv, &list, &first) ? first : f[ZF_SHA1];
+}
+
 static int emit_tls(const struct zeek_emitter *z, enum zeek_log log, const struct zeek_line *l,
 		    struct event *e)
 {
@@ -411,6 +419,13 @@ static int emit_tls(const struct zeek_emitter *z, enum zeek_log log, const struc
 		.ja3 = is_ja3(f[ZF_JA3]) ? f[ZF_JA3] : STR_NONE,
 		.ja4 = is_ja4(f[ZF_JA4]) ? f[ZF_JA4] : STR_NONE,
 		.alpn = log == ZEEK_QUIC ? f[ZF_CLIENT_PROTOCOL] : f[ZF_NEXT_PROTOCOL],
+		.ja3s = is_ja3(f[ZF_JA3S]) ? f[ZF_JA3S] : STR_NONE,
+		.subject = f[ZF_SUBJECT],
+		.issuer = f[ZF_ISSUER],
+		.fingerprint = fingerprint_of(z, f),
+		.covers_sni = !f[ZF_SNI_MATCHES].n         ? FACT_UNKNOWN
+			      : is_true(f[ZF_SNI_MATCHES]) ? FACT_YES
+							   : FACT_NO,
 		.quic = quic,
 	};
 	if (log == ZEEK_SSL) /* quic.log has the version of QUIC there */

@@ -191,7 +191,7 @@ bool zeek_tsv_has(const struct zeek_tsv *t, enum zeek_field f)
 
 static bool is_list(unsigned f)
 {
-	return f == ZF_ANSWERS || f == ZF_TTLS;
+	return f == ZF_ANSWERS || f == ZF_TTLS || f == ZF_CHAIN_PRINTS;
 }
 
 int zeek_scan_tsv(const struct zeek_tsv *t, char *line, size_t n, struct zeek_line *ret)

@@ -52,6 +52,12 @@
 	X(ESTABLISHED, "established")         \
 	X(JA3, "ja3")                         \
 	X(JA4, "ja4")                         \
+	X(JA3S, "ja3s")                       \
+	X(SUBJECT, "subject")                 \
+	X(ISSUER, "issuer")                   \
+	X(CHAIN_PRINTS, "cert_chain_fps")     \
+	X(SHA1, "resp_certificate_sha1")      \
+	X(SNI_MATCHES, "sni_matches_cert")    \
 	X(CLIENT_PROTOCOL, "client_protocol") \
 	X(CLIENT_DCID, "client_initial_dcid") \
 	X(METHOD, "method")                   \

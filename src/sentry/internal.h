@@ -9,6 +9,8 @@
 struct sentry {
 	struct sentry_config cfg;
 	struct detect *detect;
+	struct intel_live *intel;
+	struct origin *origin;
 	struct {
 		uint64_t due_ns;
 		int child;   /* that writes; 0: none */
@@ -20,6 +22,19 @@ struct sentry {
 	} done[RESPONSES_KEPT]; /* dated rules that findings put in force */
 	size_t n_done;
 };
+
+/* intel.c */
+struct intel_live;
+int intel_live_new(struct intel_live **ret, struct sentry *s);
+struct intel_live *intel_live_free(struct intel_live *l);
+struct intel_slot *intel_live_slot(struct intel_live *l);
+void intel_live_start(struct intel_live *l); /* when s->detect is there */
+void intel_live_tick(struct intel_live *l);
+void intel_live_reload(struct intel_live *l); /* the file of feeds, and the files it names, again */
+void intel_live_list(struct intel_live *l, struct json *j);
+void intel_live_check(struct intel_live *l, struct str words, struct json *j);
+void intel_live_add(struct intel_live *l, const struct detect_request *q, struct json *j);
+void intel_live_remove(struct intel_live *l, const struct detect_request *q, struct json *j);
 
 /* state.c */
 int state_read(struct sentry *s);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "flow/origin.h"
 #include "guard/guard.h"
 #include "sentry/internal.h"
 
@@ -51,8 +52,10 @@ static int make_detect(struct sentry *s)
 			  &(struct detect_config){ .vantage = DETECT_HOST,
 						   .texts = s->cfg.texts,
 						   .procs = s->cfg.procs,
+						   .origin = s->origin,
 						   .resolvers = resolvers,
-						   .n_resolvers = system_resolvers(resolvers) },
+						   .n_resolvers = system_resolvers(resolvers),
+						   .intel = intel_live_slot(s->intel) },
 			  (struct finding_out){ on_finding, s });
 }
 
@@ -64,15 +67,22 @@ int sentry_new(struct sentry **ret, const struct sentry_config *cfg)
 	if (!s)
 		return -ENOMEM;
 	s->cfg = *cfg;
-	r = make_detect(s);
+	r = intel_live_new(&s->intel, s);
+	if (r == 0)
+		r = origin_new(&s->origin, "");
+	if (r == 0)
+		r = make_detect(s);
 	if (r == 0 && state_read(s) == -EBADMSG) {
 		detect_free(s->detect);
 		r = make_detect(s);
 	}
 	if (r < 0) {
+		origin_free(s->origin);
+		intel_live_free(s->intel);
 		free(s);
 		return r;
 	}
+	intel_live_start(s->intel);
 	*ret = s;
 	return 0;
 }
@@ -87,6 +97,8 @@ struct sentry *sentry_free(struct sentry *s)
 	if (r < 0)
 		log_errno(r, "what was learned of this host could not be written");
 	detect_free(s->detect);
+	intel_live_free(s->intel);
+	origin_free(s->origin);
 	free(s);
 	return NULL;
 }
@@ -101,9 +113,15 @@ void sentry_set_guard(struct sentry *s, struct guard *g)
 	s->cfg.guard = g;
 }
 
+void sentry_reload(struct sentry *s)
+{
+	intel_live_reload(s->intel);
+}
+
 void sentry_tick(struct sentry *s)
 {
 	detect_tick(s->detect, s->cfg.now());
+	intel_live_tick(s->intel);
 	state_tick(s);
 }
 
@@ -250,8 +268,24 @@ void sentry_answer(struct sentry *s, const struct detect_request *q, struct json
 	case DETECT_DO_EXCEPTIONS:
 		exceptions(s, j);
 		return;
-	default:
-		json_text(j, "error", "no feeds here");
+	case DETECT_DO_INTEL_LIST:
+		intel_live_list(s->intel, j);
+		return;
+	case DETECT_DO_INTEL_CHECK:
+		intel_live_check(s->intel, str_of(q->indicator), j);
+		return;
+	case DETECT_DO_INTEL_ADD:
+		intel_live_add(s->intel, q, j);
+		return;
+	case DETECT_DO_INTEL_REMOVE:
+		intel_live_remove(s->intel, q, j);
+		return;
+	case DETECT_DO_INTEL_REFRESH:
+		intel_live_reload(s->intel);
+		json_bool(j, "done", true);
+		return;
+	case DETECT_VERB_COUNT:
+		break;
 	}
 }
 

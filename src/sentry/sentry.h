@@ -30,7 +30,8 @@ struct sentry *sentry_free(struct sentry *s); /* writes what is to be remembered
 
 struct detect *sentry_detect(struct sentry *s);
 void sentry_set_guard(struct sentry *s, struct guard *g);
-void sentry_tick(struct sentry *s); /* once a second */
+void sentry_tick(struct sentry *s);   /* once a second */
+void sentry_reload(struct sentry *s); /* SIGHUP: the feeds again */
 
 /* For the control socket; see serve/control.h. */
 void sentry_findings(struct sentry *s, const struct detect_request *q, const struct filter *filter,

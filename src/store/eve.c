@@ -239,6 +239,9 @@ static void put_flow_egret(struct json *j, const struct flow *f)
 	if (f->key.proto == IPPROTO_TCP)
 		put_tcp_health(j, f);
 	json_u64(j, "seq", f->seq);
+	/* text and binary say nothing that the protocol does not */
+	if (f->app == APP_UNKNOWN && f->first == FIRST_RANDOM)
+		json_text(j, "first", flow_first_name(f->first));
 	if (f->ja3)
 		json_str(j, "ja3", text_str(f->ja3));
 	if (f->ja4)
@@ -261,11 +264,8 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 		json_text(j, "exe_note", proc_exe_note(f->proc));
 	if (r->type == RECORD_FLOW)
 		put_flow_egret(j, f);
-	if (r->type == RECORD_TLS || r->type == RECORD_QUIC) {
-		json_bool(j, "ech", r->tls->ech);
-		if (r->tls->ja4_raw.n)
-			json_str(j, "ja4_r", r->tls->ja4_raw);
-	}
+	if (r->type == RECORD_TLS || r->type == RECORD_QUIC)
+		eve_put_tls_egret(j, r->tls);
 	json_object_end(j);
 }
 

@@ -86,41 +86,6 @@ static void put_dns(struct json *j, const struct dns_message *m)
 	json_object_end(j);
 }
 
-static void put_hello(struct json *j, const struct record_tls *t)
-{
-	put_filled(j, "sni", t->sni);
-	if (t->n_alpns) {
-		json_array_begin(j, "alpns");
-		for (unsigned i = 0; i < t->n_alpns; i++)
-			json_str(j, NULL, t->alpns[i]);
-		json_array_end(j);
-	}
-	if (t->ja3) {
-		json_object_begin(j, "ja3");
-		json_text(j, "hash", t->ja3);
-		put_filled(j, "string", t->ja3_string);
-		json_object_end(j);
-	}
-	json_text(j, "ja4", t->ja4);
-}
-
-static void put_tls(struct json *j, const struct record_tls *t)
-{
-	json_object_begin(j, "tls");
-	json_text(j, "version", t->version);
-	put_hello(j, t);
-	json_object_end(j);
-}
-
-static void put_quic(struct json *j, const struct record_tls *t)
-{
-	json_object_begin(j, "quic");
-	json_text(j, "version", t->quic_version);
-	put_hello(j, t);
-	put_filled(j, "ua", t->user_agent);
-	json_object_end(j);
-}
-
 static void put_http(struct json *j, const struct record_http *h)
 {
 	const struct http_request *q = &h->request;
@@ -183,10 +148,10 @@ void eve_put_app(struct json *j, const struct record *r)
 		put_dns(j, r->dns);
 		break;
 	case RECORD_TLS:
-		put_tls(j, r->tls);
+		eve_put_tls(j, r->tls);
 		break;
 	case RECORD_QUIC:
-		put_quic(j, r->tls);
+		eve_put_quic(j, r->tls);
 		break;
 	case RECORD_HTTP:
 		put_http(j, r->http);

@@ -13,10 +13,16 @@ struct proc;
 struct finding;
 struct flow_verdict;
 struct record;
+struct record_tls;
 struct verdict_rule;
 
 /* eve_app.c: the object of an application protocol, by the record's type. */
 void eve_put_app(struct json *j, const struct record *r);
+
+/* eve_tls.c: the objects of TLS and QUIC, and what egret adds to them in its own. */
+void eve_put_tls(struct json *j, const struct record_tls *t);
+void eve_put_quic(struct json *j, const struct record_tls *t);
+void eve_put_tls_egret(struct json *j, const struct record_tls *t);
 
 /* eve_who.c: process, user, container, service, cgroup (Elastic Common Schema). */
 void eve_put_who(struct json *j, const struct eve_format *fmt, const struct proc *p);

@@ -114,6 +114,8 @@ static void on_event(void *ctx, const struct event *e)
 	struct live *l = ctx;
 	struct live_flow *f;
 
+	if (l->also.on_event)
+		l->also.on_event(l->also.ctx, e);
 	switch (e->type) {
 	case EVENT_PROC:
 		on_proc(l, &e->proc);

@@ -60,6 +60,7 @@ struct live {
 	size_t n_verdicts, n_refused;
 	struct live_verdict *verdicts; /* the first LIVE_VERDICTS of them */
 	uint64_t refused_calls, refused_packets, refused_bytes;
+	struct event_out also; /* a test's own: each event, first */
 	/* private */
 	int cgroup_fd, home_cgroup_fd, ns[2], home_ns, tap;
 	char cgroup_path[4200];

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "bpf/abi.h"
 #include "decode/packet.h"
 #include "tests/bpf/live.h"
 
@@ -320,6 +321,40 @@ static void ping(struct live *l, int type)
 	assert_int_equal(f->counts.rx_packets, 3);
 	assert_int_equal(f->closed, 1);
 	assert_int_equal(f->open.pid, getpid());
+	/* the messages themselves, too */
+	for (int rx = 0; rx < 2; rx++) {
+		assert_int_equal(f->n_chunks[rx], 3);
+		assert_int_equal(f->n_bytes[rx], 3 * sizeof(echo_request));
+		assert_int_equal(f->bytes[rx][0], rx ? ICMP_ECHOREPLY : ICMP_ECHO);
+		assert_memory_equal(f->bytes[rx] + 6, "\0\1", 2);
+	}
+	assert_as_on_wire(l, f);
+}
+
+/* Of many and large ones the first are handed on, and of those the beginning; all are counted. */
+static void test_ping_many(void **state)
+{
+	struct live *l = *state;
+	struct {
+		struct icmphdr h;
+		char data[1000];
+	} m = { .h = { .type = ICMP_ECHO } };
+	int c = live_socket(l, HERE, AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+	struct live_flow *f;
+
+	for (int i = 0; i < EG_ECHO_MAX + 20; i++) {
+		m.h.un.echo.sequence = htons(i);
+		to(c, THERE, AF_INET, 0, &m, sizeof(m));
+		take(c);
+	}
+	close(c);
+	live_collect(l);
+	f = live_find(l, IPPROTO_ICMP, 8, 0);
+	assert_int_equal(f->counts.tx_packets, EG_ECHO_MAX + 20);
+	assert_int_equal(f->counts.rx_packets, EG_ECHO_MAX + 20);
+	assert_int_equal(f->n_chunks[0], EG_ECHO_MAX);
+	assert_int_equal(f->n_chunks[1], EG_ECHO_MAX - 1);
+	assert_int_equal(f->n_bytes[0], EG_ECHO_MAX * EG_ECHO_BYTES_MAX);
 	assert_as_on_wire(l, f);
 }
 
@@ -452,9 +487,9 @@ int main(void)
 		LIVE_TEST(test_reconnected),   LIVE_TEST(test_too_many_peers),
 		LIVE_TEST(test_fragments),     LIVE_TEST(test_segments),
 		LIVE_TEST(test_inbound),       LIVE_TEST(test_ping_socket),
-		LIVE_TEST(test_ping_raw),      LIVE_TEST(test_raw_copies),
-		LIVE_TEST(test_raw_header),    LIVE_TEST(test_raw_protocol),
-		LIVE_TEST(test_names),
+		LIVE_TEST(test_ping_raw),      LIVE_TEST(test_ping_many),
+		LIVE_TEST(test_raw_copies),    LIVE_TEST(test_raw_header),
+		LIVE_TEST(test_raw_protocol),  LIVE_TEST(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, live_setup, live_teardown);

@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 
 #include "base/cleanup.h"
+#include "flow/proc_stdio.h"
 #include "tests/bpf/live.h"
 
 #define PORT 4000
@@ -23,6 +24,22 @@ struct late {
 	size_t n_seen;
 };
 
+/* The kernel's walk and /proc tell of the same descriptors; but /proc does not know a UNIX socket's peer. */
+static void same_as_now(const struct event_proc *p)
+{
+	struct stdio now[STDIO_COUNT];
+
+	assert_ok(proc_stdio_now(p->pid, p->start_ns, now));
+	for (size_t i = 0; i < STDIO_COUNT; i++) {
+		assert_int_not_equal(now[i].kind, STDIO_UNKNOWN);
+		assert_int_equal(p->stdio[i].kind, now[i].kind);
+		if (now[i].kind == STDIO_UNIX)
+			assert_int_equal(stdio_unix_inode(&p->stdio[i]), stdio_unix_inode(&now[i]));
+		else
+			assert_int_equal(p->stdio[i].id, now[i].id);
+	}
+}
+
 static void on_proc(struct late *w, const struct event_proc *p)
 {
 	bool parent = !p->ppid;
@@ -39,6 +56,7 @@ static void on_proc(struct late *w, const struct event_proc *p)
 		assert_true(p->exe.n > 9 && !memcmp(p->exe.p + p->exe.n - 9, "test_seed", 9));
 		assert_true(p->args.n > 0);
 		assert_false(p->exe_deleted);
+		same_as_now(p);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "bpf/abi.h"
 #include "decode/packet.h"
 #include "tests/bpf/live.h"
 
@@ -466,6 +467,68 @@ static void test_tls_window(void **state)
 	assert_int_equal(f->n_bytes[0], 3005);
 }
 
+/* Sends a hello and answers it with `answer` and 9,000 bytes more, `step` at a time: so many bytes are handed on. */
+static uint32_t answered(struct live *l, struct str answer, size_t step)
+{
+	static const char hello[] = { 0x16, 3, 1, 0, 44, 1, 0, 0, 40, 3, 3 };
+	struct pair p = connected(l, AF_INET);
+	char all[9000 + 4096] = { 0 }, buf[4096];
+
+	memcpy(all, answer.p, answer.n);
+	assert_int_equal(send(p.client, hello, sizeof(hello), 0), sizeof(hello));
+	assert_true(recv(p.server, buf, sizeof(buf), 0) > 0);
+	for (size_t at = 0; at < answer.n + 9000; at += step) {
+		size_t n = MIN(answer.n + 9000 - at, step);
+
+		assert_int_equal(send(p.server, all + at, n, 0), n);
+		for (size_t got = 0; got < n;) {
+			ssize_t r = recv(p.client, buf, sizeof(buf), 0);
+
+			assert_true(r > 0);
+			got += (size_t)r;
+		}
+	}
+	close(p.server);
+	close(p.client);
+	close(p.listener);
+	return closed_as(l, p.port, END_FIN)->n_bytes[1];
+}
+
+#define RANDOM "0123456789abcdef0123456789abcdef"
+#define HELLO "\x16\3\3\0\x2a\2\0\0\x26\3\3" RANDOM "\0\xc0\x2f\0" /* a record of 47 bytes */
+
+/* Of a responder of TLS its hello and its certificate, and no more where that can be told. */
+static void test_tls_answers(void **state)
+{
+	struct live *l = *state;
+	/* TLS 1.3, or a resumed session: the header of what follows. */
+	struct str secret = STR(HELLO "\x14\3\3\0\1\1\x17\3\3\x10\0"),
+		   session = STR(HELLO "\x17\3\3\x10\0 and so on");
+	/* A certificate of 3,000 bytes in a record of its own, then one in the hello's, then in records of 1,000. */
+	struct str apart = STR(HELLO "\x16\3\3\x10\0\x0b\0\x0f\xfc\0\x0f\xf9\0\x0b\xb8"),
+		   within = STR("\x16\3\3\x10\0\2\0\0\x26\3\3" RANDOM
+				"\0\xc0\x2f\0\x0b\0\x0f\xfc\0\x0f\xf9\0\x0b\xb8"),
+		   cut = STR(HELLO "\x16\3\3\3\xe8\x0b\0\x0f\xfc\0\x0f\xf9\0\x0b\xb8");
+	struct str huge = STR(HELLO "\x16\3\3\x10\0\x0b\0\xff\xfc\0\xff\xf9\0\xff\xb8");
+	/* Not to be told: the hello alone, a HelloRetryRequest, a ticket, no hello. */
+	struct str retry = STR("\x16\3\3\0\x2a\2\0\0\x26\3\3\xcf\x21\xad\x74"
+			       "456789abcdef0123456789abcdef\0\x13\1\0\x14\3\3\0\1\1    "),
+		   ticket = STR(HELLO "\x16\3\3\0\xf0\4\0\0\xec          "),
+		   alert = STR("\x15\3\3\0\2\2\x28 and more of it");
+
+	assert_int_equal(answered(l, secret, 1400), 47 + 5);
+	assert_int_equal(answered(l, session, 1400), 47 + 5);
+	assert_int_equal(answered(l, apart, 1400), 47 + 15 + 3000);
+	assert_int_equal(answered(l, apart, 3500), 47 + 15 + 3000);
+	assert_int_equal(answered(l, within, 1400), 47 + 10 + 3000);
+	assert_in_range(answered(l, cut, 1400), 47 + 15 + 3000 + 15, 47 + 15 + 3000 + 25);
+	assert_int_equal(answered(l, huge, 1400), EG_TLS_RESPONDER_WINDOW);
+	assert_int_equal(answered(l, apart, 47), EG_TLS_RESPONDER_WINDOW);
+	assert_int_equal(answered(l, retry, 1400), EG_RESPONDER_WINDOW);
+	assert_int_equal(answered(l, ticket, 1400), EG_RESPONDER_WINDOW);
+	assert_int_equal(answered(l, alert, 1400), EG_RESPONDER_WINDOW);
+}
+
 /* Requests after the window: their heads come, the body does not. */
 static void test_http_kept_alive(void **state)
 {
@@ -502,7 +565,8 @@ int main(void)
 		LIVE_TEST(test_bulk_offloaded),  LIVE_TEST(test_bulk_segmented),
 		LIVE_TEST(test_accepted),        LIVE_TEST(test_never_accepted),
 		LIVE_TEST(test_fast_open),       LIVE_TEST(test_multipath),
-		LIVE_TEST(test_tls_window),      LIVE_TEST(test_http_kept_alive),
+		LIVE_TEST(test_tls_window),      LIVE_TEST(test_tls_answers),
+		LIVE_TEST(test_http_kept_alive),
 	};
 
 	return cmocka_run_group_tests(tests, live_setup, live_teardown);

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The same traffic seen live and read back from its capture: the same names, protocols, fingerprints and counts."""
+import hashlib
 import os
+import ssl
 import subprocess
 import sys
 
@@ -9,6 +11,62 @@ import lab
 from lab import S4, S6, ZONE
 
 CASES = lab.golden.Cases()
+
+
+SMALL, LARGE, MAIL = 4441, 4442, 4425   # TLS 1.2 servers
+STARTTLS = r"""import socket, ssl, sys
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.maximum_version = ssl.TLSVersion.TLSv1_2
+c.load_cert_chain(sys.argv[2], sys.argv[3])
+s = socket.create_server(("", int(sys.argv[1])))
+while True:
+    p, _ = s.accept()
+    try:
+        f = p.makefile("rwb", 0)
+        f.write(b"220 mx ESMTP\r\n")
+        f.readline()
+        f.write(b"250-mx\r\n250 STARTTLS\r\n")
+        f.readline()
+        f.write(b"220 go ahead\r\n")
+        t = c.wrap_socket(p, server_side=True)
+        t.recv(100)
+        t.close()
+    except OSError:
+        p.close()
+"""
+
+
+def servers12(n):
+    """Servers of TLS 1.2 with a certificate of 0.5 KiB and one of 5 KiB; gives the files of both."""
+    crts = []
+    for port, alt in ((SMALL, f"DNS:small.{ZONE}"), (LARGE, ",".join(f"DNS:n{i}.{ZONE}" for i in range(200)))):
+        key, crt = (os.path.join(n.tmp, f"{what}{port}.pem") for what in ("key", "crt"))
+        lab.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                 key, "-out", crt, "-days", "30", "-subj", f"/O=Example, Inc./CN=server {port}", "-addext",
+                 f"subjectAltName={alt}")
+        n.start("openssl", "s_server", "-tls1_2", "-quiet", "-accept", str(port), "-key", key, "-cert", crt,
+                ready=lambda _, port=port: n.listens("t", port))
+        crts.append(crt)
+    n.start("python3", "-c", STARTTLS, str(MAIL), crts[0], key.replace(str(LARGE), str(SMALL)),
+            ready=lambda _: n.listens("t", MAIL))
+    return crts
+
+
+def check_certificates(crts, records):
+    """The live records tell the certificates that the servers have."""
+    for port, crt, names in ((SMALL, crts[0], 1), (LARGE, crts[1], 200), (MAIL, crts[0], 1)):
+        with open(crt, encoding="ascii") as f:
+            der = ssl.PEM_cert_to_DER_cert(f.read())
+        want = hashlib.sha256(der).hexdigest()
+        got = [r for r in records if r["event_type"] == "tls" and r["dest_port"] == port]
+        subject = f"O=Example, Inc., CN=server {LARGE if port == LARGE else SMALL}"
+        CASES.check(f"port {port}: certificate of {len(der)} bytes", got and all(
+            r["egret"].get("certificate", {}).get("sha256") == want and r["tls"]["subject"] == subject and
+            r["egret"]["certificate"]["self_issued"] and r["egret"]["certificate"]["dns_names"] == names and
+            r["tls"]["version"] == "TLS 1.2" for r in got), [(r["tls"], r["egret"]) for r in got])
+    covers = {r["tls"]["sni"]: r["egret"].get("certificate", {}).get("covers_sni") for r in records
+              if r["event_type"] == "tls" and r["dest_port"] == LARGE}
+    CASES.equal("which names are covered", covers, {f"n150.{ZONE}": True, "elsewhere.example": False})
 
 
 def traffic(n):
@@ -21,6 +79,10 @@ def traffic(n):
     n.run("openssl", "s_client", "-connect", f"{S4}:443", "-servername", f"openssl.{ZONE}", "-alpn", "h2,http/1.1",
           stdin=b"", check=False)
     n.run("openssl", "s_client", "-connect", f"{S4}:443", "-noservername", stdin=b"", check=False)
+    for port, name in ((SMALL, f"small.{ZONE}"), (LARGE, f"n150.{ZONE}"), (LARGE, "elsewhere.example")):
+        n.run("openssl", "s_client", "-connect", f"{S4}:{port}", "-servername", name, stdin=b"", check=False)
+    n.run("openssl", "s_client", "-connect", f"{S4}:{MAIL}", "-starttls", "smtp", "-servername", f"mx.{ZONE}", stdin=b"",
+          check=False)
     n.run("dig", "+short", f"@{S4}", f"edge.{ZONE}")
     n.run("dig", "+tcp", "+short", f"@{S4}", "txt", f"txt.{ZONE}")
     n.run("dig", "+short", f"@{S6}", "any", f"nothing.{ZONE}")
@@ -55,7 +117,7 @@ def facts(records):
         kind = r["event_type"]
         if kind in ("dns", "tls", "quic", "http", "ssh", "smtp"):
             out.setdefault((kind, r["proto"], *lab.golden.ends(r)), []).append(
-                (r[kind], r["egret"].get("ja4_r"), r["egret"].get("ech")))
+                (r[kind], *(r["egret"].get(k) for k in ("ja4_r", "ech", "cipher", "alpn", "certificate"))))
     return out
 
 
@@ -73,6 +135,7 @@ def main():
                 ready=lambda _: n.listens("t", 2222))
         n.start("gtlsserver", "--quiet", "-d", os.path.join(n.tmp, "www"), "::", "4433",
                 os.path.join(n.tmp, "key.pem"), os.path.join(n.tmp, "crt.pem"), ready=lambda _: n.listens("u", 4433))
+        crts = servers12(n)
         # Segments of one large datagram send arrive apart at the socket: let them be apart on the wire, too.
         lab.must("ip", "netns", "exec", n.server, "ethtool", "-K", "s0", "tx-udp-segmentation", "off")
         d = n.daemon()
@@ -82,6 +145,7 @@ def main():
         wire.stop()
         d.stop()
         live = facts(d.records())
+        check_certificates(crts, d.records())
         read = {k: v for k, v in facts(lab.golden.Read(wire.path).records).items()
                 if not any(isinstance(x, tuple) and x[1] == lab.MARK_PORT for x in k)}
         CASES.check("traffic of every kind was seen", {"dns", "tls", "quic", "http", "ssh", "TCP", "UDP", "ICMP",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""First bytes of protocols for make.py: TLS ClientHellos of any size, and one small beginning a protocol."""
+"""First bytes of protocols for make.py: TLS hellos of any size, certificates, and one small beginning a protocol."""
 import struct
 
 
@@ -75,3 +75,41 @@ def first_bytes():
         ("unknown", "tcp", b"\xde\xad\xbe\xef" * 16, b"\xfe\xed\xfa\xce" * 16),
         ("unknown", "udp", b"\xde\xad\xbe\xef" * 16, b"\xfe\xed\xfa\xce" * 16),
     ]
+
+
+def server_hello(version, cipher, extensions=b"", retry=False):
+    """A ServerHello handshake message; of TLS 1.3 when `extensions` say so."""
+    random = (bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c") if retry else
+              bytes(range(64, 96)))
+    body = struct.pack(">H", version) + random + b"\0" + struct.pack(">HB", cipher, 0)
+    if extensions:
+        body += struct.pack(">H", len(extensions)) + extensions
+    return b"\2" + struct.pack(">I", len(body))[1:] + body
+
+
+def der(tag, *parts):
+    body = b"".join(parts)
+    n = len(body)
+    size = bytes([n]) if n < 128 else b"\x82" + struct.pack(">H", n)
+    return bytes([tag]) + size + body
+
+
+def name(*pairs):
+    """(last arc below 2.5.4, text)…: a Name."""
+    return der(0x30, *(der(0x31, der(0x30, der(6, b"\x55\4" + bytes([arc])), der(12, text.encode())))
+                       for arc, text in pairs))
+
+
+def certificate(subject, issuer, alt, begins, ends):
+    """A Certificate message (RFC 5246 7.4.2) with one certificate (RFC 5280); its key and signature are zeros."""
+    names = der(0x30, *(der(0x82, a.encode()) for a in alt))
+    extensions = der(0xA3, der(0x30, der(0x30, der(6, b"\x55\x1d\x11"), der(4, names)))) if alt else b""
+    algorithm = der(0x30, der(6, b"\x2a\x86\x48\x86\xf7\x0d\1\1\x0b"), der(5))
+    key = der(0x30, algorithm, der(3, bytes(257)))
+    times = der(0x30, *(der(23 if len(t) == 13 else 24, t.encode()) for t in (begins, ends)))
+    tbs = der(0x30, der(0xA0, der(2, b"\2")), der(2, b"\0\xab\xcd\xef"), algorithm, name(*issuer), times,
+              name(*subject), key, extensions)
+    one = der(0x30, tbs, algorithm, der(3, bytes(257)))
+    chain = struct.pack(">I", len(one))[1:] + one
+    body = struct.pack(">I", len(chain))[1:] + chain
+    return b"\x0b" + struct.pack(">I", len(body))[1:] + body

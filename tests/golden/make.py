@@ -200,6 +200,46 @@ def starttls():
     c.write(os.path.join(HERE, "starttls.pcap"))
 
 
+def servers():
+    """What TLS servers answer: certificates of several kinds, TLS 1.3, a second try, a resumed session, STARTTLS."""
+    c = Capture(1, ether)
+    web, ca = [(6, "DE"), (10, "Example, Inc."), (3, "www.example.org")], [(10, "Example CA")]
+    own = [(3, "Wkqxzvbjqw")]
+    leaf = hello.certificate(web, ca, ["www.example.org", "*.example.net"], "240101000000Z", "250101000000Z")
+    rogue = hello.certificate(own, own, [], "200512184520Z", "99991231235959Z")
+    many = hello.certificate(web, ca, [f"n{i}.example.org" for i in range(200)], "240101000000Z", "20500101000000Z")
+    old = hello.server_hello(0x0303, 0xC02F, hello.extension(65281, b"\0") + hello.extension(16, b"\0\3\2h2"))
+    new = hello.server_hello(0x0303, 0x1301, hello.extension(43, b"\3\4") + hello.extension(51, b"\0\x1d\0\x04key!"))
+    again = hello.server_hello(0x0303, 0x1301, hello.extension(43, b"\3\4") + hello.extension(51, b"\0\x17"), True)
+    done, secret = b"\x0e\0\0\0", b"\x14\3\3\0\1\1\x17\3\3\0\x20" + bytes(32)
+    talks = (
+        ("www.example.org", hello.records(old + leaf + done, 16384)),                   # all in one record
+        ("w.example.net", hello.records(old, 99) + hello.records(leaf, 400)),           # records of 99 and of 400
+        ("other.example.com", hello.records(old, 99) + hello.records(leaf, 16384)),     # does not cover the name
+        ("", hello.records(old + rogue + done, 16384)),                                 # no name, made by himself
+        ("n199.example.org", hello.records(old + many + done, 16384)),                  # a large one
+        ("new.example.org", hello.records(new, 16384) + secret),
+        ("again.example.org", hello.records(again, 99) + secret[:6] + hello.records(new, 99) + secret[6:]),
+        ("resumed.example.org", hello.records(old, 99) + secret),
+        ("refused.example.org", b"\x15\3\3\0\2\2\x28"),
+    )
+    for n, (name, answered) in enumerate(talks):
+        t = Tcp(c, A, B, 45000 + n, 443)
+        t.open()
+        t.send(hello.client_hello(name, ("h2",)))
+        for at in range(0, len(answered), 1400):
+            t.answer(answered[at:at + 1400])
+        t.close()
+    t = Tcp(c, A, B, 45100, 25)
+    t.open()
+    for side, text in ((1, b"220 mx\r\n"), (0, b"EHLO me\r\nSTARTTLS\r\n"), (1, b"250 STARTTLS\r\n220 go ahead\r\n")):
+        t.data(side, text)
+    t.send(hello.client_hello("www.example.org"))
+    t.answer(hello.records(old + leaf, 16384))
+    t.close()
+    c.write(os.path.join(HERE, "tls-servers.pcap"))
+
+
 def dns():
     def framed(m):
         return struct.pack(">H", len(m)) + m
@@ -314,7 +354,7 @@ def protocols():
 
 def main():
     os.makedirs(HERE, exist_ok=True)
-    for make in (encapsulations, containers, fragments, hellos, http, starttls, dns, tcp, others, protocols):
+    for make in (encapsulations, containers, fragments, hellos, http, starttls, servers, dns, tcp, others, protocols):
         make()
     size = sum(os.path.getsize(os.path.join(HERE, n)) for n in os.listdir(HERE))
     print(f"{len(os.listdir(HERE))} captures, {size} bytes", file=sys.stderr)

@@ -17,7 +17,7 @@ import oracle
 CAPTURES = os.path.join(golden.HERE, "captures")
 EXPECTED = os.path.join(golden.HERE, "expected")
 EGRET_FACTS = ("name", "name_source", "names", "cname_chain", "mid_stream", "payload_toserver", "payload_toclient",
-               "direction", "ja3", "ja4", "ja4_r", "ech", "tcp")
+               "direction", "ja3", "ja4", "ja4_r", "ech", "tcp", "cipher", "alpn", "certificate")
 
 
 def facts(run):

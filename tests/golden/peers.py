@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What other programs' authors expect of the same captures: suricata-verify, Arkime, Zeek, FoxIO, nDPI, PcapPlusPlus.
 
-Only what egret also claims is compared (names, fingerprints, community IDs, counts, protocols); certificates, alerts
+Only what egret also claims is compared (names, fingerprints, certificates, community IDs, counts, protocols); alerts
 and JA4S/H/X are not egret's.
 """
 import collections
+import datetime
 import glob
 import json
 import os
@@ -28,8 +29,7 @@ def read(path):
 # --- suricata-verify ------------------------------------------------------------------------------------------------
 
 # Fields of test.yaml that are other programs' inner matters, or facts that egret does not claim.
-NOT_OURS = re.compile(r"^(pcap_cnt|tls\.(fingerprint|issuerdn|notafter|notbefore|serial|subject)|"
-                      r"quic\.extensions|alert|drop|app_proto_orig|tcp\.state|flow\.alerted|pkt_src)")
+NOT_OURS = re.compile(r"^(pcap_cnt|quic\.extensions|alert|drop|app_proto_orig|tcp\.state|flow\.alerted|pkt_src)")
 # Whole filters that ask for something egret defines otherwise, each with its reason.
 OTHERWISE = {
     ("bug-2646-01", "flow"): "Suricata's 29 packets are two flows for it (pcap_cnt 28, 29 are another stream)",
@@ -81,6 +81,24 @@ def suricata(cases):
 
 # --- Arkime ---------------------------------------------------------------------------------------------------------
 
+def calendar(ms):
+    return datetime.datetime.fromtimestamp(ms // 1000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def check_chain(cases, where, hellos, chain):
+    """Arkime lists every certificate of the chain, in no order: the server's own is one of them, with its facts."""
+    leaf = [c for c in chain if hellos and c["hash"] == hellos[0]["tls"].get("fingerprint")]
+    if not cases.check(f"{where}: certificate", len(leaf) == 1, hellos, [c["hash"] for c in chain]):
+        return
+    tls, more = hellos[0]["tls"], hellos[0]["egret"]["certificate"]
+    cases.equal(f"{where}: serial", tls["serial"].replace(":", "").lower().lstrip("0"), leaf[0]["serial"].lstrip("0"))
+    cases.equal(f"{where}: validity", [tls["notbefore"], tls["notafter"]],
+                [calendar(leaf[0]["notBefore"]), calendar(leaf[0]["notAfter"])])
+    for cn in leaf[0].get("subjectCN", []):
+        cases.check(f"{where}: subject", tls["subject"].lower().endswith("cn=" + cn), tls["subject"], cn)
+    cases.equal(f"{where}: names in the certificate", more["dns_names"], leaf[0].get("altCnt", 0))
+
+
 def arkime(cases):
     for test in sorted(glob.glob(os.path.join(golden.DATA, "arkime", "*.test"))):
         name = "arkime/" + os.path.basename(test)
@@ -99,12 +117,15 @@ def arkime(cases):
             cases.equal(f"{where}: packets", [r["flow"]["pkts_toserver"], r["flow"]["pkts_toclient"]],
                         [s["source"]["packets"], s["destination"]["packets"]])
             hellos = [h for h in run.of("tls", "quic") if golden.ends(h) == key]
-            for field, path in (("ja3", "ja3.hash"), ("ja4", "ja4")):
+            for field, path in (("ja3", "ja3.hash"), ("ja4", "ja4"), ("ja3s", "ja3s.hash"),
+                                ("ja3sstring", "ja3s.string")):
                 if field in s.get("tls", {}):
                     cases.same_set(f"{where}: {field}", [dig(h[h["event_type"]], path) for h in hellos],
                                    s["tls"][field])
             if "ja4_r" in s.get("tls", {}):
                 cases.same_set(f"{where}: ja4_r", [h["egret"].get("ja4_r") for h in hellos], s["tls"]["ja4_r"])
+            if "cert" in s:
+                check_chain(cases, where, hellos, s["cert"])
             hosts = s.get("quic", {}).get("host") or (hellos and s.get("http", {}).get("host"))
             if hosts:
                 cases.same_set(f"{where}: names", {h[h["event_type"]].get("sni") for h in hellos}, hosts)
@@ -125,6 +146,20 @@ ZEEK = {
 }
 
 
+ZEEK_VERSIONS = {"TLSv10": "TLS 1.0", "TLSv11": "TLS 1.1", "TLSv12": "TLS 1.2", "TLSv13": "TLS 1.3"}
+
+
+def check_ssl_log(cases, log, rows, ours):
+    """Versions; and certificates, whose names stand the other way round, as far as FLOW_WINDOW_TLS_SERVER reaches."""
+    want = {(r["id.orig_h"], int(r["id.orig_p"])): r for r in rows}
+    for r in ours:
+        z = want[golden.ends(r)[0]]
+        cases.equal(f"zeek {log}: version", r["tls"]["version"], ZEEK_VERSIONS[z["version"]])
+        if "subject" in r["tls"]:
+            cases.equal(f"zeek {log}: certificate", [r["tls"]["subject"], r["egret"]["certificate"]["sha256"]],
+                        [", ".join(reversed(z["subject"].split(","))), z["cert_chain_fps"].split(",")[0]])
+
+
 def zeek(cases):
     for log, pcap in ZEEK.items():
         path = golden.data("zeek-btest/" + pcap)
@@ -142,6 +177,8 @@ def zeek(cases):
         got = {(*golden.ends(r), r["quic" if kind == "quic" else "tls"].get("sni"))
                for r in read(path).of("quic" if kind == "quic" else "tls")}
         cases.same_set(f"zeek {log}: names", got, want)
+        if kind == "ssl":
+            check_ssl_log(cases, log, rows, read(path).of("tls"))
         if kind == "quic":
             alpn = {a for r in read(path).of("quic") for a in r["quic"].get("alpns", [])}
             cases.check(f"zeek {log}: alpn", {r["client_protocol"] for r in rows} <= alpn, alpn)
@@ -185,6 +222,18 @@ NDPI_NAMES = {"TLS": "tls", "QUIC": "quic", "DNS": "dns", "HTTP": "http", "SSH":
 NDPI_ODD = {"ndpi/doq.pcapng": "nDPI calls DNS over QUIC by its inner name"}
 
 
+def peer_of_tls(line, ours, server):
+    """What nDPI tells of the server's side, against the tls records of the flow: server[0] are the odd ones."""
+    for field, path in (("JA3S", "ja3s.hash"), ("Certificate SHA-1", "fingerprint"), ("Subject", "subject"),
+                        ("Issuer", "issuerdn")):
+        m = re.search(r"\[" + field + r": ([^\]]+)\]", line)
+        if m:
+            server[1] += 1
+            want = m.group(1).lower()
+            if want not in {str(dig(t, path)).lower() for t in ours}:
+                server[0].append((line[:100].strip(), field, want, ours))
+
+
 def ndpi(cases):
     for out in sorted(glob.glob(os.path.join(golden.DATA, "*", "*.out"))):
         pcap = out[:-4]
@@ -194,6 +243,10 @@ def ndpi(cases):
         for r in run.flows():
             flows[r["proto"], frozenset(golden.ends(r))].append(r)
         wrong, names, compared, asked = [], [], 0, 0
+        server = [[], 0]
+        hellos = collections.defaultdict(dict)
+        for r in run.of("tls"):
+            hellos[r["flow_id"]] = r["tls"]
         with open(out, encoding="utf-8", errors="replace") as f:
             for line in f:
                 m = NDPI_FLOW.match(line)
@@ -209,6 +262,7 @@ def ndpi(cases):
                     if want not in {r.get("app_proto") for r in ours}:
                         wrong.append((line[:100].strip(), {r.get("app_proto") for r in ours}))
                 sni = re.search(r"\[Hostname/SNI: ([^\]]+)\]", line)
+                peer_of_tls(line, [hellos[r["flow_id"]] for r in ours], server)
                 # An address in the place of a name (Teams does that) is no name to egret.
                 if sni and want in ("tls", "quic", "http") and not re.fullmatch(r"[\d.]+", sni.group(1)):
                     asked += 1
@@ -219,6 +273,8 @@ def ndpi(cases):
             cases.check(f"ndpi {name}: protocol of {compared} flows", not wrong, *wrong[:6])
         if asked:
             cases.check(f"ndpi {name}: names of {asked} flows", not names, *names[:6])
+        if server[1]:
+            cases.check(f"ndpi {name}: {server[1]} facts of TLS servers", not server[0], *server[0][:6])
 
 
 # --- PcapPlusPlus: JA3 of every ClientHello -------------------------------------------------------------------------
@@ -234,12 +290,39 @@ def pcapplusplus(cases):
     got = {(*golden.ends(r), r["tls"]["ja3"]["hash"], r["tls"]["ja3"].get("string"))
            for r in read(pcap).of("tls") if "ja3" in r["tls"]}
     cases.same_set("pcapplusplus tls2.pcap: ja3 of every ClientHello", got, want)
+    check_server_hellos(cases, pcap)
+
+
+def check_server_hellos(cases, pcap):
+    table = golden.data("pcapplusplus/tls_fp_ch_sh.txt")
+    if not table:
+        cases.skip("pcapplusplus ServerHellos", "no data")
+        return
+    with open(table, encoding="utf-8") as f:
+        rows = [line.rstrip("\n").split("\t") for line in f][1:]
+    # Of TLS 1.3 PcapPlusPlus takes the version from an extension, JA3S as published the hello's own field.
+    want = {((r[5], int(r[6])), (r[3], int(r[4])), re.sub("^772,", "771,", r[1])) for r in rows
+            if r[2] == "ServerHello"}
+    got = {(*golden.ends(r), r["tls"]["ja3s"]["string"]) for r in read(pcap).of("tls") if "ja3s" in r["tls"]}
+    cases.same_set("pcapplusplus tls2.pcap: ja3s of every ServerHello", got, want)
+    hashes = {(r["tls"]["ja3s"]["string"], r["tls"]["ja3s"]["hash"]) for r in read(pcap).of("tls")
+              if "ja3s" in r["tls"]}
+    known = {(r[1], r[0]) for r in rows if r[2] == "ServerHello" and not r[1].startswith("772,")}
+    cases.check("pcapplusplus tls2.pcap: hashes of ja3s", known and known <= hashes, known - hashes)
+
+
+def asyncrat(cases):
+    """What its authors left in the certificate (Corelight's detector goes by it)."""
+    tls = [r for p in glob.glob(os.path.join(golden.DATA, "c2-corelight", "cd010953*.pcap")) for r in read(p).of("tls")]
+    cases.check("c2-corelight AsyncRAT: its certificate", tls and all(
+        r["tls"].get("subject") == "CN=AsyncRAT Server" and r["egret"]["certificate"]["self_issued"] and
+        r["tls"]["notafter"] == "9999-12-31T23:59:59" for r in tls), tls)
 
 
 def main():
     cases = golden.Cases()
     for peer, folder in ((suricata, "suricata-verify"), (arkime, "arkime"), (zeek, "zeek-btest"),
-                         (foxio, "ja4-foxio"), (ndpi, "ndpi"), (pcapplusplus, "pcapplusplus")):
+                         (foxio, "ja4-foxio"), (ndpi, "ndpi"), (pcapplusplus, "pcapplusplus"), (asyncrat, "c2-corelight")):
         if golden.data(folder):
             peer(cases)
         else:

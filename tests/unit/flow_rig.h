@@ -98,6 +98,11 @@ static inline void rig_on_record(void *ctx, const struct record *r)
 	case RECORD_QUIC:
 		buf_printf(&g->out, " [%.*s %s]", STR_FMT(r->tls->sni),
 			   r->tls->version ? r->tls->version : "-");
+		if (r->tls->answered)
+			buf_printf(&g->out, " by 0x%04x", r->tls->cipher);
+		if (r->tls->certificate)
+			buf_printf(&g->out, " certificate %.*s",
+				   STR_FMT(r->tls->certificate->common_name));
 		break;
 	case RECORD_HTTP:
 		buf_printf(&g->out, " [%.*s %.*s %.*s %u]", STR_FMT(r->http->request.method),
@@ -301,6 +306,12 @@ static inline struct str rig_hello(struct buf *b, const char *sni, size_t pad)
 	assert_false(b->failed);
 	return buf_str(b);
 }
+
+/* What a server of TLS 1.3 answers: version, no session, cipher 0x1301, supported_versions. */
+#define RIG_SERVER_HELLO                             \
+	STR("\x16\x03\x03\0\x32\x02\0\0\x2e\x03\x03" \
+	    "0123456789abcdef0123456789abcdef"       \
+	    "\0\x13\x01\0\0\x06\0\x2b\0\x02\x03\x04")
 
 static inline void rig_dns_name(struct buf *b, const char *name)
 {

@@ -213,6 +213,33 @@ static void test_unknown_is_absent(void **state)
 	json_decref(j);
 }
 
+static void test_first_bytes_of_nothing_known(void **state)
+{
+	static const struct {
+		enum app_proto app;
+		enum flow_first first;
+		bool told;
+	} rows[] = { { APP_UNKNOWN, FIRST_RANDOM, true },
+		     { APP_UNKNOWN, FIRST_BINARY, false },
+		     { APP_UNKNOWN, FIRST_NONE, false },
+		     { APP_TLS, FIRST_RANDOM, false } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct fixture x;
+		json_t *j;
+
+		make_fixture(&x);
+		x.flow.app = rows[i].app;
+		x.flow.first = rows[i].first;
+		j = format(&x.record, EVE_FILE);
+		if (rows[i].told)
+			assert_text(j, "egret.first", "random");
+		else
+			assert_absent(j, "egret.first");
+		json_decref(j);
+	}
+}
+
 static void test_ports_only_where_there_are_some(void **state)
 {
 	struct fixture x;
@@ -642,6 +669,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flow_is_complete),
 		cmocka_unit_test(test_unknown_is_absent),
+		cmocka_unit_test(test_first_bytes_of_nothing_known),
 		cmocka_unit_test(test_ports_only_where_there_are_some),
 		cmocka_unit_test(test_several_names),
 		cmocka_unit_test(test_registered_domains),

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "policy/list.h"
+#include "policy/list_format.h"
 
 /* Entries as text, one a line: "range 192.0.2.1-192.0.2.9 port 443 [note]", "name x", "below x", "tree x" … */
 struct seen {
@@ -19,7 +19,7 @@ struct seen {
 static int on_entry(void *ctx, const struct list_entry *e)
 {
 	static const char *const words[] = { "range", "name", "below", "tree", "url",
-					     "ja3",   "ja4",  "cert",  "hash" };
+					     "path",  "ja3",  "ja4",   "cert", "hash" };
 	struct seen *s = ctx;
 	char lo[ADDR_TEXT_MAX], hi[ADDR_TEXT_MAX];
 
@@ -40,6 +40,10 @@ static int on_entry(void *ctx, const struct list_entry *e)
 		buf_printf(&s->text, " port %u", e->port);
 	if (e->note.n)
 		buf_printf(&s->text, " [%.*s]", STR_FMT(e->note));
+	if (e->confidence)
+		buf_printf(&s->text, " %u%%", e->confidence);
+	if (e->seen_s)
+		buf_printf(&s->text, " seen %lld", (long long)e->seen_s);
 	buf_putc(&s->text, '\n');
 	return 0;
 }
@@ -107,10 +111,77 @@ static void plain_lists(void **state)
 	       "name example.com\nbelow example.net\ntree example.org\ntree example.edu\n"
 	       "name _x.example.com\n"
 	       "name xn--mnchen-3ya.example\nname xn--mnchen-3ya.example\n"
-	       "name 0-1.example\nname 10.example\nurl evil.example/a.php\nurl http://192.0.2.1/x\n"
+	       "name 0-1.example\nname 10.example\nname evil.example port 8080\nurl "
+	       "evil.example/a.php\n"
+	       "url http://192.0.2.1/x\npath /x.php\n"
 	       "tree dns.example\ntree masq.example\n"
 	       "hash 44d88612fea8a8f36de82e1278abb02f\nja4 t13d1516h2_8daaf6152771_b186095e22b6\n",
-	       2, 0);
+	       0, 0);
+	/* dnsmasq names several between its slashes; Suricata's datasets of strings are Base64 */
+	expect("address=/a.example/b.example/192.0.2.1\nserver=/c.example/\nlocal=/d.example/\n",
+	       LIST_PLAIN, "tree a.example\ntree b.example\ntree c.example\ntree d.example\n", 0,
+	       0);
+	expect("YmFkLmV4YW1wbGU=\nd29yc2UuZXhhbXBsZS5jb20=\naHR0cDovL2EuZXhhbXBsZS94\n", LIST_PLAIN,
+	       "name bad.example\nname worse.example.com\nurl http://a.example/x\n", 0, 0);
+}
+
+/* What Maltrail's own files hold. */
+static void trails(void **state)
+{
+	expect("# Copyright\n\n# Aliases: one, two\n\n# Reference: https://x.example/\n\n"
+	       "bad.example\n192.0.2.1\n192.0.2.1:2077\nhttp://192.0.2.2\nhttp://192.0.2.3/jeff/"
+	       "fre.php\n"
+	       "occe.example/image1/fre.php\nmeuble.example/black/\n198.51.100.0/"
+	       "24\nduck.example:5552 # both\n"
+	       "/neam.meow\n192.0.2.9/a/b.php\n",
+	       LIST_PLAIN,
+	       "name bad.example\nrange 192.0.2.1\nrange 192.0.2.1 port 2077\nurl "
+	       "http://192.0.2.2\n"
+	       "url http://192.0.2.3/jeff/fre.php\nurl occe.example/image1/fre.php\nurl "
+	       "meuble.example/black/\n"
+	       "range 198.51.100.0-198.51.100.255\nname duck.example port 5552 [both]\npath "
+	       "/neam.meow\n"
+	       "url 192.0.2.9/a/b.php\n",
+	       0, 0);
+}
+
+/* Suricata: reputation of addresses (address, category, score of 127), and of strings in Base64. */
+static void reputations(void **state)
+{
+	expect("192.0.2.1,1,127\n192.0.2.0/28,20,64\n2001:db8::1,2,1\n", LIST_CSV,
+	       "range 192.0.2.1 100%\nrange 192.0.2.0-192.0.2.15 50%\nrange 2001:db8::1\n", 0, 0);
+	expect("YmFkLmV4YW1wbGU=,80\nd29yc2UuZXhhbXBsZS5jb20=,1000\n", LIST_CSV,
+	       "name bad.example 80%\nname worse.example.com 100%\n", 0, 0);
+	expect("192.0.2.1,443\n192.0.2.2,80\n", LIST_CSV,
+	       "range 192.0.2.1 port 443\nrange 192.0.2.2 port 80\n", 0, 0);
+}
+
+static void times(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t want;
+	} cases[] = {
+		{ "2026-01-01", 1767225600 },
+		{ "2026-01-01 00:00:01", 1767225601 },
+		{ "2026-01-01 00:00:01 UTC", 1767225601 },
+		{ "2026-01-01T00:00:01.25Z", 1767225601 },
+		{ " 2026-01-01 ", 1767225600 },
+		{ "1767225600", 1767225600 },
+		{ "2026-13-01", 0 },
+		{ "2026-00-01", 0 },
+		{ "2026-01-01 25:00:00", 0 },
+		{ "0000-00-00", 0 },
+		{ "2026", 0 },
+		{ "None", 0 },
+		{ "", 0 },
+		{ "99999999999", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		if (list_time(str_of(cases[i].text)) != cases[i].want)
+			fail_msg("'%s': %lld", cases[i].text,
+				 (long long)list_time(str_of(cases[i].text)));
 }
 
 /* What looks like an address or a name and is none is said, never guessed at. */
@@ -244,36 +315,40 @@ static void tables(void **state)
 	       "\"2026-01-01 "
 	       "00:00:00\",\"192.0.2.1\",\"443\",\"online\",\"2026-02-01\",\"Dridex\"\r\n"
 	       "# END 1 entries\r\n",
-	       LIST_CSV, "range 192.0.2.1 port 443 [Dridex]\n", 0, 0);
+	       LIST_CSV, "range 192.0.2.1 port 443 [Dridex] seen 1769904000\n", 0, 0);
 	/* SSLBL: addresses, certificates, JA3 */
 	expect("# Firstseen,DstIP,DstPort\r\n2026-01-01 00:00:00,192.0.2.2,8443\r\n", LIST_CSV,
-	       "range 192.0.2.2 port 8443\n", 0, 0);
+	       "range 192.0.2.2 port 8443 seen 1767225600\n", 0, 0);
 	expect("# Listingdate,SHA1,Listingreason\n"
 	       "2026-01-01 00:00:00,4B4A96BCEDA49EF45B8CFD74CB7AB8AFE20C9A13,Cobalt C&C\n",
-	       LIST_CSV, "cert 4b4a96bceda49ef45b8cfd74cb7ab8afe20c9a13 [Cobalt C&C]\n", 0, 0);
+	       LIST_CSV,
+	       "cert 4b4a96bceda49ef45b8cfd74cb7ab8afe20c9a13 [Cobalt C&C] seen 1767225600\n", 0,
+	       0);
 	expect("# ja3_md5,Firstseen,Lastseen,Listingreason\n"
 	       "b386946a5a44d1ddcc843bc75336dfce,2017-07-14 18:08:15,2019-07-27 20:42:54,Dridex\n",
-	       LIST_CSV, "ja3 b386946a5a44d1ddcc843bc75336dfce [Dridex]\n", 0, 0);
+	       LIST_CSV, "ja3 b386946a5a44d1ddcc843bc75336dfce [Dridex] seen 1564260174\n", 0, 0);
 	/* URLhaus */
 	expect("# id,dateadded,url,url_status,last_online,threat,tags,urlhaus_link,reporter\n"
 	       "\"1\",\"2026-01-01 "
 	       "00:00:00\",\"http://bad.example/a,b\",\"online\",\"\",\"malware_download\","
 	       "\"elf,\"\"x\"\"\",\"https://urlhaus.example/1/\",\"me\"\n",
-	       LIST_CSV, "url http://bad.example/a,b [malware_download]\n", 0, 0);
+	       LIST_CSV, "url http://bad.example/a,b [malware_download] seen 1767225600\n", 0, 0);
 	/* ThreatFox, with blanks behind its commas */
 	expect("# "
 	       "\"first_seen_utc\",\"ioc_id\",\"ioc_value\",\"ioc_type\",\"threat_type\",\"malware_"
-	       "printable\"\n"
-	       "\"2026-01-01\", \"1\", \"192.0.2.3:4444\", \"ip:port\", \"botnet_cc\", \"Mirai\"\n"
+	       "printable\",\"last_seen_utc\",\"confidence_level\"\n"
+	       "\"2026-01-01\", \"1\", \"192.0.2.3:4444\", \"ip:port\", \"botnet_cc\", \"Mirai\", "
+	       "\"2026-01-02 00:00:00\", \"75\"\n"
 	       "\"2026-01-01\", \"2\", \"c2.example\", \"domain\", \"botnet_cc\", \"Mirai\"\n"
 	       "\"2026-01-01\", \"3\", \"http://c2.example/x\", \"url\", \"botnet_cc\", \"Mirai\"\n"
 	       "\"2026-01-01\", \"4\", \"44d88612fea8a8f36de82e1278abb02f\", \"md5_hash\", "
 	       "\"payload\", \"X\"\n"
 	       "\"2026-01-01\", \"5\", \"a@b.example\", \"email\", \"botnet_cc\", \"X\"\n",
 	       LIST_CSV,
-	       "range 192.0.2.3 port 4444 [Mirai]\ntree c2.example [Mirai]\nurl "
-	       "http://c2.example/x [Mirai]\n"
-	       "hash 44d88612fea8a8f36de82e1278abb02f [X]\n",
+	       "range 192.0.2.3 port 4444 [Mirai] 75% seen 1767312000\n"
+	       "tree c2.example [Mirai] seen 1767225600\nurl http://c2.example/x [Mirai] seen "
+	       "1767225600\n"
+	       "hash 44d88612fea8a8f36de82e1278abb02f [X] seen 1767225600\n",
 	       1, 0);
 }
 
@@ -402,10 +477,11 @@ static void stix_that_is_not_taken(void **state)
 	}
 	/* on a day when they hold */
 	expect_on(1780000000,
-		  "{\"objects\":[" INDICATOR("[ipv4-addr:value = '192.0.2.1']",
-					     ",\"valid_from\":\"2026-01-01T00:00:00Z\",\"valid_"
-					     "until\":\"2027-01-01T00:00:00Z\"") "]}",
-		  LIST_STIX, "range 192.0.2.1 [n]\n", 0, 0);
+		  "{\"objects\":[" INDICATOR(
+			  "[ipv4-addr:value = '192.0.2.1']",
+			  ",\"confidence\":90,\"valid_from\":\"2026-01-01T00:00:00Z\",\"valid_"
+			  "until\":\"2027-01-01T00:00:00Z\"") "]}",
+		  LIST_STIX, "range 192.0.2.1 [n] 90% seen 1767225600\n", 0, 0);
 }
 
 static void misp_events(void **state)
@@ -414,7 +490,8 @@ static void misp_events(void **state)
 	       "{\"type\":\"ip-dst\",\"value\":\"192.0.2.1\",\"to_ids\":true,\"comment\":\"c2\"},\n"
 	       "{\"type\":\"ip-dst|port\",\"value\":\"192.0.2.2|443\",\"to_ids\":\"1\"},\n"
 	       "{\"type\":\"ip-src|port\",\"value\":\"192.0.2.3|52000\",\"to_ids\":true},\n"
-	       "{\"type\":\"domain\",\"value\":\"Bad.Example\",\"to_ids\":1},\n"
+	       "{\"type\":\"domain\",\"value\":\"Bad.Example\",\"to_ids\":1,\"timestamp\":"
+	       "\"1767225600\"},\n"
 	       "{\"type\":\"hostname\",\"value\":\"h.bad.example\",\"to_ids\":true},\n"
 	       "{\"type\":\"domain|ip\",\"value\":\"d.example|192.0.2.4\",\"to_ids\":true},\n"
 	       "{\"type\":\"url\",\"value\":\"http://bad.example/x\",\"to_ids\":true},\n"
@@ -434,7 +511,8 @@ static void misp_events(void **state)
 	       "example\","
 	       "\"to_ids\":true}]}]}}]}",
 	       LIST_MISP,
-	       "range 192.0.2.1 [c2]\nrange 192.0.2.2 port 443\nrange 192.0.2.3\ntree bad.example\n"
+	       "range 192.0.2.1 [c2]\nrange 192.0.2.2 port 443\nrange 192.0.2.3\ntree bad.example "
+	       "seen 1767225600\n"
 	       "name h.bad.example\ntree d.example\nrange 192.0.2.4\nurl http://bad.example/x\n"
 	       "ja3 b386946a5a44d1ddcc843bc75336dfce\nhash 44d88612fea8a8f36de82e1278abb02f\n"
 	       "cert 4b4a96bceda49ef45b8cfd74cb7ab8afe20c9a13\nname o.example\n",
@@ -657,6 +735,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_lists),
 		cmocka_unit_test(what_a_plain_line_cannot_be),
+		cmocka_unit_test(trails),
+		cmocka_unit_test(reputations),
+		cmocka_unit_test(times),
 		cmocka_unit_test(names_as_long_as_they_may_be),
 		cmocka_unit_test(hosts_files),
 		cmocka_unit_test(adblock_lists),

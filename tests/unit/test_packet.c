@@ -62,10 +62,10 @@ static const struct want cases[] = {
 	{ "ah", 1, b_ah4, IPPROTO_TCP, 40000, 443, 98, 30 },
 	{ "sctp", 1, b_sctp, IPPROTO_SCTP, 1000, 2905, 62, 0 },
 	{ "udplite", 1, b_udplite, IPPROTO_UDPLITE, 5000, 53, 58, 30 },
-	{ "echo", 1, b_echo, IPPROTO_ICMP, 8, 0, 58, 0 },
-	{ "echo reply", 1, b_echo_reply, IPPROTO_ICMP, 0, 8, 58, 0 },
-	{ "unreachable", 1, b_unreachable, IPPROTO_ICMP, 3, 4, 58, 0 },
-	{ "neighbour", 1, b_neighbour, IPPROTO_ICMPV6, 136, 135, 78, 0 },
+	{ "echo", 1, b_echo, IPPROTO_ICMP, 8, 0, 58, 38 },
+	{ "echo reply", 1, b_echo_reply, IPPROTO_ICMP, 0, 8, 58, 38 },
+	{ "unreachable", 1, b_unreachable, IPPROTO_ICMP, 3, 4, 58, 38 },
+	{ "neighbour", 1, b_neighbour, IPPROTO_ICMPV6, 136, 135, 78, 38 },
 	{ "esp", 1, b_esp, IPPROTO_ESP, 0, 0, 50, 0 },
 };
 
@@ -95,8 +95,12 @@ static void check_case(const struct want *w, const struct packet *k)
 		assert_int_equal(k->ack, 0x05060708);
 		assert_int_equal(k->tcp_flags, TCP_PSH | TCP_ACK);
 	}
-	if (w->payload)
+	if (w->proto == IPPROTO_ICMP || w->proto == IPPROTO_ICMPV6) { /* with its header */
+		assert_int_equal((uint8_t)k->payload.p[0], w->sport);
+		assert_int_equal(k->payload.p[8], 'x');
+	} else if (w->payload) {
 		assert_int_equal(k->payload.p[0], 'x');
+	}
 }
 
 static void test_encapsulations(void **state)

@@ -23,7 +23,7 @@ static struct {
 	struct dns_message dns;
 	struct http_request http;
 	char sni[64], ja3[64], ja4[64], alpn[64], version[64], method[16], url[64], host[64],
-		agent[64];
+		agent[64], ja3s[64], subject[64], issuer[64], fingerprint[80];
 	uint64_t tx_bytes, rx_bytes, times[8192], n;
 } seen;
 
@@ -50,6 +50,10 @@ static void keep(struct collect *c, const struct event *e)
 	copy(seen.ja4, sizeof(seen.ja4), e->fact.ja4);
 	copy(seen.alpn, sizeof(seen.alpn), e->fact.alpn);
 	copy(seen.version, sizeof(seen.version), e->fact.tls_version);
+	copy(seen.ja3s, sizeof(seen.ja3s), e->fact.ja3s);
+	copy(seen.subject, sizeof(seen.subject), e->fact.subject);
+	copy(seen.issuer, sizeof(seen.issuer), e->fact.issuer);
+	copy(seen.fingerprint, sizeof(seen.fingerprint), e->fact.fingerprint);
 	if (e->fact.http) {
 		seen.http = *e->fact.http;
 		copy(seen.method, sizeof(seen.method), e->fact.http->method);
@@ -348,6 +352,44 @@ static void test_facts(void **state)
 	free(d);
 }
 
+/* The server's side, as new and old Zeeks write it. */
+static void test_certificates(void **state)
+{
+	static const char sha256[] =
+		"af4a46e989dc24078ee2a205490856e059e7f2f9d2114cec4d4c44974add9d34";
+	_cleanup_free_ struct collect *c = read_text(
+		TSV_HEAD
+		"#path\tssl\n#fields\t" ID_FIELDS
+		"\tversion\tcipher\tserver_name\testablished\tcert_chain_fps\tsubject\tissuer"
+		"\tsni_matches_cert\n1.0\t" ID "\tTLSv12\tX\tdb.example\tF"
+		"\taf4a46e989dc24078ee2a205490856e059e7f2f9d2114cec4d4c44974add9d34,00"
+		"\tCN=Bro\tCN=Bro,O=A\\, B\tF\n");
+	struct collect *d;
+
+	assert_int_equal(c->n_fact, 1);
+	assert_string_equal(seen.fingerprint, sha256);
+	assert_string_equal(seen.subject, "CN=Bro");
+	assert_string_equal(seen.issuer, "CN=Bro,O=A\\, B");
+	assert_int_equal(seen.fact.fact.covers_sni, FACT_NO);
+	assert_string_equal(seen.ja3s, "");
+	d = read_text(
+		"{\"_path\":\"ssl\",\"ts\":1.1,\"uid\":\"C9\",\"id.orig_h\":\"10.0.0.1\","
+		"\"id.orig_p\":40000,\"id.resp_h\":\"192.0.2.1\",\"id.resp_p\":443,"
+		"\"version\":\"TLSv12\",\"cert_chain_fps\":"
+		"[\"af4a46e989dc24078ee2a205490856e059e7f2f9d2114cec4d4c44974add9d34\",\"00\"],"
+		"\"sni_matches_cert\":true,\"ja3s\":\"ec74a5c51106f0419184d0dd08fb05bc\"}\n");
+	assert_string_equal(seen.fingerprint, sha256);
+	assert_int_equal(seen.fact.fact.covers_sni, FACT_YES);
+	assert_string_equal(seen.ja3s, "ec74a5c51106f0419184d0dd08fb05bc");
+	free(d);
+	d = read_text("{\"_path\":\"ssl\",\"ts\":1.1,\"uid\":\"C9\",\"id.orig_h\":\"10.0.0.1\","
+		      "\"id.orig_p\":40000,\"id.resp_h\":\"192.0.2.1\",\"id.resp_p\":443,"
+		      "\"resp_certificate_sha1\":\"bc3a6953a08963c9be9fceb75dbe83f7c225ac8e\"}\n");
+	assert_string_equal(seen.fingerprint, "bc3a6953a08963c9be9fceb75dbe83f7c225ac8e");
+	assert_int_equal(seen.fact.fact.covers_sni, FACT_UNKNOWN);
+	free(d);
+}
+
 /* ssl.log does not say UDP; the conn line of the same uid did. */
 static void test_quic_in_ssl_log(void **state)
 {
@@ -600,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_dns_txt),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_quic_in_ssl_log),
+		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_bad_lines),
 		cmocka_unit_test(test_long_line),
 		cmocka_unit_test(test_order),

@@ -64,9 +64,10 @@ static void play_shuffled(unsigned int seed, size_t pad)
 			rig_segment(&c, 0, TCP_ACK, base + (uint32_t)from,
 				    str_sub(hello, from, to - from));
 	}
-	assert_true(str_has_prefix(buf_str(&g.out),
-				   STR("tls 10.0.0.1:40000>192.0.2.9:443 tls a.example(sni) "
-				       "[a.example TLS 1.2]\n")));
+	rig_expect(&g, "");
+	rig_send(&c, 1, RIG_SERVER_HELLO);
+	rig_expect(&g, "tls 10.0.0.1:40000>192.0.2.9:443 tls a.example(sni) [a.example TLS 1.3] by "
+		       "0x1301\n");
 	rig_stop(&g);
 	buf_done(&b);
 }
@@ -165,8 +166,12 @@ static void streams_are_bounded_and_the_oldest_goes(void **state)
 	}
 	for (int i = 0; i < 3; i++)
 		rig_send(&c[i], 0, str_sub(hello, 30, hello.n));
-	rig_expect(&g, "tls 10.0.0.1:40001>192.0.2.9:443 tls a.example(sni) [a.example TLS 1.2]\n"
-		       "tls 10.0.0.1:40002>192.0.2.9:443 tls a.example(sni) [a.example TLS 1.2]\n");
+	for (int i = 0; i < 3; i++)
+		rig_send(&c[i], 1, RIG_SERVER_HELLO);
+	rig_expect(&g, "tls 10.0.0.1:40001>192.0.2.9:443 tls a.example(sni) [a.example TLS 1.3] by "
+		       "0x1301\n"
+		       "tls 10.0.0.1:40002>192.0.2.9:443 tls a.example(sni) [a.example TLS 1.3] by "
+		       "0x1301\n");
 	flow_table_stats(g.t, &stats);
 	assert_int_equal(stats.loss[LOSS_TABLE_STREAMS], 1);
 	rig_stop(&g);
@@ -281,10 +286,12 @@ static void a_proxy_flow_is_named_by_the_hello_within(void **state)
 	hello = rig_hello(&b, "a.example", 0);
 	rig_send(&c, 0, str_sub(hello, 0, 20));
 	rig_send(&c, 0, str_sub(hello, 20, hello.n));
+	rig_send(&c, 1, RIG_SERVER_HELLO);
 	rig_expect(&g,
 		   "http 10.0.0.1:40000>192.0.2.9:3128 http b.example(http) [CONNECT b.example:443 "
 		   "b.example:443 200]\n"
-		   "tls 10.0.0.1:40000>192.0.2.9:3128 http a.example(sni) [a.example TLS 1.2]\n");
+		   "tls 10.0.0.1:40000>192.0.2.9:3128 http a.example(sni) [a.example TLS 1.3] by "
+		   "0x1301\n");
 	c = rig_tcp(&g, 40001, 1080);
 	rig_connect(&c);
 	rig_send(&c, 0, STR("\5\1\0"));
@@ -292,8 +299,9 @@ static void a_proxy_flow_is_named_by_the_hello_within(void **state)
 	rig_send(&c, 0, STR("\5\1\0\1\xc0\0\2\1\1\xbb"));
 	rig_send(&c, 1, STR("\5\0\0\1\0\0\0\0\0\0"));
 	rig_send(&c, 0, hello);
-	rig_expect(&g,
-		   "tls 10.0.0.1:40001>192.0.2.9:1080 socks a.example(sni) [a.example TLS 1.2]\n");
+	rig_send(&c, 1, RIG_SERVER_HELLO);
+	rig_expect(&g, "tls 10.0.0.1:40001>192.0.2.9:1080 socks a.example(sni) [a.example TLS 1.3] "
+		       "by 0x1301\n");
 	rig_stop(&g);
 	buf_done(&b);
 }
@@ -319,10 +327,10 @@ static void mail_tells_its_envelope_and_its_tls(void **state)
 	rig_send(&c, 0, STR("EHLO me.example\r\nSTARTTLS\r\n"));
 	rig_send(&c, 1, STR("250 STARTTLS\r\n220 go on\r\n"));
 	rig_send(&c, 0, rig_hello(&b, "mail.example", 0));
-	rig_expect(
-		&g,
-		"smtp 10.0.0.1:40001>192.0.2.9:25 smtp [me.example ]\n"
-		"tls 10.0.0.1:40001>192.0.2.9:25 smtp mail.example(sni) [mail.example TLS 1.2]\n");
+	rig_send(&c, 1, RIG_SERVER_HELLO);
+	rig_expect(&g, "smtp 10.0.0.1:40001>192.0.2.9:25 smtp [me.example ]\n"
+		       "tls 10.0.0.1:40001>192.0.2.9:25 smtp mail.example(sni) [mail.example TLS "
+		       "1.3] by 0x1301\n");
 	rig_stop(&g);
 	buf_done(&b);
 }
@@ -411,11 +419,11 @@ static void answers_name_the_flows_of_who_asked(void **state)
 	rig_expect(&g,
 		   "dns 10.0.0.1:5000>10.0.0.53:53 dns [q www.a.example 0]\n"
 		   "dns 10.0.0.1:5000>10.0.0.53:53 dns [r www.a.example 2]\n"
-		   "tls 10.0.0.1:40000>192.0.2.9:443 tls b.example(sni) [b.example TLS 1.2]\n"
 		   "flow 10.0.0.1:5000>10.0.0.53:53 dns 1/1 payload 31/96 established shutdown\n"
 		   "flow 10.0.0.1:5001>192.0.2.9:6000 unknown www.a.example(dns) 1/0 payload 1/0 "
 		   "new shutdown\n"
 		   "flow 10.0.0.2:5001>192.0.2.9:6000 unknown 1/0 payload 1/0 new shutdown\n"
+		   "tls 10.0.0.1:40000>192.0.2.9:443 tls b.example(sni) [b.example TLS 1.2]\n"
 		   "flow 10.0.0.1:40000>192.0.2.9:443 tls b.example(sni) 3/1 payload 74/0 rtt 2000 "
 		   "established shutdown\n");
 	rig_stop(&g);
