@@ -26,8 +26,8 @@ static const struct {
 	int8_t plain, browser; /* weight by who asked for its address */
 	bool soon;             /* within minutes, not within the hour */
 } ways[] = {
-	[BY_FTP] = { "handed a file over by FTP", 24, 12, false },
-	[BY_MAIL] = { "handed mail in, in the clear, with a password", 24, 14, false },
+	[BY_FTP] = { "handed a file over by FTP", 24, 6, false },
+	[BY_MAIL] = { "handed mail in, in the clear, with a password", 24, 8, false },
 	[BY_SEALED_MAIL] = { "handed mail in, and reads none", 20, 6, true },
 	[TO_SERVICE] = { "sent to a place where things are left for others", 22, 8, false },
 	[BY_HTTP] = { "sent a form or file by HTTP", 12, 0, true },
