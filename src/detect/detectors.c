@@ -4,6 +4,7 @@
 #include "detect/detectors.h"
 #include "detect/engine.h"
 
+// clang-format off
 const struct detector *const detectors[] = {
 	&detect_intel,
 	&detect_beacon,
@@ -11,6 +12,7 @@ const struct detector *const detectors[] = {
 	&detect_volume,
 	NULL,
 };
+// clang-format on
 
 const char *detect_detector(size_t i)
 {
