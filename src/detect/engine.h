@@ -17,6 +17,7 @@
 #include "flow/proc.h"
 
 struct dossier;
+struct peer_class_row;
 struct state_out;
 struct state_in;
 
@@ -92,6 +93,7 @@ struct sighting {
 	uint32_t answered;  /* small ones of the server, each followed by the client's */
 	uint8_t last_side;
 	uint64_t said; /* bit per evidence_id that this flow has given: once is enough */
+	const struct peer_class_row *place; /* volume.c: what kind of place its name is */
 };
 
 struct detector {

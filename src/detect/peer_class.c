@@ -1,26 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "detect/peer_class.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-
-static int by_domain(const void *key, const void *row)
+/* Before, at or behind the row, without asking for the row's length. */
+static int compare(struct str name, const char *domain)
 {
-	const struct str *name = key;
-	const char *domain = ((const struct peer_class_row *)row)->domain;
-	size_t n = strlen(domain);
-	int r = memcmp(name->p, domain, MIN(name->n, n));
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] != domain[i])
+			return (unsigned char)name.p[i] - (unsigned char)domain[i];
+	return domain[name.n] ? -1 : 0;
+}
 
-	return r ? r : (name->n > n) - (name->n < n);
+static const struct peer_class_row *find(struct str name)
+{
+	size_t lo = 0, hi = n_peer_class_rows;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int r = compare(name, peer_class_rows[mid].domain);
+
+		if (!r)
+			return &peer_class_rows[mid];
+		if (r < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
 }
 
 const struct peer_class_row *peer_class_of(struct str name)
 {
 	while (name.n) {
-		const struct peer_class_row *row =
-			bsearch(&name, peer_class_rows, n_peer_class_rows, sizeof(*row), by_domain);
+		const struct peer_class_row *row = find(name);
 		const char *dot;
 
 		if (row)

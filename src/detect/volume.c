@@ -318,7 +318,8 @@ static void flow_seen(struct detect *d, struct sighting *s, const struct flow *f
 		amounts_add(&v->new_peers, 0);
 		amounts_add(&d->volumes->new_peers, 0);
 	}
-	theft_flow(d, p, f);
+	s->place = f->name ? peer_class_of(text_str(f->name)) : NULL;
+	theft_flow(d, s, f);
 }
 
 static void data(struct detect *d, struct sighting *s, const struct flow *f, enum flow_side side,
@@ -372,7 +373,8 @@ static void report(struct detect *d, struct sighting *s, const struct flow *f, b
 		return;
 	if (ends && s->pair->volume && volume_is_bulk(f))
 		volume_chunk(d, s->pair->volume, (double)s->up);
-	volume_destination(d, s->pair, f, s->up, s->down);
+	if (s->place && peer_class_takes_uploads(s->place->class))
+		volume_destination(d, s, f);
 	theft_report(d, s, f, ends);
 }
 

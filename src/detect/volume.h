@@ -85,11 +85,10 @@ double volume_hour(const struct volume_pair *v, enum flow_side side);
 /* volume_say.c */
 void volume_look(struct detect *d, struct volume_pair *v, uint64_t flow_id);
 void volume_chunk(struct detect *d, struct volume_pair *v, double bytes); /* one flow's upload */
-void volume_destination(struct detect *d, struct pair *p, const struct flow *f, uint64_t up,
-			uint64_t down);
+void volume_destination(struct detect *d, const struct sighting *s, const struct flow *f);
 
 /* volume_theft.c */
-void theft_flow(struct detect *d, struct pair *p, const struct flow *f);
+void theft_flow(struct detect *d, const struct sighting *s, const struct flow *f);
 void theft_record(struct detect *d, struct sighting *s, const struct record *r);
 void theft_report(struct detect *d, struct sighting *s, const struct flow *f, bool ends);
 void theft_forget(struct pair *p);

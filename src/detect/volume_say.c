@@ -303,8 +303,8 @@ static int unusual(enum program_class program, enum peer_class to)
 {
 	static const int8_t db[PEER_CLASS_COUNT] = {
 		[PEER_ANON_SHARE] = 20, [PEER_HOOK] = 18,   [PEER_TUNNEL] = 14, [PEER_PASTE] = 12,
-		[PEER_FILE_DROP] = 12,  [PEER_BOT] = 8,     [PEER_CLOUD] = 6,   [PEER_WEBMAIL] = 4,
-		[PEER_CHAT] = 4,        [PEER_OBJECTS] = 3,
+		[PEER_FILE_DROP] = 12,  [PEER_BOT] = 8,     [PEER_CLOUD] = 10,  [PEER_WEBMAIL] = 4,
+		[PEER_CHAT] = 4,        [PEER_OBJECTS] = 6,
 	};
 
 	switch (program) {
@@ -337,6 +337,20 @@ static uint32_t least_up(enum peer_class to)
 	}
 }
 
+/* A place for what nobody is to know: there less is much. */
+static void say_much(struct detect *d, struct pair *p, const struct peer_class_row *row,
+		     uint64_t up, uint64_t flow_id)
+{
+	double db = 10 + 6 * log10((double)up / MB);
+	char what[128], size[HUMAN_TEXT_MAX];
+
+	if (!drop_sites[row->class].db || row->class == PEER_BOT || db < 4)
+		return;
+	snprintf(what, sizeof(what), "%s sent over one connection", size_text((double)up, size));
+	say(d, p, E_BURST, (int)lround(fmin(db, (double)evidence_rows[E_BURST].most)), (double)up,
+	    1, flow_id, what, row->reason);
+}
+
 static void say_program(struct detect *d, struct pair *p, const struct peer_class_row *row,
 			uint64_t up, uint64_t flow_id)
 {
@@ -358,20 +372,21 @@ static void say_program(struct detect *d, struct pair *p, const struct peer_clas
 	snprintf(baseline, sizeof(baseline), "%s%s", row->reason,
 		 first ? "; none of its kind ever did here" : "");
 	say(d, p, E_DESTINATION, db, (double)up, 1, flow_id, what, baseline);
+	say_much(d, p, row, up, flow_id);
 }
 
-void volume_destination(struct detect *d, struct pair *p, const struct flow *f, uint64_t up,
-			uint64_t down)
+void volume_destination(struct detect *d, const struct sighting *s, const struct flow *f)
 {
-	const struct peer_class_row *row = f->name ? peer_class_of(text_str(f->name)) : NULL;
+	const struct peer_class_row *row = s->place;
+	struct pair *p = s->pair;
 	char what[128];
 
-	if (!row || !peer_class_takes_uploads(row->class))
-		return;
-	say_program(d, p, row, up, f->id);
-	if (!drop_sites[row->class].db || up < drop_sites[row->class].least ||
-	    (drop_sites[row->class].least && up < down) || p->entity->class == PROGRAM_BROWSER)
+	say_program(d, p, row, s->up, f->id);
+	if (!drop_sites[row->class].db || s->up < drop_sites[row->class].least ||
+	    (drop_sites[row->class].least && s->up < s->down) ||
+	    p->entity->class == PROGRAM_BROWSER)
 		return;
 	snprintf(what, sizeof(what), "%s: %s", row->domain, peer_class_name(row->class));
-	say(d, p, E_DROP_SITE, drop_sites[row->class].db, (double)up, 1, f->id, what, row->reason);
+	say(d, p, E_DROP_SITE, drop_sites[row->class].db, (double)s->up, 1, f->id, what,
+	    row->reason);
 }

@@ -75,7 +75,7 @@ static void asked(struct detect *d, struct entity *e, const struct peer_class_ro
 	v->lookup_plain = plain;
 }
 
-static void say_handed(struct detect *d, struct pair *p, enum handed how, uint64_t flow_id)
+static void say_handed(struct detect *d, struct pair *p, enum handed how, const struct flow *f)
 {
 	const struct entity_volume *v = p->entity->volume;
 	char what[128], baseline[128], ago[TIME_TEXT_MAX];
@@ -84,10 +84,12 @@ static void say_handed(struct detect *d, struct pair *p, enum handed how, uint64
 
 	if (!v || !v->lookup)
 		return;
-	gap = d->now_ns - v->lookup_ns;
+	gap = MAX(f->start_ns, v->lookup_ns) - v->lookup_ns;
 	db = v->lookup_plain ? ways[how].plain : ways[how].browser;
 	if (gap > (ways[how].soon ? SOON_NS : LATER_NS) || !db)
 		return;
+	if (how == BY_HTTP && !p->peer->domain)
+		db += 4;
 	snprintf(what, sizeof(what), "asked %s for its own address and %s later %s",
 		 v->lookup->domain, duration_format(gap, ago), ways[how].what);
 	snprintf(baseline, sizeof(baseline), "%s",
@@ -96,7 +98,7 @@ static void say_handed(struct detect *d, struct pair *p, enum handed how, uint64
 			&(struct evidence_in){ .db = db,
 					       .measured = (double)gap / NSEC_PER_SEC,
 					       .n = 1,
-					       .flow_id = flow_id,
+					       .flow_id = f->id,
 					       .what = what,
 					       .baseline = baseline });
 }
@@ -156,9 +158,10 @@ static void say_asked_before(struct detect *d, struct pair *p)
 					       .what = what });
 }
 
-void theft_flow(struct detect *d, struct pair *p, const struct flow *f)
+void theft_flow(struct detect *d, const struct sighting *s, const struct flow *f)
 {
-	const struct peer_class_row *row = f->name ? peer_class_of(text_str(f->name)) : NULL;
+	const struct peer_class_row *row = s->place;
+	struct pair *p = s->pair;
 	char what[128];
 
 	if (p->entity->volume && is_mail_reading(f))
@@ -185,7 +188,7 @@ static bool sends_mail_for_a_living(const struct entity *e)
 	return e->class == PROGRAM_MAIL || e->class == PROGRAM_MTA;
 }
 
-static void say_mail(struct detect *d, struct pair *p, uint64_t flow_id, bool clear)
+static void say_mail(struct detect *d, struct pair *p, const struct flow *f, bool clear)
 {
 	if (sends_mail_for_a_living(p->entity) || p->entity->volume->reads_mail)
 		return;
@@ -195,10 +198,10 @@ static void say_mail(struct detect *d, struct pair *p, uint64_t flow_id, bool cl
 			&(struct evidence_in){
 				.db = clear ? 8 : 4,
 				.n = 1,
-				.flow_id = flow_id,
+				.flow_id = f->id,
 				.what = clear ? "mail handed in without encryption, with a password"
 					      : "mail handed in by what reads none" });
-	say_handed(d, p, clear ? BY_MAIL : BY_SEALED_MAIL, flow_id);
+	say_handed(d, p, clear ? BY_MAIL : BY_SEALED_MAIL, f);
 }
 
 void theft_record(struct detect *d, struct sighting *s, const struct record *r)
@@ -210,7 +213,7 @@ void theft_record(struct detect *d, struct sighting *s, const struct record *r)
 		return;
 	if (r->type == RECORD_SMTP && s && s->pair && r->smtp->auth && r->smtp->data &&
 	    volume_of(d, s->pair->entity))
-		say_mail(d, s->pair, r->flow->id, true);
+		say_mail(d, s->pair, r->flow, true);
 	if (r->type != RECORD_TLS && r->type != RECORD_QUIC && r->type != RECORD_HTTP)
 		return;
 	row = lookup_of(r->flow);
@@ -228,7 +231,7 @@ static bool is_sealed(const struct flow *f)
 	return f->ja3 || f->ja4 || f->app == APP_TLS;
 }
 
-static void say_ftp(struct detect *d, struct pair *p, uint64_t flow_id, uint64_t up)
+static void say_ftp(struct detect *d, struct pair *p, const struct flow *f, uint64_t up)
 {
 	char what[128], size[HUMAN_TEXT_MAX];
 
@@ -239,8 +242,8 @@ static void say_ftp(struct detect *d, struct pair *p, uint64_t flow_id, uint64_t
 		snprintf(what, sizeof(what), "a file handed over by FTP (STOR), not encrypted");
 	detect_evidence(d, p, E_FTP_UPLOAD,
 			&(struct evidence_in){
-				.measured = (double)up, .n = 1, .flow_id = flow_id, .what = what });
-	say_handed(d, p, BY_FTP, flow_id);
+				.measured = (double)up, .n = 1, .flow_id = f->id, .what = what });
+	say_handed(d, p, BY_FTP, f);
 }
 
 static void remember(struct entity_volume *v, struct pair *control, const struct flow *f)
@@ -277,9 +280,9 @@ static void ftp_control(struct detect *d, struct pair *p, const struct flow *f)
 	if (!v)
 		return;
 	if (f->stores)
-		say_ftp(d, p, f->id, data ? data->up : 0);
+		say_ftp(d, p, f, data ? data->up : 0);
 	else if (data)
-		say_ftp(d, p, f->id, data->up);
+		say_ftp(d, p, f, data->up);
 	else
 		remember(v, p, f);
 }
@@ -294,7 +297,7 @@ static void maybe_ftp_data(struct detect *d, struct pair *p, const struct flow *
 		return;
 	control = counterpart(v, f, true);
 	if (control)
-		say_ftp(d, control->pair, f->id, f->half[TO_SERVER].payload);
+		say_ftp(d, control->pair, f, f->half[TO_SERVER].payload);
 	else
 		remember(v, NULL, f);
 }
@@ -333,12 +336,12 @@ void theft_report(struct detect *d, struct sighting *s, const struct flow *f, bo
 	if (!p->entity->volume->lookup)
 		return;
 	if (is_submission(f) && is_sealed(f) && s->up >= SUBMITTED_LEAST)
-		say_mail(d, p, f->id, false);
-	row = f->name ? peer_class_of(text_str(f->name)) : NULL;
+		say_mail(d, p, f, false);
+	row = s->place;
 	if (row && (row->class == PEER_BOT || row->class == PEER_HOOK ||
 		    (row->class == PEER_ANON_SHARE && s->up >= 8192 && s->up > s->down)))
-		say_handed(d, p, TO_SERVICE, f->id);
+		say_handed(d, p, TO_SERVICE, f);
 	if (f->app == APP_HTTP && p->peer->fame == FAME_NONE && !row && s->up >= POST_LEAST &&
 	    s->up > 4 * s->down)
-		say_handed(d, p, BY_HTTP, f->id);
+		say_handed(d, p, BY_HTTP, f);
 }
