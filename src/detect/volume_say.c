@@ -16,7 +16,7 @@
 #define LEAST_PCR 0.4
 #define LEAST_HOST (50 * MB)  /* in an hour, to a peer that is not new */
 #define LEAST_NET (200 * MB)  /* of a machine, behind which there are many programs */
-#define LEAST_NEW (10 * MB)   /* in an hour, to a new peer */
+#define LEAST_NEW (40 * MB)   /* in an hour, to a new peer; less is a day's work on small sites */
 #define FULL_NEW (50 * MB)    /* that is full weight */
 #define LEAST_Q99 (5 * MB)    /* what new peers get, at least */
 #define LEAST_ALONE (50 * MB) /* in a short recording */
@@ -236,7 +236,7 @@ static void say_alone(struct detect *d, struct volume_pair *v, double x, double 
 	snprintf(what, sizeof(what), "%s sent within an hour", size_text(x, size));
 	snprintf(baseline, sizeof(baseline), "%.0f %% of all that it sent in this recording",
 		 fmin(share, 1) * 100);
-	say(d, v->pair, E_BURST, most ? 16 : 10, x, 1, flow_id, what, baseline);
+	say(d, v->pair, E_BURST, most ? 14 : 10, x, 1, flow_id, what, baseline);
 	say_around(d, v, x);
 }
 

@@ -114,7 +114,7 @@ def write(text):
 
 def main():
     cases, full = Cases(), "--write" in sys.argv
-    size, seeds, kinds = ("50x28", range(1, 4), FULL) if full else ("20x14", range(11, 13), SMALL)
+    size, seeds, kinds = ("50x28", range(1, 4), FULL) if full else ("16x12", range(11, 13), SMALL)
     rows, background = run(load_inject(), size, seeds, kinds)
     text = table(rows, background, size, seeds)
     print(text)
