@@ -2,6 +2,7 @@
 /* Findings as `alert` records. */
 #include "store/eve_parts.h"
 
+#include <math.h>
 #include <netinet/in.h>
 
 #include "base/cleanup.h"
@@ -61,7 +62,8 @@ static void put_evidence(struct json *j, const struct evidence *e)
 	json_text(j, "group", evidence_group_name(row->group));
 	json_text(j, "kind", row->word);
 	json_text(j, "what", e->what);
-	json_f64(j, "measured", e->measured);
+	if (isfinite(e->measured))
+		json_f64(j, "measured", e->measured);
 	if (e->baseline[0])
 		json_text(j, "baseline", e->baseline);
 	json_u64(j, "n", e->n);
@@ -108,7 +110,7 @@ void eve_put_finding(struct json *j, const struct finding *f)
 		json_text(j, "what", f->plot.what);
 		json_array_begin(j, "at");
 		for (size_t i = 0; i < f->plot.n; i++)
-			json_f64(j, NULL, (double)f->plot.at[i]);
+			json_f64(j, NULL, isfinite(f->plot.at[i]) ? (double)f->plot.at[i] : 0);
 		json_array_end(j);
 		json_object_end(j);
 	}
