@@ -5,6 +5,7 @@
  */
 #include "detect/engine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -80,6 +81,9 @@ static void resolve(struct detect *d, struct sighting *s, const struct flow *f)
 	s->resolved = true;
 	s->pair = leaves(f) ? pair_of_flow(d, f) : NULL;
 	s->ignored = !s->pair;
+	for (const struct detector *const *det = detectors; s->ignored && *det; det++)
+		if ((*det)->aside)
+			(*det)->aside(d, f);
 	if (!s->pair)
 		return;
 	s->pair->watching++;
@@ -96,9 +100,8 @@ static void tell_data(struct detect *d, struct sighting *s, const struct flow *f
 
 	*(side == TO_SERVER ? &p->up : &p->down) += bytes;
 	pair_touch(d, p, f);
-	for (const struct detector *const *det = detectors; *det; det++)
-		if ((*det)->data)
-			(*det)->data(d, s, f, side, bytes, time_ns);
+	for (const struct detector *const *det = d->on_data; *det; det++)
+		(*det)->data(d, s, f, side, bytes, time_ns);
 }
 
 /* Runs of one side's payload, as a conversation has them; what a person types comes as small ones in turn. */
@@ -278,6 +281,7 @@ struct detect *detect_free(struct detect *d)
 int detect_new(struct detect **ret, const struct detect_config *cfg, struct finding_out out)
 {
 	struct detect *d = calloc(1, sizeof(*d));
+	size_t on_data = 0;
 	int r;
 
 	if (!d)
@@ -291,8 +295,13 @@ int detect_new(struct detect **ret, const struct detect_config *cfg, struct find
 		r = cases_new(d);
 	if (r == 0)
 		r = exceptions_new(d);
-	for (const struct detector *const *det = detectors; r == 0 && *det; det++)
+	for (const struct detector *const *det = detectors; r == 0 && *det; det++) {
+		if ((*det)->data) {
+			assert(on_data < DETECTORS_MAX - 1);
+			d->on_data[on_data++] = *det;
+		}
 		r = (*det)->start ? (*det)->start(d) : 0;
+	}
 	if (r < 0) {
 		detect_free(d);
 		return r;

@@ -73,6 +73,7 @@ struct pair {
 	uint64_t first_ns, last_ns, flows, up, down; /* payload */
 	uint32_t watching;                           /* sightings that point here */
 	bool is_new_peer;        /* the peer was unknown to the site when this began */
+	bool returned;           /* was pushed out and came back: worth more than what comes once */
 	bool learned;            /* ordinary here: seen through warm-up without a case */
 	uint32_t number;         /* in the file that is being written */
 	struct dossier *dossier; /* evidence and case; NULL: nothing was ever found */
@@ -100,6 +101,8 @@ struct detector {
 	void (*stop)(struct detect *d);
 	/* The pair of a flow is known: program, name, protocol. Once a flow. */
 	void (*flow)(struct detect *d, struct sighting *s, const struct flow *f);
+	/* A flow that is of no pair, when that is known: it may be the other half of one that is. */
+	void (*aside)(struct detect *d, const struct flow *f);
 	/* Payload moved, in time order for each flow. Not for flows of logs. */
 	void (*data)(struct detect *d, struct sighting *s, const struct flow *f,
 		     enum flow_side side, uint64_t bytes, uint64_t time_ns);
@@ -122,7 +125,8 @@ struct detector {
 
 extern const struct detector *const detectors[]; /* NULL at the end */
 
-#define DETECT_BUCKETS 16384
+#define DETECT_BUCKETS 65536
+#define DETECTORS_MAX 32
 
 struct detect {
 	struct detect_config cfg;
@@ -133,6 +137,9 @@ struct detect {
 	struct entity **entity_buckets;
 	struct peer **peer_buckets;
 	struct pair **pair_buckets;
+	uint32_t *ghosts; /* of pairs that were pushed out; NULL until one was */
+	/* detectors[] that have these, NULL at the end */
+	const struct detector *on_data[DETECTORS_MAX];
 	uint64_t seed;
 	uint32_t next_entity_id;
 	struct detect_stats stats;
