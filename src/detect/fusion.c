@@ -86,7 +86,7 @@ static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed 
 			 struct sum *sums)
 {
 	const struct peer *peer = p->peer;
-	uint64_t site = d->now_ns - d->started_ns, age = d->now_ns - peer->first_ns;
+	uint64_t site = detect_since(d, d->started_ns), age = detect_since(d, peer->first_ns);
 	double all = (double)d->entities.used, some = (double)MAX(peer->pairs, 1U);
 	const char *who = p->entity->is_program ? "programs" : "machines";
 	char what[128], baseline[128], days[TIME_TEXT_MAX];

@@ -53,6 +53,7 @@ static int make_detect(struct sentry *s)
 						   .texts = s->cfg.texts,
 						   .procs = s->cfg.procs,
 						   .origin = s->origin,
+						   .warm_up_ns = DETECT_WARM_UP_NS,
 						   .resolvers = resolvers,
 						   .n_resolvers = system_resolvers(resolvers),
 						   .intel = intel_live_slot(s->intel) },
