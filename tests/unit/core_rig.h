@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 
+#include "base/cleanup.h"
 #include "base/time.h"
 #include "detect/dossier.h"
 
@@ -33,7 +34,7 @@ struct rig {
 	uint64_t now_ns;
 };
 
-static void rig_told(void *ctx, const struct finding *f)
+static inline void rig_told(void *ctx, const struct finding *f)
 {
 	struct rig *r = ctx;
 	struct told *t = &r->told[r->n++];
@@ -53,7 +54,7 @@ static void rig_told(void *ctx, const struct finding *f)
 	snprintf(t->explain, sizeof(t->explain), "%.*s", STR_FMT(f->explain));
 }
 
-static void rig_config(struct rig *r, struct detect_config cfg)
+static inline void rig_config(struct rig *r, struct detect_config cfg)
 {
 	r->now_ns = T0;
 	if (!r->texts)
@@ -64,13 +65,13 @@ static void rig_config(struct rig *r, struct detect_config cfg)
 }
 
 /* A host that has been watched for `warm_ns` already when it is new; 0: there is no first day. */
-static void rig_new(struct rig *r, enum detect_vantage vantage, uint64_t warm_up_ns)
+static inline void rig_new(struct rig *r, enum detect_vantage vantage, uint64_t warm_up_ns)
 {
 	memset(r, 0, sizeof(*r));
 	rig_config(r, (struct detect_config){ .vantage = vantage, .warm_up_ns = warm_up_ns });
 }
 
-static void rig_free(struct rig *r)
+static inline void rig_free(struct rig *r)
 {
 	detect_free(r->d);
 	assert_int_equal(intern_count(r->texts), 0); /* every reference was given back */
@@ -78,7 +79,7 @@ static void rig_free(struct rig *r)
 }
 
 /* Time passes, a minute at a time as live. */
-static void rig_pass(struct rig *r, uint64_t ns)
+static inline void rig_pass(struct rig *r, uint64_t ns)
 {
 	uint64_t end = r->now_ns + ns;
 
@@ -88,7 +89,7 @@ static void rig_pass(struct rig *r, uint64_t ns)
 	}
 }
 
-static struct entity *rig_program(struct rig *r, const char *exe)
+static inline struct entity *rig_program(struct rig *r, const char *exe)
 {
 	struct text *t = intern_get(r->texts, str_of(exe));
 	struct proc p = { .exe = t, .uid = 1000 };
@@ -98,14 +99,14 @@ static struct entity *rig_program(struct rig *r, const char *exe)
 	return e;
 }
 
-static struct entity *rig_machine(struct rig *r, uint32_t v4)
+static inline struct entity *rig_machine(struct rig *r, uint32_t v4)
 {
 	struct addr a = addr_from_v4(&(uint32_t){ htonl(v4) });
 
 	return entity_of_addr(r->d, &a);
 }
 
-static struct pair *rig_pair(struct rig *r, struct entity *e, const char *domain)
+static inline struct pair *rig_pair(struct rig *r, struct entity *e, const char *domain)
 {
 	struct pair *p = pair_of(r->d, e, peer_of_domain(r->d, str_of(domain)));
 
@@ -114,7 +115,7 @@ static struct pair *rig_pair(struct rig *r, struct entity *e, const char *domain
 	return p;
 }
 
-static void rig_say(struct rig *r, struct pair *p, enum evidence_id id, int db)
+static inline void rig_say(struct rig *r, struct pair *p, enum evidence_id id, int db)
 {
 	p->last_ns = r->d->now_ns;
 	detect_evidence(r->d, p, id,
@@ -124,4 +125,25 @@ static void rig_say(struct rig *r, struct pair *p, enum evidence_id id, int db)
 					       .flow_id = 4711,
 					       .what = "what was seen",
 					       .baseline = "what is usual" });
+}
+
+/* Medium at once: -60 + 40 + 3 + 2. */
+static inline struct pair *make_case(struct rig *r, struct entity *e, const char *peer)
+{
+	struct pair *p = rig_pair(r, e, peer);
+
+	rig_say(r, p, E_ONE_SIZE, 3);
+	rig_say(r, p, E_LISTED_PRINT, 40);
+	return p;
+}
+
+/* Medium by timing and DGA alone. */
+static inline struct pair *noisy(struct rig *r, struct entity *e, const char *peer, int db)
+{
+	struct pair *p = rig_pair(r, e, peer);
+
+	rig_say(r, p, E_REGULAR, 20);
+	rig_say(r, p, E_STEADY, 4);
+	rig_say(r, p, E_DGA_NX, db);
+	return p;
 }
