@@ -88,9 +88,10 @@ const char *detect_detector(size_t i); /* their names; NULL past the last */
 struct detect_stats {
 	uint64_t entities, peers, pairs, dossiers, cases_open;
 	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers;
-	uint64_t no_room;   /* sightings, pairs and evidence that found no place at all */
-	bool warming;       /* the first day: most findings are held back until it is over */
-	uint64_t held_back; /* findings over the noise budget or within warm-up */
+	uint64_t no_room;       /* sightings, pairs and evidence that found no place at all */
+	bool warming;           /* the first day: most findings are held back until it is over */
+	uint64_t warm_until_ns; /* while it is not */
+	uint64_t held_back;     /* findings over the noise budget or within warm-up */
 	uint64_t memory_bytes;
 };
 void detect_stats(const struct detect *d, struct detect_stats *ret);

@@ -247,6 +247,10 @@ void detect_stats(const struct detect *d, struct detect_stats *ret)
 	ret->pairs = d->pairs.used;
 	ret->dossiers = d->dossiers.used;
 	ret->warming = detect_warming(d);
+	ret->warm_until_ns =
+		ret->warming ? d->started_ns + (d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS
+									      : d->cfg.warm_up_ns)
+			     : 0;
 	ret->memory_bytes = pool_bytes(&d->entities) + pool_bytes(&d->peers) +
 			    pool_bytes(&d->pairs) + pool_bytes(&d->sightings) +
 			    pool_bytes(&d->dossiers) + pool_bytes(&d->evidence);
