@@ -48,7 +48,9 @@ static const char usage[] =
 	"                    private addresses unless given\n"
 	"  --intel [CLASS=]FILE  a feed that findings are made of, in any format of lists; may be "
 	"given again\n"
+	"  --low             also findings that are too light to be told\n"
 	"  --all             every row of the summary, not the 50 with the most bytes\n"
+	"  --no-findings     only what was there, not what to think of it\n"
 	"  --quiet           no progress bar\n";
 
 struct reader {
@@ -60,9 +62,9 @@ struct reader {
 	struct offline offline; /* --policy */
 	struct recorded recorded;
 	uint64_t undecided;
-	struct detect *detect;
+	struct detect *detect; /* NULL: --no-findings */
 	struct findings *findings;
-	enum severity least; /* of findings that are told */
+	bool low; /* findings are asked for at the end, also those that are not told */
 };
 
 static bool rule_words(void *ctx, uint32_t gen, uint16_t rule, struct verdict_rule *ret)
@@ -103,7 +105,8 @@ static void on_record(void *ctx, const struct record *r)
 
 	if (r->type == RECORD_STATS)
 		return; /* one at the end says it all */
-	detect_record(rd->detect, r);
+	if (rd->detect)
+		detect_record(rd->detect, r);
 	rd->flows += last_of_flow;
 	if (rd->filter && !(r->flow && filter_match(rd->filter, r->flow, r->time_ns)))
 		return;
@@ -114,18 +117,24 @@ static void on_record(void *ctx, const struct record *r)
 		contacts_add(rd->contacts, r->flow);
 }
 
-static void on_finding(void *ctx, const struct finding *f)
+static void show_finding(void *ctx, const struct finding *f)
 {
 	struct reader *rd = ctx;
 
-	if (f->severity < rd->least)
-		return;
 	if (rd->sink)
 		rd->sink->ops->put(rd->sink, &(struct record){ .type = RECORD_FINDING,
 							       .time_ns = f->opened_ns,
 							       .finding = f });
 	else
 		findings_add(rd->findings, f);
+}
+
+static void on_finding(void *ctx, const struct finding *f)
+{
+	const struct reader *rd = ctx;
+
+	if (!rd->low)
+		show_finding(ctx, f);
 }
 
 static void on_error(void *ctx, const char *message)
@@ -222,7 +231,7 @@ static void print_summary(FILE *to, const struct replay_stats *s, const struct r
 }
 
 struct read_args {
-	bool json, all, quiet;
+	bool json, all, low, quiet, no_findings;
 	const char *policy;
 	struct cidr inside[MAX_INSIDE];
 	size_t n_inside;
@@ -240,7 +249,9 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 		{ "policy", required_argument, NULL, 'p' },
 		{ "inside", required_argument, NULL, 'i' },
 		{ "intel", required_argument, NULL, 'I' },
+		{ "low", no_argument, NULL, 'l' },
 		{ "all", no_argument, NULL, 'a' },
+		{ "no-findings", no_argument, NULL, 'n' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -248,7 +259,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 	struct filter_error error;
 	int o;
 
-	while ((o = getopt_long(argc, argv, "jf:p:i:aqh", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "jf:p:i:anqh", options, NULL)) != -1) {
 		switch (o) {
 		case 'j':
 			a->json = true;
@@ -279,8 +290,14 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 			}
 			a->feeds[a->n_feeds++] = optarg;
 			break;
+		case 'l':
+			a->low = true;
+			break;
 		case 'a':
 			a->all = true;
+			break;
+		case 'n':
+			a->no_findings = true;
 			break;
 		case 'q':
 			a->quiet = true;
@@ -337,7 +354,7 @@ static int open_policy(struct reader *rd, const char *path)
 
 static int read_all(const struct read_args *a, int argc, char **argv)
 {
-	struct reader rd = { .filter = a->filter, .least = SEVERITY_MEDIUM };
+	struct reader rd = { .filter = a->filter, .low = a->low };
 	struct pipeline *pipeline = NULL;
 	struct replay *replay = NULL;
 	struct flow_table_stats fs;
@@ -354,14 +371,15 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 			&pipeline,
 			&(struct pipeline_config){ .inside = a->inside, .n_inside = a->n_inside },
 			(struct record_out){ on_record, &rd });
-	if (r == 0)
+	if (r == 0 && !a->no_findings)
 		r = detect_new(&rd.detect,
 			       &(struct detect_config){ .vantage = DETECT_FILE,
 							.texts = pipeline_texts(pipeline),
 							.intel = feeds },
 			       (struct finding_out){ on_finding, &rd });
 	if (r == 0) {
-		flow_table_watch(pipeline_flows(pipeline), detect_watch(rd.detect));
+		if (rd.detect)
+			flow_table_watch(pipeline_flows(pipeline), detect_watch(rd.detect));
 		r = replay_new(&replay, pipeline_input(pipeline), on_error, NULL);
 	}
 	if (r < 0) {
@@ -381,7 +399,10 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	if (r < 0)
 		log_errno(r, "reading stopped");
 	flow_table_finish(pipeline_flows(pipeline));
-	detect_finish(rd.detect, replay_stats(replay)->last_ns);
+	if (rd.detect)
+		detect_finish(rd.detect, replay_stats(replay)->last_ns);
+	if (a->low)
+		detect_each(rd.detect, true, (struct finding_out){ show_finding, &rd });
 	flow_table_stats(pipeline_flows(pipeline), &fs);
 	if (rd.sink) {
 		rd.sink->ops->put(rd.sink,
@@ -395,7 +416,7 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 		fputc('\n', stdout);
 	}
 	print_summary(rd.sink ? stderr : stdout, replay_stats(replay), &rd, &fs);
-	if (!rd.sink)
+	if (!rd.sink && rd.detect)
 		findings_print(rd.findings, stdout, terminal_width(stdout));
 	r = 0;
 	if (!replay_stats(replay)->packets && !replay_stats(replay)->log_lines &&

@@ -39,6 +39,10 @@ struct entity {
 	uint32_t number;              /* in the file that is being written */
 	struct entity_volume *volume; /* volume.c */
 	struct dga_seq *dga;          /* dga.c */
+	/* naming.c: flows to public addresses by DNS, by a name of their own alone, by address alone */
+	uint32_t named, unasked, unnamed;
+	uint64_t
+		asked_address_ns; /* naming.c: asked a service for its own public address; 0: never */
 };
 
 /* Whom programs and machines talk to, site-wide. */
@@ -81,12 +85,18 @@ struct pair {
 	/* detectors' own, NULL until needed */
 	struct beacon_pair *beacon;
 	struct volume_pair *volume;
+	struct channel_pair *channel;
+	struct http_pair *http;
+	struct icmp_pair *icmp;
+	struct polling_pair *polling;
 };
 
 /* A living flow, from its first payload to its end. */
 struct sighting {
 	struct pair *pair; /* NULL: not resolved yet, or nothing that is looked at */
 	bool resolved, ignored;
+	bool judged;                      /* channel.c: its protocol was known, and weighed */
+	bool told;                        /* what moved before its pair was known has been told */
 	uint64_t first_up_ns, last_up_ns; /* payload to the server */
 	uint64_t up, down;                /* payload seen so far */
 	uint32_t bursts[2]; /* runs of payload of one side, for interactive channels */
@@ -149,10 +159,16 @@ struct detect {
 	/* detectors' own, made by start() */
 	struct beacons *beacons;
 	struct dns_watch *dns;
+	struct doh_watch *doh;
 	struct dga_watch *dga;
 	struct prints *prints;
 	struct intel_watch *intel;
 	struct volumes *volumes;
+	struct channels *channels;
+	struct http_watch *http;
+	struct icmp_watch *icmp;
+	struct mail_watch *mail;
+	struct pollings *pollings;
 };
 
 /* tables.c */

@@ -16,11 +16,11 @@
 
 /*
  * Live: one pair-day in a million is hostile. In a recording that somebody chose to look at, one in ten recordings has a hostile
- * pair, so that the odds are one in ten times its pairs, and never better than one in 3,000: a recording of one flow is no
+ * pair, so that the odds are one in ten times its pairs, and never better than one in 2,000: a recording of one flow is no
  * verdict on it.
  */
 #define PRIOR_LIVE_DB (-60)
-#define PRIOR_FILE_DB (-35)
+#define PRIOR_FILE_DB (-33)
 
 #define CRITICAL_DB 15
 #define HIGH_DB 0
@@ -87,6 +87,8 @@ static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed 
 {
 	const struct peer *peer = p->peer;
 	uint64_t site = detect_since(d, d->started_ns), age = detect_since(d, peer->first_ns);
+	bool outside = addr_class(&peer->addr) == ADDR_INTERNET ||
+		       (d->cfg.vantage == DETECT_FILE && p->direction == FLOW_EGRESS);
 	double all = (double)d->entities.used, some = (double)MAX(peer->pairs, 1U);
 	const char *who = p->entity->is_program ? "programs" : "machines";
 	char what[128], baseline[128], days[TIME_TEXT_MAX];
@@ -107,8 +109,8 @@ static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed 
 			    (double)age / NSEC_PER_SEC, 1, what, baseline);
 	}
 	if (!peer->domain)
-		add_context(w, sums, E_UNNAMED, addr_class(&peer->addr) == ADDR_INTERNET ? 4 : 2, 0,
-			    1, "it has no name that anybody here asked for", NULL);
+		add_context(w, sums, E_UNNAMED, outside ? 4 : 2, 0, 1,
+			    "it has no name that anybody here asked for", NULL);
 	else if (peer->fame == FAME_NONE)
 		add_context(w, sums, E_UNNAMED, 2, 0, 1,
 			    "its name is not among the 10,000 best known", NULL);
@@ -226,7 +228,7 @@ void fusion_weigh(struct detect *d, const struct pair *p, struct weighed *ret)
 		if (!row->alone || e->db < row->most)
 			continue;
 		ret->alone = true;
-		ret->certain |= e->db >= CERTAIN_DB || (row->group == GROUP_CHANNEL && e->db >= 40);
+		ret->certain |= e->db >= CERTAIN_DB || (row->group != GROUP_INTEL && e->db >= 40);
 	}
 	weigh_rarity(d, p, ret, sums);
 	weigh_program(d, p, ret, sums);
