@@ -400,7 +400,7 @@ void cases_tick(struct detect *d)
 		let_go(d);
 }
 
-/* All that stands to compare with is there now, and more or less weight than when the evidence came. */
+/* What was a case when its evidence came is told if it still is one, with all there is to compare with. */
 void cases_finish(struct detect *d)
 {
 	if (d->cfg.vantage != DETECT_FILE)
@@ -409,20 +409,13 @@ void cases_finish(struct detect *d)
 		struct dossier *file = container_of(it, struct dossier, link);
 		struct weighed w;
 
-		weigh(d, file, &w);
-		if (w.severity < SEVERITY_MEDIUM)
-			dossier_set(d, file, CASE_NONE, NOT_HELD);
-		else if (file->state != CASE_OPEN)
-			open_case(d, file, &w);
-	}
-	list_for_each(it, &d->dossier_list) {
-		struct dossier *file = container_of(it, struct dossier, link);
-		struct weighed w;
-
 		if (file->state != CASE_OPEN)
 			continue;
 		weigh(d, file, &w);
-		tell(d, file, &w, FINDING_OPEN);
+		if (w.severity >= SEVERITY_MEDIUM)
+			tell(d, file, &w, FINDING_OPEN);
+		else
+			dossier_set(d, file, CASE_NONE, NOT_HELD);
 	}
 }
 

@@ -321,27 +321,30 @@ static void test_one_peer_of_several(void **state)
 	rig_free(&r);
 }
 
-/* A recording is told at its end, with what is known then. */
+/* A recording is told at its end, and only what still is a finding then. */
 static void test_recording(void **state)
 {
 	struct rig r;
-	struct pair *p;
+	struct pair *p, *q;
 	char name[32];
 
 	rig_new(&r, DETECT_FILE, 0);
-	p = rig_pair(&r, rig_machine(&r, 0x0a000001), "example.net");
-	rig_say(&r, p, E_REGULAR, 20); /* -33 + 20 + 2, one group */
-	make_case(&r, rig_machine(&r, 0x0a000001), "other.example");
+	p = make_case(&r, rig_machine(&r, 0x0a000001), "example.net");
+	q = rig_pair(&r, p->entity, "other.example");
+	rig_say(&r, q, E_ONE_SIZE, 3);
+	rig_say(&r, q, E_LISTED_PRINT, 14); /* -33 + 14 + 3 + 2: medium by 1 dB */
+	assert_int_equal(q->dossier->state, CASE_OPEN);
 	assert_int_equal(r.n, 0);
-	/* Only now is it rare: 10 log10(41 / 2) = 13. And so many pairs make the prior -37. */
-	for (uint32_t i = 2; i <= 41; i++) {
+	/* So many pairs make the prior -46. */
+	for (uint32_t i = 2; i <= 400; i++) {
 		snprintf(name, sizeof(name), "n%u.example", i);
-		rig_pair(&r, rig_machine(&r, 0x0a000000 + i), name);
+		rig_pair(&r, p->entity, name);
 	}
 	detect_finish(r.d, r.now_ns + HOUR);
-	assert_int_equal(r.n, 2);
+	assert_int_equal(r.n, 1);
 	assert_int_equal(r.told[0].state, FINDING_OPEN);
-	assert_int_equal(r.told[1].state, FINDING_OPEN);
+	assert_string_equal(r.told[0].peer, "example.net");
+	assert_int_equal(q->dossier->state, CASE_NONE);
 	rig_free(&r);
 }
 
