@@ -291,6 +291,13 @@ static void on_findings(void *ctx, const struct detect_request *q, const struct 
 		sentry_findings(d->sentry, q, filter, to);
 }
 
+static uint64_t on_findings_open(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return d->sentry ? sentry_open(d->sentry) : 0;
+}
+
 /* ---- building it ---- */
 
 static int open_cgroup(struct daemon *d)
@@ -346,6 +353,7 @@ static int open_outputs(struct daemon *d)
 					     .policy_ctx = d,
 					     .findings = on_findings,
 					     .detect = on_detect,
+					     .findings_open = on_findings_open,
 					     .detect_ctx = d,
 					     .texts = pipeline_texts(d->pipeline),
 					     .names = pipeline_names(d->pipeline),

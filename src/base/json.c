@@ -74,35 +74,6 @@ void json_array_end(struct json *j)
 	close(j, ']');
 }
 
-/* Bytes of the well-formed UTF-8 sequence at p (RFC 3629 section 4), 0 when there is none. */
-static size_t utf8_len(const unsigned char *p, size_t n)
-{
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t len;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (len > n)
-		return 0;
-	if (p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
-		lo = 0x90;
-	else if (p[0] == 0xf4)
-		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return len;
-}
-
 static bool is_plain(unsigned char c)
 {
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
@@ -127,7 +98,7 @@ static size_t escape_one(struct buf *out, const unsigned char *p, size_t n)
 		buf_printf(out, "\\u%04x", p[1]);
 		return 2;
 	}
-	len = utf8_len(p, n);
+	len = str_utf8((struct str){ (const char *)p, n });
 	if (len)
 		buf_put(out, p, len);
 	else

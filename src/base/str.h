@@ -60,5 +60,8 @@ char *str_hex(const void *bytes, size_t n, char *text);
 /* Decimal, whole string; 0, -EINVAL or -ERANGE. */
 int str_parse_u64(struct str s, uint64_t *ret);
 
+/* Bytes of the well-formed UTF-8 sequence that s begins with (RFC 3629 section 4); 0: there is none. */
+size_t str_utf8(struct str s);
+
 /* '*' and '?' as in a shell, ASCII case ignored. Linear in time: no exponential patterns. */
 bool str_glob(struct str pattern, struct str s);

@@ -35,7 +35,7 @@ int ask_daemon_with(struct client **ret, const char *run, struct str request, in
 json_t *ask_parse(struct str line, char why[256])
 {
 	json_error_t error;
-	json_t *j = json_loadb(line.n ? line.p : "", line.n, 0, &error);
+	json_t *j = json_loadb(line.n ? line.p : "", line.n, JSON_ALLOW_NUL, &error);
 	const char *said;
 
 	if (!json_is_object(j)) {

@@ -24,6 +24,7 @@
 #include "cli/cgroup.h"
 #include "cli/cmd.h"
 #include "cli/contacts.h"
+#include "cli/exec_detect.h"
 #include "cli/refusals.h"
 #include "cli/sandbox.h"
 #include "cli/table.h"
@@ -41,7 +42,7 @@
 static const char usage[] =
 	"usage: egret exec [OPTION...] -- CMD [ARG...]\n\n"
 	"Runs CMD in a cgroup of its own and, when it ends, prints what it and all it started "
-	"contacted.\n"
+	"contacted, and what of it looks like a leak or like remote control.\n"
 	"The exit status is the command's (128 + N when signal N ended it; 125 when its policy has "
 	"mistakes).\n"
 	"Needs root, and no daemon.\n\n"
@@ -50,7 +51,7 @@ static const char usage[] =
 	"  --json FILE   also write the records (EVE JSON lines) to FILE\n"
 	"  --user NAME   run CMD as this user\n"
 	"  --wait        wait for everything CMD started, not only for CMD itself\n"
-	"  --quiet       no table\n";
+	"  --quiet       no tables, no findings\n";
 
 struct exec_args {
 	const char *json, *user, *policy;
@@ -65,6 +66,7 @@ struct run {
 	struct contacts *contacts;
 	struct sandbox *sandbox; /* NULL: no policy */
 	struct refusals *refusals;
+	struct exec_detect *detect;
 	struct sink *sink;
 	int closed[SANDBOX_FDS_MAX]; /* what the command does not inherit */
 	int n_closed;
@@ -79,6 +81,8 @@ static void on_record(void *ctx, const struct record *r)
 
 	if (run->sink)
 		run->sink->ops->put(run->sink, r);
+	if (run->detect)
+		exec_detect_record(run->detect, r);
 	if (run->sandbox && r->type == RECORD_DROP)
 		refusals_drop(run->refusals, r);
 	if (run->sandbox && r->type == RECORD_FLOW && r->flow_ends) {
@@ -142,6 +146,8 @@ static int start_watching(struct run *run, const struct exec_args *a)
 		&run->pipeline,
 		&(struct pipeline_config){ .live = true, .cgroup2_fd = run->cgroup.mount_fd },
 		(struct record_out){ on_record, run });
+	if (r == 0)
+		r = exec_detect_new(&run->detect, run->pipeline, run->sink);
 	if (r < 0)
 		return log_errno(r, "cannot start");
 	sandbox_clear_leftovers(run->cgroup.mount_fd);
@@ -197,6 +203,7 @@ static void pump(struct run *run)
 
 	attach_drain(run->attach);
 	pipeline_tick(run->pipeline, now_ns);
+	exec_detect_tick(run->detect, now_ns);
 	if (!run->sandbox)
 		return;
 	sandbox_tick(run->sandbox, now_ns);
@@ -268,6 +275,8 @@ static void report(struct run *run, const struct exec_args *a)
 		fprintf(stderr, "\n%s\n", a->watch ? "Would have been refused:" : "Refused:");
 		refusals_print(run->refusals, stderr, terminal_width(stderr));
 	}
+	if (!a->quiet)
+		exec_detect_print(run->detect, stderr, terminal_width(stderr));
 	for (int i = 0; i < LOSS_COUNT; i++)
 		if (fs.loss[i])
 			log_warn("lost, %s: %s", loss_name(i), human_count(fs.loss[i], text));
@@ -325,6 +334,7 @@ out:
 			 left);
 	if (run.sink)
 		run.sink->ops->free(run.sink);
+	exec_detect_free(run.detect);
 	pipeline_free(run.pipeline);
 	sandbox_free(run.sandbox);
 	refusals_free(run.refusals);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/time.h"
+#include "detect/detect.h"
 
 static struct str text(const json_t *j, const char *key)
 {
@@ -76,12 +77,32 @@ static void get_lists(struct finding_copy *c, const json_t *j)
 		f->plot.at[f->plot.n++] = (float)json_number_value(v);
 }
 
+/* It goes to the terminal, and into commands people type. */
+static bool is_id(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!strchr("0123456789abcdefghijklmnopqrstuvwxyz", s.p[i]) || !s.p[i])
+			return false;
+	return s.n < FINDING_ID_MAX;
+}
+
 static enum finding_class class_of(struct str word)
 {
 	for (enum finding_class c = CLASS_C2; c <= CLASS_POLICY; c++)
 		if (str_eq(word, str_of(finding_class_name(c))))
 			return c;
 	return CLASS_NONE;
+}
+
+/* Of a newer egret's detectors there is no name here; nor of what somebody wrote into the file. */
+static const char *detector_of(struct str word)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = detect_detector(i)); i++)
+		if (str_eq(str_of(name), word))
+			return name;
+	return word.n ? "other" : NULL;
 }
 
 int finding_of_record(struct finding_copy *ret, const json_t *record)
@@ -93,13 +114,13 @@ int finding_of_record(struct finding_copy *ret, const json_t *record)
 	if (!json_is_object(j))
 		return -EINVAL;
 	*ret = (struct finding_copy){ 0 };
-	snprintf(f->id, sizeof(f->id), "%.*s", STR_FMT(id));
+	snprintf(f->id, sizeof(f->id), "%.*s", is_id(id) ? (int)id.n : 0, id.p ?: "");
 	f->state = str_eq(state, STR("closed"))   ? FINDING_CLOSED
 		   : str_eq(state, STR("update")) ? FINDING_UPDATE
 						  : FINDING_OPEN;
 	severity_parse(text(j, "level"), &f->severity);
 	f->class = class_of(text(j, "class"));
-	f->detector = json_string_value(json_object_get(j, "detector"));
+	f->detector = detector_of(text(j, "detector"));
 	f->score_db = (int)json_integer_value(json_object_get(j, "score_db"));
 	f->entity = text(j, "entity");
 	f->peer = text(j, "peer");

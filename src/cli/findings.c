@@ -38,10 +38,27 @@ struct findings *findings_free(struct findings *fs)
 	return NULL;
 }
 
+/* U+202A to U+202E and U+2066 to U+2069 turn the direction of what follows, so that a name reads as another. */
+static bool turns(const unsigned char *p, size_t n)
+{
+	return n == 3 && p[0] == 0xe2 &&
+	       ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
+		(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 void finding_put_clean(struct buf *out, struct str s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		buf_putc(out, (unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f ? '?' : s.p[i]);
+	while (s.n) {
+		const unsigned char *p = (const unsigned char *)s.p;
+		size_t n = str_utf8(s);
+		bool is_c1 = n == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+
+		if (!n || *p < ' ' || *p == 0x7f || is_c1 || turns(p, n))
+			buf_putc(out, '?');
+		else
+			buf_put(out, p, n);
+		s = str_sub(s, n ? n : 1, s.n);
+	}
 }
 
 static void put_evidence(struct buf *out, const struct evidence *e)
@@ -60,6 +77,12 @@ static void put_evidence(struct buf *out, const struct evidence *e)
 	buf_putc(out, '\n');
 }
 
+/* A record may hold anything. */
+static float drawable(float v)
+{
+	return v > 0 && v < 1e30F ? v : 0;
+}
+
 /* Eighths of a line's height, on a logarithmic scale where the values spread over more than a power of ten. */
 static void put_plot(struct buf *out, const struct finding *f)
 {
@@ -67,21 +90,24 @@ static void put_plot(struct buf *out, const struct finding *f)
 	float least = INFINITY, most = 0;
 
 	for (size_t i = 0; i < f->plot.n; i++) {
-		most = fmaxf(most, f->plot.at[i]);
-		if (f->plot.at[i] > 0)
+		most = fmaxf(most, drawable(f->plot.at[i]));
+		if (drawable(f->plot.at[i]) > 0)
 			least = fminf(least, f->plot.at[i]);
 	}
 	if (!f->plot.what || f->plot.n < 2 || most <= 0)
 		return;
 	buf_puts(out, "  ");
 	for (size_t i = 0; i < f->plot.n; i++) {
-		float v = f->plot.at[i] <= 0  ? 0
-			  : most > 10 * least ? logf(f->plot.at[i] / least) / logf(most / least)
-					      : f->plot.at[i] / most;
+		float at = drawable(f->plot.at[i]);
+		float v = at <= 0             ? 0
+			  : most / least > 10 ? logf(at / least) / logf(most / least)
+					      : at / most;
 
-		buf_puts(out, bars[MIN((int)(v * 7.99F), 7)]);
+		buf_puts(out, bars[(int)(fminf(fmaxf(v, 0), 1) * 7.99F)]);
 	}
-	buf_printf(out, "  %s, at most %.3g\n", f->plot.what, (double)most);
+	buf_puts(out, "  ");
+	finding_put_clean(out, str_of(f->plot.what));
+	buf_printf(out, ", at most %.3g\n", (double)most);
 }
 
 static void put_flows(struct buf *out, const struct finding *f)
@@ -100,18 +126,23 @@ static void put_flows(struct buf *out, const struct finding *f)
 	buf_putc(out, '\n');
 	if (f->n_attack)
 		buf_puts(out, "  ATT&CK");
-	for (size_t i = 0; i < f->n_attack; i++)
-		buf_printf(out, "%s %s", i ? "," : "", f->attack[i]);
+	for (size_t i = 0; i < f->n_attack; i++) {
+		buf_puts(out, i ? ", " : " ");
+		finding_put_clean(out, str_of(f->attack[i]));
+	}
 	if (f->n_attack)
 		buf_putc(out, '\n');
 }
 
 void finding_format(const struct finding *f, struct buf *out)
 {
-	buf_printf(out, "%-8s %s, %s, score %+d dB%s", severity_name(f->severity) ?: "none",
-		   finding_class_name(f->class) ?: "-", f->detector ?: "-", f->score_db,
-		   f->acked ? ", acknowledged" : "");
-	buf_printf(out, "%s%s\n  ", *f->id ? "  id " : "", f->id);
+	buf_printf(out, "%-8s %s, ", severity_name(f->severity) ?: "none",
+		   finding_class_name(f->class) ?: "-");
+	finding_put_clean(out, str_of(f->detector ?: "-"));
+	buf_printf(out, ", score %+d dB%s", f->score_db, f->acked ? ", acknowledged" : "");
+	buf_puts(out, *f->id ? "  id " : "");
+	finding_put_clean(out, str_of(f->id));
+	buf_puts(out, "\n  ");
 	finding_put_clean(out, f->explain);
 	buf_putc(out, '\n');
 	for (size_t i = 0; i < f->n_evidence; i++)

@@ -112,6 +112,54 @@ static void print_policy(const json_t *j, struct buf *safe)
 		       (unsigned long long)number(p, "lists_failing"));
 }
 
+/* What was forgotten to make room, and what that costs. */
+static const struct {
+	const char *key, *meaning;
+} evictions[] = {
+	{ "entities", "idle programs or machines were forgotten: to detection they are new when "
+		      "they come back" },
+	{ "peers", "idle peers were forgotten: they are new when they come back" },
+	{ "pairs", "idle pairs were forgotten: their timing and volume begin anew" },
+	{ "dossiers", "evidence that had come to nothing was forgotten" },
+};
+
+static void print_detect(const json_t *j, struct buf *safe)
+{
+	const json_t *d = json_object_get(j, "detect"), *evicted = json_object_get(d, "evicted"),
+		     *intel = json_object_get(d, "intel");
+	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX];
+
+	if (!json_is_object(d))
+		return; /* an older egretd */
+	if (!json_object_size(d)) {
+		puts("findings   off");
+		return;
+	}
+	printf("findings   %s open", human_count(number(d, "findings"), a));
+	if (number(d, "held_back"))
+		printf(", %s held back", human_count(number(d, "held_back"), a));
+	if (json_is_true(json_object_get(d, "learning")))
+		printf(", learning until %s", text(d, "learning_until", safe));
+	printf("; %s pairs in %s\n", human_count(number(d, "pairs"), a),
+	       human_bytes(number(d, "memory_bytes"), b));
+	if (number(intel, "feeds"))
+		printf("feeds      %s, %s indicators, %s met so far\n",
+		       human_count(number(intel, "feeds"), a),
+		       human_count(number(intel, "indicators"), b),
+		       human_count(number(intel, "matched"), c));
+	if (json_object_get(intel, "problem"))
+		printf("           %s ('egret intel list' says more)\n",
+		       text(intel, "problem", safe));
+	for (size_t i = 0; i < ARRAY_SIZE(evictions); i++)
+		if (number(evicted, evictions[i].key))
+			printf("  %-14s %12s  %s\n", evictions[i].key,
+			       human_count(number(evicted, evictions[i].key), a),
+			       evictions[i].meaning);
+	if (number(d, "no_room"))
+		printf("  %-14s %12s  flows, pairs or evidence that detection had no room for\n",
+		       "no room", human_count(number(d, "no_room"), a));
+}
+
 static void print_counts(const json_t *j)
 {
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX];
@@ -184,6 +232,7 @@ static int run(bool as_json)
 		print_losses(j, &safe);
 		print_watching(j, &safe);
 		print_policy(j, &safe);
+		print_detect(j, &safe);
 		print_counts(j);
 	}
 	r = j ? EXIT_SUCCESS : EXIT_FAILURE;

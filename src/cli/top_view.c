@@ -407,6 +407,32 @@ static bool put_warning(const struct top_model *m, struct top_frame *f, size_t c
 	return true;
 }
 
+/* The newest finding and how many are open, in one line; false when there is nothing to say. */
+static bool notice(const struct top_model *m, struct buf *out)
+{
+	const json_t *f = json_object_get(m->answer, "findings"), *last;
+	json_int_t open = json_integer_value(json_object_get(f, "open"));
+	const char *entity, *peer, *level, *state;
+	uint64_t then_ns;
+	char n[HUMAN_TEXT_MAX], ago[TIME_TEXT_MAX];
+
+	last = json_object_get(f, "last");
+	entity = json_string_value(json_object_get(last, "entity"));
+	peer = json_string_value(json_object_get(last, "peer"));
+	level = json_string_value(json_object_get(last, "level"));
+	if (open <= 0 && !last)
+		return false;
+	buf_printf(out, "findings: %s open", human_count(open > 0 ? (uint64_t)open : 0, n));
+	if (!entity || !peer || !level)
+		return true;
+	then_ns = (uint64_t)json_integer_value(json_object_get(last, "time_ms")) * NSEC_PER_MSEC;
+	state = json_string_value(json_object_get(last, "state"));
+	buf_printf(out, "; the last, %s%s: %s -> %s, %s ago", level,
+		   state && !strcmp(state, "closed") ? " and over" : "", entity, peer,
+		   duration_format(m->now_ns > then_ns ? m->now_ns - then_ns : 0, ago));
+	return true;
+}
+
 static void put_edit(const struct top_model *m, struct top_frame *f, size_t columns)
 {
 	struct str text = str_of(m->edit);
@@ -443,8 +469,10 @@ static void put_footer(const struct top_model *m, struct top_frame *f, size_t co
 
 void top_layout(struct top_model *m, size_t rows, size_t columns, struct top_frame *f)
 {
+	_cleanup_buf_ struct buf news = BUF_INIT(4096);
 	bool error = m->editing && m->edit_error[0];
-	size_t page, below = 1 + error;
+	bool told = rows >= 7 && m->view == TOP_GROUPS && notice(m, &news);
+	size_t page, below = 1 + error + told;
 
 	buf_clear(&f->text);
 	f->n_lines = 0;
@@ -470,6 +498,8 @@ void top_layout(struct top_model *m, size_t rows, size_t columns, struct top_fra
 		put_help(f, page, columns);
 	while (f->n_lines + below < rows)
 		put_line(f, columns, TOP_PLAIN, STR_NONE);
+	if (told)
+		put_line(f, columns, TOP_WARN, buf_str(&news));
 	if (error && f->n_lines + 1 < rows)
 		put_line(f, columns, TOP_WARN, str_of(m->edit_error));
 	put_footer(m, f, columns);
@@ -486,6 +516,7 @@ static void put_plain(struct buf *out, const struct fitted *t, const struct str 
 
 void top_print(const struct top_model *m, size_t limit, size_t columns, struct buf *out)
 {
+	_cleanup_buf_ struct buf news = BUF_INIT(4096);
 	struct fitted t = fit(group_columns, GROUP_COLUMNS, columns);
 	struct str cells[GROUP_COLUMNS];
 	struct group_texts texts;
@@ -501,4 +532,8 @@ void top_print(const struct top_model *m, size_t limit, size_t columns, struct b
 	totals.label = STR("(total)");
 	group_cells(&totals, &texts, cells);
 	put_plain(out, &t, cells, columns);
+	if (notice(m, &news)) {
+		cell_put_all(out, buf_str(&news));
+		buf_putc(out, '\n');
+	}
 }

@@ -11,30 +11,20 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "detect/cases.h"
 #include "detect/dossier.h"
-#include "detect/state.h"
 
 #define DAY_NS (86400 * NSEC_PER_SEC)
 #define QUIET_NS DAY_NS
 #define KEEP_CLOSED_NS (30 * DAY_NS)
-#define MAX_DOSSIERS 16384
-#define MAX_EVIDENCE 65536
+#define KEEP_LOW_NS (7 * DAY_NS) /* what was never a case, after its last evidence */
+#define LEARN_SPAN_NS (12 * 3600 * NSEC_PER_SEC) /* seen from one end of this to the other */
 #define MORE_DB 5      /* an open case that grew by so much is told again */
 #define BUDGET_A_DAY 3 /* new cases of timing and volume alone, per 100 entities */
-#define EXPLAIN_MAX 512
-
-struct cases {
-	uint64_t day_ns; /* the budget's day began */
-	unsigned spent;  /* of it */
-	bool said_over;
-	char explain[EXPLAIN_MAX];
-};
 
 int cases_new(struct detect *d)
 {
-	list_init(&d->dossier_list);
-	pool_init(&d->dossiers, sizeof(struct dossier), MAX_DOSSIERS);
-	pool_init(&d->evidence, sizeof(struct evidence), MAX_EVIDENCE);
+	dossiers_new(d);
 	d->cases = calloc(1, sizeof(*d->cases));
 	return d->cases ? 0 : -ENOMEM;
 }
@@ -43,127 +33,6 @@ void cases_free(struct detect *d)
 {
 	free(d->cases);
 	d->cases = NULL;
-}
-
-/* --- dossiers ------------------------------------------------------------------------------------------------------- */
-
-void dossier_free(struct detect *d, struct pair *p)
-{
-	struct dossier *file = p->dossier;
-
-	if (!file)
-		return;
-	for (unsigned i = 0; i < file->n; i++)
-		pool_put(&d->evidence, file->evidence[i]);
-	list_del(&file->link);
-	pool_put(&d->dossiers, file);
-	p->dossier = NULL;
-}
-
-/* The idlest that never became a case; a case goes only when there is nothing else. */
-static void evict_dossier(struct detect *d)
-{
-	struct dossier *worst = NULL;
-
-	list_for_each(it, &d->dossier_list) {
-		struct dossier *file = container_of(it, struct dossier, link);
-
-		if (!worst || file->state == CASE_NONE)
-			worst = file;
-		if (file->state == CASE_NONE)
-			break;
-	}
-	if (!worst)
-		return;
-	dossier_free(d, worst->pair);
-	d->stats.evicted_dossiers++;
-}
-
-struct dossier *dossier_get(struct detect *d, struct pair *p)
-{
-	struct dossier *file = p->dossier;
-
-	if (file)
-		return file;
-	if (d->dossiers.used >= d->dossiers.max || d->evidence.used + 1 >= d->evidence.max)
-		evict_dossier(d);
-	file = p->dossier = pool_get(&d->dossiers);
-	if (!file)
-		return NULL;
-	file->pair = p;
-	list_init(&file->link);
-	list_push_back(&d->dossier_list, &file->link);
-	return file;
-}
-
-static struct evidence *line_for(struct detect *d, struct dossier *file, enum evidence_id id)
-{
-	struct evidence *e;
-
-	for (unsigned i = 0; i < file->n; i++)
-		if (file->evidence[i]->id == id)
-			return file->evidence[i];
-	if (file->n == DOSSIER_EVIDENCE)
-		return NULL;
-	e = pool_get(&d->evidence);
-	if (e) {
-		e->id = id;
-		file->evidence[file->n++] = e;
-	}
-	return e;
-}
-
-static void keep_flow(struct dossier *file, uint64_t id)
-{
-	for (unsigned i = 0; i < file->n_flows; i++)
-		if (file->flows[i] == id)
-			return;
-	if (file->n_flows == FINDING_FLOWS) {
-		memmove(file->flows + 1, file->flows + 2,
-			(FINDING_FLOWS - 2) * sizeof(*file->flows));
-		file->n_flows--; /* the first stays */
-	}
-	file->flows[file->n_flows++] = id;
-}
-
-void detect_evidence(struct detect *d, struct pair *p, enum evidence_id id,
-		     const struct evidence_in *in)
-{
-	struct dossier *file = dossier_get(d, p);
-	struct evidence *e = file ? line_for(d, file, id) : NULL;
-	int db = in->db ? in->db : evidence_rows[id].most;
-
-	if (!e) {
-		d->stats.evicted_dossiers++;
-		return;
-	}
-	if (in->flow_id)
-		keep_flow(file, in->flow_id);
-	file->last_ns = d->now_ns;
-	list_del(&file->link);
-	list_push_back(&d->dossier_list, &file->link);
-	if (e->n && abs(db) < abs(e->db))
-		return;
-	e->db = (int16_t)db;
-	e->measured = in->measured;
-	e->n = MAX(in->n, (uint64_t)1);
-	e->time_ns = d->now_ns;
-	snprintf(e->what, sizeof(e->what), "%s", in->what);
-	snprintf(e->baseline, sizeof(e->baseline), "%s", in->baseline ? in->baseline : "");
-	cases_evidence(d, p);
-}
-
-void detect_retract(struct detect *d, struct pair *p, enum evidence_id id)
-{
-	struct dossier *file = p->dossier;
-
-	for (unsigned i = 0; file && i < file->n; i++) {
-		if (file->evidence[i]->id != id)
-			continue;
-		pool_put(&d->evidence, file->evidence[i]);
-		file->evidence[i] = file->evidence[--file->n];
-		return;
-	}
 }
 
 /* --- telling -------------------------------------------------------------------------------------------------------- */
@@ -182,18 +51,18 @@ static void make_id(struct dossier *file)
 }
 
 /* A case of the same peer that is open already: what follows belongs to it. */
-static struct dossier *same_peer(struct detect *d, const struct dossier *file, unsigned *ret_n)
+static struct dossier *same_peer(struct detect *d, const struct dossier *file)
 {
 	struct dossier *first = NULL;
 
-	*ret_n = 0;
+	if (!file->pair->peer->cases)
+		return NULL;
 	list_for_each(it, &d->dossier_list) {
 		struct dossier *other = container_of(it, struct dossier, link);
 
-		if (other->state != CASE_OPEN || other->pair->peer != file->pair->peer)
-			continue;
-		++*ret_n;
-		if (other != file && (!first || other->opened_ns < first->opened_ns))
+		if (other != file && other->state == CASE_OPEN &&
+		    other->pair->peer == file->pair->peer &&
+		    (!first || other->opened_ns < first->opened_ns))
 			first = other;
 	}
 	return first;
@@ -261,7 +130,7 @@ static void fill(struct detect *d, const struct dossier *file, const struct weig
 	memcpy(f->id, file->id, sizeof(f->id));
 	memcpy(f->flows, file->flows, sizeof(f->flows));
 	f->acked = exceptions_cover(d, f);
-	same_peer(d, file, &f->entities);
+	f->entities = p->peer->cases;
 	for (size_t i = 0; i < w->n; i++)
 		if (w->lines[i].db > 0)
 			add_attack(f, evidence_rows[w->lines[i].id].attack);
@@ -269,6 +138,16 @@ static void fill(struct detect *d, const struct dossier *file, const struct weig
 		if ((*det)->plot && w->detector && !strcmp((*det)->name, w->detector))
 			(*det)->plot(p, f);
 	explain(d, file, w, f);
+}
+
+static uint32_t groups_of(const struct weighed *w)
+{
+	uint32_t groups = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->lines[i].db > 0)
+			groups |= 1U << evidence_rows[w->lines[i].id].group;
+	return groups;
 }
 
 static void tell(struct detect *d, struct dossier *file, const struct weighed *w,
@@ -279,11 +158,7 @@ static void tell(struct detect *d, struct dossier *file, const struct weighed *w
 
 	file->told_db = w->score_db;
 	file->told_ns = d->now_ns;
-	file->told_groups = 0;
-	for (size_t i = 0; i < w->n; i++)
-		if (w->lines[i].db > 0)
-			file->told_groups |= 1U << evidence_rows[w->lines[i].id].group;
-	file->severity = (uint8_t)MAX(file->severity, (uint8_t)w->severity);
+	file->told_groups = groups_of(w);
 	fill(d, file, w, &f, entity, peer);
 	f.state = state;
 	if (f.acked && d->cfg.vantage != DETECT_FILE)
@@ -291,61 +166,93 @@ static void tell(struct detect *d, struct dossier *file, const struct weighed *w
 	d->out.on_finding(d->out.ctx, &f);
 }
 
-static bool has_group(const struct weighed *w, enum evidence_group g)
+/* As fill() has it, without the rest. */
+static bool is_acked(const struct detect *d, const struct dossier *file, const struct weighed *w)
 {
-	for (size_t i = 0; i < w->n; i++)
-		if (w->lines[i].db > 0 && evidence_rows[w->lines[i].id].group == g)
-			return true;
-	return false;
+	const struct pair *p = file->pair;
+	char entity[256], peer[256];
+	struct finding f = { .detector = w->detector,
+			     .entity = entity_label(p->entity, entity),
+			     .exe = text_str(p->entity->exe),
+			     .peer = peer_label(p->peer, peer),
+			     .name = text_str(p->name) };
+
+	return exceptions_cover(d, &f);
 }
+
+/* --- what is told --------------------------------------------------------------------------------------------------- */
+
+#define G(id) (1U << GROUP_##id)
 
 /* What may be told while there is nothing yet to compare with. */
 static bool needs_no_baseline(const struct weighed *w)
 {
-	return w->alone || has_group(w, GROUP_CHANNEL) || has_group(w, GROUP_INTEL) ||
-	       has_group(w, GROUP_DNS);
+	return w->alone || groups_of(w) & (G(CHANNEL) | G(INTEL) | G(DNS));
 }
 
-/* True: one more may be told today. */
-static bool within_budget(struct detect *d, const struct weighed *w)
+static bool needs_budget(const struct detect *d, const struct weighed *w)
+{
+	return d->cfg.vantage != DETECT_FILE && !needs_no_baseline(w) &&
+	       !(groups_of(w) & G(IDENTITY));
+}
+
+static unsigned budget(const struct detect *d)
+{
+	return BUDGET_A_DAY * (unsigned)MAX((d->entities.used + 99) / 100, (size_t)1);
+}
+
+static bool budget_left(struct detect *d)
 {
 	struct cases *c = d->cases;
-	unsigned most = BUDGET_A_DAY * (unsigned)(1 + d->entities.used / 100);
 
-	if (d->cfg.vantage == DETECT_FILE || needs_no_baseline(w) || has_group(w, GROUP_IDENTITY))
-		return true;
-	if (d->now_ns - c->day_ns >= DAY_NS) {
+	if (!c->day_ns || detect_since(d, c->day_ns) >= DAY_NS) {
 		c->day_ns = d->now_ns;
 		c->spent = 0;
 		c->said_over = false;
 	}
-	if (c->spent < most) {
+	return c->spent < budget(d);
+}
+
+/* True: one more may be told today. */
+static bool within_budget(struct detect *d, const struct dossier *file, const struct weighed *w)
+{
+	struct cases *c = d->cases;
+
+	if (!needs_budget(d, w) || is_acked(d, file, w))
+		return true;
+	if (budget_left(d)) {
 		c->spent++;
 		return true;
 	}
 	if (!c->said_over)
 		log_warn("more than %u new findings of timing or volume alone today: the rest are "
 			 "kept and shown by 'egret findings --low'",
-			 most);
+			 budget(d));
 	c->said_over = true;
 	return false;
+}
+
+static void hold(struct detect *d, struct dossier *file, enum case_held why)
+{
+	d->stats.held_back += !file->held;
+	dossier_set(d, file, (enum case_state)file->state, why);
 }
 
 static void open_case(struct detect *d, struct dossier *file, const struct weighed *w)
 {
 	struct dossier *first;
-	unsigned n;
 
-	if (!file->opened_ns || file->state == CASE_CLOSED)
-		file->opened_ns = d->now_ns;
-	if ((detect_warming(d) && !needs_no_baseline(w)) || (!file->held && !within_budget(d, w))) {
-		d->stats.held_back += !file->held;
-		file->held = true;
+	if (detect_warming(d) && !needs_no_baseline(w)) {
+		hold(d, file, HELD_WARM_UP);
 		return;
 	}
-	file->held = false;
-	file->state = CASE_OPEN;
-	first = same_peer(d, file, &n);
+	if (!within_budget(d, file, w)) {
+		hold(d, file, HELD_BUDGET);
+		return;
+	}
+	first = same_peer(d, file);
+	file->opened_ns = file->last_ns;
+	dossier_set(d, file, CASE_OPEN, NOT_HELD);
 	if (first)
 		memcpy(file->id, first->id, sizeof(file->id));
 	else
@@ -354,13 +261,18 @@ static void open_case(struct detect *d, struct dossier *file, const struct weigh
 		tell(d, file, w, first ? FINDING_UPDATE : FINDING_OPEN);
 }
 
+static void weigh(struct detect *d, struct dossier *file, struct weighed *ret)
+{
+	fusion_weigh(d, file->pair, ret);
+	file->severity = (uint8_t)MAX(file->severity, (uint8_t)ret->severity);
+}
+
 void cases_evidence(struct detect *d, struct pair *p)
 {
 	struct dossier *file = p->dossier;
 	struct weighed w;
-	uint32_t groups = 0;
 
-	fusion_weigh(d, p, &w);
+	weigh(d, file, &w);
 	if (file->state != CASE_OPEN) {
 		if (w.severity >= SEVERITY_MEDIUM)
 			open_case(d, file, &w);
@@ -369,56 +281,126 @@ void cases_evidence(struct detect *d, struct pair *p)
 	/* Of a recording everything is told at its end, when all there is to compare with is known. */
 	if (d->cfg.vantage == DETECT_FILE)
 		return;
-	for (size_t i = 0; i < w.n; i++)
-		if (w.lines[i].db > 0)
-			groups |= 1U << evidence_rows[w.lines[i].id].group;
-	if (w.score_db >= file->told_db + MORE_DB || groups & ~file->told_groups ||
-	    d->now_ns - file->told_ns >= DAY_NS)
+	if (w.score_db >= file->told_db + MORE_DB || groups_of(&w) & ~file->told_groups ||
+	    detect_since(d, file->told_ns) >= DAY_NS)
 		tell(d, file, &w, FINDING_UPDATE);
 }
 
-static void look_again(struct detect *d, struct dossier *file)
+void cases_seen_again(struct detect *d, struct pair *p)
+{
+	const struct dossier *file = p->dossier;
+
+	if (file->state == CASE_CLOSED ||
+	    (file->state == CASE_OPEN && detect_since(d, file->told_ns) >= DAY_NS))
+		cases_evidence(d, p);
+}
+
+static void close_case(struct detect *d, struct dossier *file)
 {
 	struct weighed w;
 
-	if (file->held && !detect_warming(d)) {
-		fusion_weigh(d, file->pair, &w);
-		if (w.severity >= SEVERITY_MEDIUM) {
+	weigh(d, file, &w);
+	dossier_set(d, file, CASE_CLOSED, NOT_HELD);
+	file->closed_ns = d->now_ns;
+	/* Others that talk to the same peer go on under its id. */
+	tell(d, file, &w, file->pair->peer->cases ? FINDING_UPDATE : FINDING_CLOSED);
+}
+
+/* --- with time ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * What was held and may be told now. Of those that rest on timing or volume alone one a minute, the heaviest first, as long as
+ * the day's budget lasts.
+ */
+static void let_go(struct detect *d)
+{
+	bool room = budget_left(d);
+	struct dossier *heaviest = NULL;
+	struct weighed w, most = { 0 };
+
+	list_for_each(it, &d->dossier_list) {
+		struct dossier *file = container_of(it, struct dossier, link);
+
+		if (!file->held || (file->held == HELD_BUDGET && !room))
+			continue;
+		weigh(d, file, &w);
+		if (w.severity < SEVERITY_MEDIUM) {
+			dossier_set(d, file, (enum case_state)file->state, NOT_HELD);
+		} else if (!needs_budget(d, &w)) {
 			open_case(d, file, &w);
-		} else {
-			file->held = false;
+		} else if (!room) {
+			dossier_set(d, file, (enum case_state)file->state, HELD_BUDGET);
+		} else if (!heaviest || w.score_db > most.score_db) {
+			heaviest = file;
+			most = w;
 		}
 	}
-	if (file->state == CASE_OPEN && d->cfg.vantage != DETECT_FILE &&
-	    d->now_ns - file->last_ns >= QUIET_NS) {
-		fusion_weigh(d, file->pair, &w);
-		file->state = CASE_CLOSED;
-		file->closed_ns = d->now_ns;
-		tell(d, file, &w, FINDING_CLOSED);
+	if (heaviest)
+		open_case(d, heaviest, &most);
+}
+
+static bool has_timing(const struct dossier *file)
+{
+	for (unsigned i = 0; i < file->n; i++)
+		if (evidence_rows[file->evidence[i]->id].group == GROUP_TIMING)
+			return true;
+	return false;
+}
+
+/*
+ * The first day is over: what was regular all that time and never more than low is ordinary here. Never what runs from a place
+ * that intruders use, or was met in another way than by its timing: that would learn the intruder who was there first.
+ */
+static void learn(struct detect *d)
+{
+	struct weighed w;
+
+	list_for_each(it, &d->dossier_list) {
+		struct dossier *file = container_of(it, struct dossier, link);
+		struct pair *p = file->pair;
+
+		if (file->state != CASE_NONE || file->held || !has_timing(file) ||
+		    p->last_ns < p->first_ns + LEARN_SPAN_NS)
+			continue;
+		weigh(d, file, &w);
+		p->learned = file->severity <= SEVERITY_LOW && !needs_no_baseline(&w) &&
+			     !(groups_of(&w) & G(IDENTITY));
 	}
+}
+
+static void age(struct detect *d, struct dossier *file)
+{
+	uint64_t quiet_ns = detect_since(d, file->last_ns);
+
+	if (file->state == CASE_OPEN && d->cfg.vantage != DETECT_FILE && quiet_ns >= QUIET_NS)
+		close_case(d, file);
+	else if (file->held == HELD_BUDGET && quiet_ns >= QUIET_NS)
+		dossier_set(d, file, (enum case_state)file->state, NOT_HELD);
+	else if ((file->state == CASE_CLOSED &&
+		  detect_since(d, file->closed_ns) >= KEEP_CLOSED_NS) ||
+		 (file->state == CASE_NONE && !file->held && d->cfg.vantage != DETECT_FILE &&
+		  quiet_ns >= KEEP_LOW_NS))
+		dossier_free(d, file->pair);
 }
 
 void cases_tick(struct detect *d)
 {
-	for (struct list *it = d->dossier_list.next, *next; it != &d->dossier_list; it = next) {
-		struct dossier *file = container_of(it, struct dossier, link);
+	struct cases *c = d->cases;
 
-		next = it->next;
-		look_again(d, file);
-		if (file->state == CASE_CLOSED && d->now_ns - file->closed_ns >= KEEP_CLOSED_NS)
-			dossier_free(d, file->pair);
+	c->warmed |= detect_warming(d);
+	if (c->warmed && !c->learned && !detect_warming(d)) {
+		learn(d);
+		c->learned = true;
 	}
+	for (struct list *it = d->dossier_list.next, *next; it != &d->dossier_list; it = next) {
+		next = it->next;
+		age(d, container_of(it, struct dossier, link));
+	}
+	if (!detect_warming(d))
+		let_go(d);
 }
 
-uint64_t cases_open(const struct detect *d)
-{
-	uint64_t n = 0;
-
-	list_for_each(it, &d->dossier_list)
-		n += container_of(it, struct dossier, link)->state == CASE_OPEN;
-	return n;
-}
-
+/* What was a case when its evidence came is told if it still is one, with all there is to compare with. */
 void cases_finish(struct detect *d)
 {
 	if (d->cfg.vantage != DETECT_FILE)
@@ -429,11 +411,11 @@ void cases_finish(struct detect *d)
 
 		if (file->state != CASE_OPEN)
 			continue;
-		fusion_weigh(d, file->pair, &w);
+		weigh(d, file, &w);
 		if (w.severity >= SEVERITY_MEDIUM)
 			tell(d, file, &w, FINDING_OPEN);
 		else
-			file->state = CASE_NONE;
+			dossier_set(d, file, CASE_NONE, NOT_HELD);
 	}
 }
 
@@ -476,101 +458,4 @@ void detect_each(struct detect *d, bool low, struct finding_out to)
 		f.state = all[i].file->state == CASE_CLOSED ? FINDING_CLOSED : FINDING_OPEN;
 		to.on_finding(to.ctx, &f);
 	}
-}
-
-/* --- across restarts ------------------------------------------------------------------------------------------------ */
-
-static void save_evidence(struct state_out *o, const struct evidence *e)
-{
-	/* By word: numbers change when rows are added. */
-	state_str(o, str_of(evidence_rows[e->id].word));
-	state_i64(o, e->db);
-	state_f64(o, e->measured);
-	state_u64(o, e->n);
-	state_u64(o, e->time_ns);
-	state_str(o, str_of(e->what));
-	state_str(o, str_of(e->baseline));
-}
-
-void cases_save(struct detect *d, struct state_out *o)
-{
-	state_u64(o, d->dossiers.used);
-	list_for_each(it, &d->dossier_list) {
-		struct dossier *file = container_of(it, struct dossier, link);
-
-		state_pair(o, file->pair);
-		state_u64(o, file->state);
-		state_u64(o, file->severity);
-		state_u64(o, file->held);
-		state_str(o, str_of(file->id));
-		state_i64(o, file->told_db);
-		state_u64(o, file->told_groups);
-		state_u64(o, file->last_ns);
-		state_u64(o, file->opened_ns);
-		state_u64(o, file->told_ns);
-		state_u64(o, file->closed_ns);
-		state_u64(o, file->n);
-		for (unsigned i = 0; i < file->n; i++)
-			save_evidence(o, file->evidence[i]);
-	}
-}
-
-static int evidence_of_word(struct str word)
-{
-	for (int i = 0; i < EVIDENCE_COUNT; i++)
-		if (str_eq(str_of(evidence_rows[i].word), word))
-			return i;
-	return -1;
-}
-
-static void load_evidence(struct detect *d, struct state_in *in, struct dossier *file)
-{
-	int id = evidence_of_word(state_get_str(in));
-	struct evidence read = { 0 }, *e;
-	struct str what, baseline;
-
-	read.db = (int16_t)state_get_i64(in);
-	read.measured = state_get_f64(in);
-	read.n = state_get_u64(in);
-	read.time_ns = state_get_u64(in);
-	what = state_get_str(in);
-	baseline = state_get_str(in);
-	snprintf(read.what, sizeof(read.what), "%.*s", STR_FMT(what));
-	snprintf(read.baseline, sizeof(read.baseline), "%.*s", STR_FMT(baseline));
-	if (in->bad || id < 0 || !file)
-		return;
-	e = line_for(d, file, (enum evidence_id)id);
-	if (!e)
-		return;
-	read.id = (enum evidence_id)id;
-	*e = read;
-}
-
-int cases_load(struct detect *d, struct state_in *in)
-{
-	uint64_t n = state_get_most(in, MAX_DOSSIERS);
-
-	for (uint64_t i = 0; i < n && !in->bad; i++) {
-		struct pair *p = state_get_pair(in);
-		struct dossier none = { 0 }, *made = p ? dossier_get(d, p) : NULL;
-		struct dossier *file = made ? made : &none;
-		uint64_t lines;
-		struct str id;
-
-		file->state = (uint8_t)state_get_most(in, CASE_CLOSED);
-		file->severity = (uint8_t)state_get_most(in, SEVERITY_CRITICAL);
-		file->held = state_get_most(in, 1);
-		id = state_get_str(in);
-		snprintf(file->id, sizeof(file->id), "%.*s", STR_FMT(id));
-		file->told_db = (int)state_get_i64(in);
-		file->told_groups = (uint32_t)state_get_most(in, UINT32_MAX);
-		file->last_ns = state_get_u64(in);
-		file->opened_ns = state_get_u64(in);
-		file->told_ns = state_get_u64(in);
-		file->closed_ns = state_get_u64(in);
-		lines = state_get_most(in, DOSSIER_EVIDENCE);
-		for (uint64_t k = 0; k < lines && !in->bad; k++)
-			load_evidence(d, in, made);
-	}
-	return 0;
 }

@@ -24,6 +24,8 @@ struct intel_slot;
 struct origin;
 struct proc_table;
 
+#define DETECT_WARM_UP_NS (24 * 3600 * 1000000000ULL)
+
 enum detect_vantage { DETECT_HOST, DETECT_GATEWAY, DETECT_FILE };
 
 struct detect_config {
@@ -35,6 +37,7 @@ struct detect_config {
 	const struct addr *resolvers; /* those that are configured; none: not known */
 	size_t n_resolvers;
 	struct intel_slot *intel; /* what feeds say; NULL: nothing does */
+	uint64_t warm_up_ns;      /* live; DETECT_WARM_UP_NS is what people get */
 	bool file_warm_up; /* a recording is treated like a live host: no findings of the first day */
 };
 
@@ -85,8 +88,10 @@ const char *detect_detector(size_t i); /* their names; NULL past the last */
 struct detect_stats {
 	uint64_t entities, peers, pairs, dossiers, cases_open;
 	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers;
-	bool warming;       /* the first day: most findings are held back until it is over */
-	uint64_t held_back; /* findings over the noise budget or within warm-up */
+	uint64_t no_room;       /* sightings, pairs and evidence that found no place at all */
+	bool warming;           /* the first day: most findings are held back until it is over */
+	uint64_t warm_until_ns; /* while it is not */
+	uint64_t held_back;     /* findings over the noise budget or within warm-up */
 	uint64_t memory_bytes;
 };
 void detect_stats(const struct detect *d, struct detect_stats *ret);

@@ -71,7 +71,7 @@ static struct sighting *sighting_of(struct detect *d, struct flow *f)
 	if (!s) {
 		s = f->watched = pool_get(&d->sightings);
 		if (!s)
-			d->stats.evicted_pairs++;
+			d->stats.no_room++;
 	}
 	return s;
 }
@@ -135,6 +135,8 @@ static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t byt
 
 	if (time_ns > d->now_ns)
 		d->now_ns = time_ns;
+	if (!d->started_ns)
+		d->started_ns = d->now_ns;
 	if (!s || s->ignored)
 		return;
 	count_bursts(s, side, bytes);
@@ -196,7 +198,7 @@ static void flow_reported(struct detect *d, const struct record *r)
 	if (!r->flow_ends)
 		return;
 	if (s->pair)
-		s->pair->watching--;
+		pair_leave(d, s->pair);
 	f->watched = NULL;
 	pool_put(&d->sightings, s);
 }
@@ -231,8 +233,8 @@ void detect_tick(struct detect *d, uint64_t now_ns)
 {
 	if (now_ns > d->now_ns)
 		d->now_ns = now_ns;
-	if (!d->started_ns)
-		d->started_ns = d->now_ns;
+	if (!d->started_ns || d->started_ns > d->now_ns)
+		d->started_ns = d->now_ns; /* or the clock was set back since it was written down */
 	if (d->now_ns < d->next_minute_ns)
 		return;
 	d->next_minute_ns = d->now_ns + 60 * NSEC_PER_SEC;
@@ -249,8 +251,11 @@ void detect_stats(const struct detect *d, struct detect_stats *ret)
 	ret->peers = d->peers.used;
 	ret->pairs = d->pairs.used;
 	ret->dossiers = d->dossiers.used;
-	ret->cases_open = cases_open(d);
 	ret->warming = detect_warming(d);
+	ret->warm_until_ns =
+		ret->warming ? d->started_ns + (d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS
+									      : d->cfg.warm_up_ns)
+			     : 0;
 	ret->memory_bytes = pool_bytes(&d->entities) + pool_bytes(&d->peers) +
 			    pool_bytes(&d->pairs) + pool_bytes(&d->sightings) +
 			    pool_bytes(&d->dossiers) + pool_bytes(&d->evidence);

@@ -56,7 +56,8 @@ struct peer {
 	uint16_t port; /* with addr */
 	uint8_t proto;
 	uint64_t first_ns, last_ns;
-	uint8_t fame; /* enum fame */
+	uint32_t cases; /* open ones, of whoever */
+	uint8_t fame;   /* enum fame */
 	uint32_t number;
 };
 
@@ -74,7 +75,7 @@ struct pair {
 	enum flow_direction direction;
 	struct proc *proc;                           /* a reference to the latest image; NULL */
 	uint64_t first_ns, last_ns, flows, up, down; /* payload */
-	uint32_t watching;                           /* sightings that point here */
+	uint32_t watching;       /* sightings and the case that point here: it stays */
 	bool is_new_peer;        /* the peer was unknown to the site when this began */
 	bool returned;           /* was pushed out and came back: worth more than what comes once */
 	bool learned;            /* ordinary here: seen through warm-up without a case */
@@ -186,6 +187,7 @@ struct pair *pair_of_name(struct detect *d, struct entity *e,
 			  struct text *name);               /* of its domain */
 struct pair *pair_of_hash(struct detect *d, uint64_t hash); /* NULL: there is none (any more) */
 void pair_touch(struct detect *d, struct pair *p, const struct flow *f);
+void pair_leave(struct detect *d, struct pair *p);
 struct str entity_label(const struct entity *e, char text[256]);
 struct str peer_label(const struct peer *p, char text[256]);
 
@@ -211,9 +213,9 @@ struct weighed {
 	enum severity severity;
 	enum finding_class class;
 	const char *detector;
-	unsigned groups; /* with weight against the peer, context not counted */
-	bool alone;      /* a row that may alert without a second group */
-	bool certain;    /* and is never less than high */
+	unsigned groups;                         /* with weight against the peer */
+	bool alone;                              /* a row that may alert without a second group */
+	bool certain;                            /* and is never less than high */
 	struct evidence lines[FINDING_EVIDENCE]; /* heaviest first */
 	size_t n;
 };
@@ -222,9 +224,9 @@ void fusion_weigh(struct detect *d, const struct pair *p, struct weighed *ret);
 /* cases.c */
 int cases_new(struct detect *d);
 void cases_free(struct detect *d);
-void cases_evidence(struct detect *d, struct pair *p); /* its dossier changed: open, update? */
+void cases_evidence(struct detect *d, struct pair *p);   /* its dossier changed: open, update? */
+void cases_seen_again(struct detect *d, struct pair *p); /* no more than was known, but now */
 void cases_tick(struct detect *d);
-uint64_t cases_open(const struct detect *d);
 void cases_finish(struct detect *d);
 
 /* exceptions.c */
@@ -232,8 +234,15 @@ int exceptions_new(struct detect *d);
 void exceptions_free(struct detect *d);
 bool exceptions_cover(const struct detect *d, const struct finding *f);
 
+/* How long ago; 0 for what is to come, as clocks are set back between two runs. */
+static inline uint64_t detect_since(const struct detect *d, uint64_t time_ns)
+{
+	return d->now_ns > time_ns ? d->now_ns - time_ns : 0;
+}
+
 static inline bool detect_warming(const struct detect *d)
 {
 	return (d->cfg.vantage != DETECT_FILE || d->cfg.file_warm_up) &&
-	       d->now_ns - d->started_ns < 24 * 3600 * 1000000000ULL;
+	       d->now_ns - d->started_ns <
+		       (d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS : d->cfg.warm_up_ns);
 }

@@ -108,7 +108,7 @@ void exceptions_save(struct detect *d, struct state_out *o)
 
 int exceptions_load(struct detect *d, struct state_in *in)
 {
-	uint64_t n = state_get_most(in, EXCEPTIONS_MAX);
+	uint64_t n = state_get_most(in, EXCEPTIONS_MAX - d->exceptions->n);
 
 	for (uint64_t i = 0; i < n && !in->bad; i++) {
 		struct exception e = { 0 };

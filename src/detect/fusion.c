@@ -86,7 +86,7 @@ static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed 
 			 struct sum *sums)
 {
 	const struct peer *peer = p->peer;
-	uint64_t site = d->now_ns - d->started_ns, age = d->now_ns - peer->first_ns;
+	uint64_t site = detect_since(d, d->started_ns), age = detect_since(d, peer->first_ns);
 	bool outside = addr_class(&peer->addr) == ADDR_INTERNET ||
 		       (d->cfg.vantage == DETECT_FILE && p->direction == FLOW_EGRESS);
 	double all = (double)d->entities.used, some = (double)MAX(peer->pairs, 1U);

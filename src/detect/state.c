@@ -166,7 +166,7 @@ struct section {
 static const struct section own[] = {
 	{ "tables", 1, tables_save, tables_load },
 	{ "exceptions", 1, exceptions_save, exceptions_load },
-	{ "cases", 1, cases_save, cases_load },
+	{ "cases", 2, cases_save, cases_load },
 };
 
 static struct section section_at(size_t i)
@@ -238,8 +238,8 @@ static int load_sections(struct state_in *in)
 		if (in->bad)
 			return -EBADMSG;
 		if (!find_section(name, &s) || !s.load || s.version != version) {
-			log_info("what an earlier egretd remembered of '%.*s' is passed over",
-				 STR_FMT(name));
+			log_info("what an earlier egretd remembered of '%s' is passed over",
+				 find_section(name, &s) ? s.name : "something unknown here");
 			continue;
 		}
 		in->rest = bytes;
@@ -267,7 +267,6 @@ int detect_load(struct detect *d, struct str file)
 		return -EBADMSG;
 	in.rest = body;
 	r = load_sections(&in);
-	free(in.entities);
-	free(in.pairs);
+	tables_loaded(&in);
 	return r;
 }

@@ -20,9 +20,11 @@ struct state_in {
 	struct detect *d;
 	struct str rest;
 	bool bad; /* something was cut off or out of range: all that follows reads as 0 */
-	struct entity **entities; /* by the number they were written under */
+	/* By the number they were written under; held, so that nothing that is read pushes out what was read before. */
+	struct entity **entities;
+	struct peer **peers;
 	struct pair **pairs;
-	size_t n_entities, n_pairs;
+	size_t n_entities, n_peers, n_pairs;
 };
 
 void state_u64(struct state_out *o, uint64_t v);
@@ -48,6 +50,7 @@ struct entity *state_get_entity(struct state_in *in); /* likewise */
 /* tables.c, cases.c: their own sections. */
 void tables_save(struct detect *d, struct state_out *o);
 int tables_load(struct detect *d, struct state_in *in);
+void tables_loaded(struct state_in *in); /* all is read: lets go of them */
 void exceptions_save(struct detect *d, struct state_out *o);
 int exceptions_load(struct detect *d, struct state_in *in);
 void cases_save(struct detect *d, struct state_out *o);

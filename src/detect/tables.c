@@ -412,6 +412,15 @@ struct str peer_label(const struct peer *p, char text[256])
 
 /* --- pairs ---------------------------------------------------------------------------------------------------------- */
 
+/* Where the idlest are all held by flows or cases, they were put behind the others: the next try sees those. */
+static bool make_room(struct detect *d)
+{
+	for (int tries = 0; tries < 16; tries++)
+		if (d->pairs.used < d->pairs.max || evict_pair(d))
+			return true;
+	return false;
+}
+
 struct pair *pair_of(struct detect *d, struct entity *e, struct peer *peer)
 {
 	uint64_t parts[2] = { e->hash, peer->hash };
@@ -425,11 +434,12 @@ struct pair *pair_of(struct detect *d, struct entity *e, struct peer *peer)
 	/* What is being made must not be what goes. */
 	e->refs++;
 	peer->pairs++;
-	if (d->pairs.used < d->pairs.max || evict_pair(d))
+	if (make_room(d))
 		p = pool_get(&d->pairs);
 	if (!p) {
 		e->refs--;
 		peer->pairs--;
+		d->stats.no_room++;
 		return NULL;
 	}
 	p->hash = hash;
@@ -471,6 +481,15 @@ void pair_touch(struct detect *d, struct pair *p, const struct flow *f)
 	touch(&d->pair_lru, &p->lru);
 	touch(&d->peer_lru, &p->peer->lru);
 	touch(&d->entity_lru, &p->entity->lru);
+}
+
+/* A sighting is over. Processes are bounded too: only what has something said of it keeps the last one that it saw. */
+void pair_leave(struct detect *d, struct pair *p)
+{
+	if (--p->watching || p->dossier || !p->proc)
+		return;
+	proc_put(d->cfg.procs, p->proc);
+	p->proc = NULL;
 }
 
 struct pair *pair_of_flow(struct detect *d, const struct flow *f)

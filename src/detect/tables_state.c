@@ -126,16 +126,16 @@ static struct peer *load_peer(struct detect *d, struct state_in *in)
 	return p;
 }
 
-static struct pair *load_pair(struct detect *d, struct state_in *in, struct peer **peers,
-			      size_t n_peers)
+static struct pair *load_pair(struct detect *d, struct state_in *in, bool over)
 {
 	struct entity *e = state_get_entity(in);
-	uint64_t at = state_get_most(in, n_peers ? n_peers - 1 : 0);
-	struct peer *peer = n_peers ? peers[at] : NULL;
+	uint64_t at = state_get_most(in, in->n_peers ? in->n_peers - 1 : 0);
+	struct peer *peer = in->n_peers ? in->peers[at] : NULL;
 	uint32_t entities = peer ? peer->entities : 0;
-	struct pair *p = e && peer && !in->bad ? pair_of(d, e, peer) : NULL;
+	struct pair *p = e && peer && !in->bad && !over ? pair_of(d, e, peer) : NULL;
 	struct pair none = { 0 }, *to = p ? p : &none;
 
+	intern_put(d->cfg.texts, to->name); /* written twice: the second holds */
 	to->name = state_get_text(in);
 	state_get_addr(in, &to->addr);
 	to->port = (uint16_t)state_get_most(in, UINT16_MAX);
@@ -149,10 +149,12 @@ static struct pair *load_pair(struct detect *d, struct state_in *in, struct peer
 	to->down = state_get_u64(in);
 	to->is_new_peer = state_get_most(in, 1);
 	to->learned = state_get_most(in, 1);
-	if (p)
-		peer->entities = entities; /* it was counted when it was made */
-	else
+	if (!p) {
 		intern_put(d->cfg.texts, none.name);
+		return NULL;
+	}
+	peer->entities = entities; /* it was counted when it was made */
+	p->watching++;             /* as refs above */
 	return p;
 }
 
@@ -164,27 +166,43 @@ static size_t get_count(struct state_in *in, size_t least)
 
 int tables_load(struct detect *d, struct state_in *in)
 {
-	_cleanup_free_ struct peer **peers = NULL;
-	size_t n_peers;
+	size_t n_pairs, n_over;
 
+	if (in->entities) { /* a second time: what came between points into the first */
+		in->bad = true;
+		return 0;
+	}
 	d->started_ns = state_get_u64(in);
 	in->n_entities = get_count(in, 16);
 	in->entities = calloc(in->n_entities + 1, sizeof(*in->entities));
 	for (size_t i = 0; in->entities && i < in->n_entities; i++)
 		load_entity(d, in, &in->entities[i]);
-	n_peers = get_count(in, 16);
-	peers = calloc(n_peers + 1, sizeof(*peers));
-	for (size_t i = 0; peers && i < n_peers; i++)
-		peers[i] = load_peer(d, in);
-	in->n_pairs = get_count(in, 16);
-	in->pairs = calloc(in->n_pairs + 1, sizeof(*in->pairs));
-	for (size_t i = 0; in->pairs && peers && i < in->n_pairs; i++)
-		in->pairs[i] = load_pair(d, in, peers, n_peers);
+	in->n_peers = get_count(in, 16);
+	in->peers = calloc(in->n_peers + 1, sizeof(*in->peers));
+	for (size_t i = 0; in->peers && i < in->n_peers; i++)
+		in->peers[i] = load_peer(d, in);
+	n_pairs = get_count(in, 16);
+	in->pairs = calloc(n_pairs + 1, sizeof(*in->pairs));
+	/* Idlest first: where there is less room than there was, it is they that stay behind. */
+	n_over = n_pairs > d->pairs.max ? n_pairs - d->pairs.max : 0;
+	for (; in->entities && in->peers && in->pairs && in->n_pairs < n_pairs; in->n_pairs++)
+		in->pairs[in->n_pairs] = load_pair(d, in, in->n_pairs < n_over);
+	d->stats.evicted_pairs += in->bad ? 0 : n_over;
+	return in->entities && in->peers && in->pairs ? 0 : -ENOMEM;
+}
+
+void tables_loaded(struct state_in *in)
+{
+	for (size_t i = 0; in->pairs && i < in->n_pairs; i++)
+		if (in->pairs[i])
+			in->pairs[i]->watching--;
 	for (size_t i = 0; in->entities && i < in->n_entities; i++)
 		if (in->entities[i])
 			in->entities[i]->refs--;
-	for (size_t i = 0; peers && i < n_peers; i++)
-		if (peers[i])
-			peers[i]->pairs--;
-	return in->entities && peers && in->pairs ? 0 : -ENOMEM;
+	for (size_t i = 0; in->peers && i < in->n_peers; i++)
+		if (in->peers[i])
+			in->peers[i]->pairs--;
+	free(in->entities);
+	free(in->peers);
+	free(in->pairs);
 }

@@ -297,6 +297,24 @@ static void put_feed(const struct intel_live *l, struct json *j, const struct in
 	json_object_end(j);
 }
 
+void intel_live_status(struct intel_live *l, struct json *j)
+{
+	struct intel_index *ix = intel_slot_take(l->slot);
+	struct intel_counts counts = { 0 };
+
+	if (ix)
+		intel_index_counts(ix, &counts);
+	json_object_begin(j, "intel");
+	json_u64(j, "feeds", l->feeds.n);
+	json_u64(j, "indicators", counts.indicators);
+	json_u64(j, "matched", l->matched);
+	if (l->problem[0])
+		json_text(j, "problem", l->problem);
+	json_object_end(j);
+	if (ix)
+		intel_slot_put(l->slot, ix);
+}
+
 void intel_live_list(struct intel_live *l, struct json *j)
 {
 	struct intel_index *ix = intel_slot_take(l->slot);

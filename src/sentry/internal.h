@@ -32,12 +32,16 @@ void intel_live_start(struct intel_live *l); /* when s->detect is there */
 void intel_live_tick(struct intel_live *l);
 void intel_live_reload(struct intel_live *l); /* the file of feeds, and the files it names, again */
 void intel_live_list(struct intel_live *l, struct json *j);
+void intel_live_status(struct intel_live *l, struct json *j); /* one object */
 void intel_live_check(struct intel_live *l, struct str words, struct json *j);
 void intel_live_add(struct intel_live *l, const struct detect_request *q, struct json *j);
 void intel_live_remove(struct intel_live *l, const struct detect_request *q, struct json *j);
 
 /* state.c */
-int state_read(struct sentry *s);
+int state_read(
+	struct sentry *
+		s); /* < 0: nothing is to be kept of what was read; said, unless there was no file */
+void state_stop(struct sentry *s); /* waits for a child that writes: what follows is newer */
 void state_tick(struct sentry *s);
 int state_write(struct sentry *s); /* now, in this process */
 

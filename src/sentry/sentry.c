@@ -53,6 +53,7 @@ static int make_detect(struct sentry *s)
 						   .texts = s->cfg.texts,
 						   .procs = s->cfg.procs,
 						   .origin = s->origin,
+						   .warm_up_ns = DETECT_WARM_UP_NS,
 						   .resolvers = resolvers,
 						   .n_resolvers = system_resolvers(resolvers),
 						   .intel = intel_live_slot(s->intel) },
@@ -72,11 +73,14 @@ int sentry_new(struct sentry **ret, const struct sentry_config *cfg)
 		r = origin_new(&s->origin, "");
 	if (r == 0)
 		r = make_detect(s);
-	if (r == 0 && state_read(s) == -EBADMSG) {
+	if (r == 0 && state_read(s) < 0) {
+		/* Half of it may have been taken in. */
 		detect_free(s->detect);
+		s->detect = NULL;
 		r = make_detect(s);
 	}
 	if (r < 0) {
+		detect_free(s->detect);
 		origin_free(s->origin);
 		intel_live_free(s->intel);
 		free(s);
@@ -93,6 +97,7 @@ struct sentry *sentry_free(struct sentry *s)
 
 	if (!s)
 		return NULL;
+	state_stop(s);
 	r = state_write(s);
 	if (r < 0)
 		log_errno(r, "what was learned of this host could not be written");
@@ -289,8 +294,17 @@ void sentry_answer(struct sentry *s, const struct detect_request *q, struct json
 	}
 }
 
+uint64_t sentry_open(const struct sentry *s)
+{
+	struct detect_stats st;
+
+	detect_stats(s->detect, &st);
+	return st.cases_open;
+}
+
 void sentry_status(struct sentry *s, struct json *j)
 {
+	char text[TIME_TEXT_MAX];
 	struct detect_stats st;
 
 	detect_stats(s->detect, &st);
@@ -299,8 +313,12 @@ void sentry_status(struct sentry *s, struct json *j)
 	json_u64(j, "peers", st.peers);
 	json_u64(j, "pairs", st.pairs);
 	json_u64(j, "held_back", st.held_back);
+	json_u64(j, "no_room", st.no_room);
 	json_u64(j, "memory_bytes", st.memory_bytes);
 	json_bool(j, "learning", st.warming);
+	if (st.warming)
+		json_text(j, "learning_until", time_format(st.warm_until_ns, text));
+	intel_live_status(s->intel, j);
 	json_object_begin(j, "evicted");
 	json_u64(j, "entities", st.evicted_entities);
 	json_u64(j, "peers", st.evicted_peers);

@@ -38,3 +38,4 @@ void sentry_findings(struct sentry *s, const struct detect_request *q, const str
 		     struct finding_out to);
 void sentry_answer(struct sentry *s, const struct detect_request *q, struct json *j);
 void sentry_status(struct sentry *s, struct json *j); /* members of an object */
+uint64_t sentry_open(const struct sentry *s);         /* cases that are open */

@@ -55,6 +55,8 @@ int state_read(struct sentry *s)
 		log_warn("%s/" NAME " is damaged or of another version: it is set aside as " NAME
 			 ".damaged, and this host is learned anew",
 			 s->cfg.state);
+	} else if (r < 0 && r != -ENOENT) {
+		log_errno(r, "cannot read %s/" NAME ": this host is learned anew", s->cfg.state);
 	}
 	return r;
 }
@@ -75,6 +77,13 @@ static void reap(struct sentry *s)
 		return;
 	s->save.child = 0;
 	told(s, WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO);
+}
+
+void state_stop(struct sentry *s)
+{
+	if (s->save.child)
+		waitpid(s->save.child, NULL, 0);
+	s->save.child = 0;
 }
 
 void state_tick(struct sentry *s)

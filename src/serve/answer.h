@@ -2,6 +2,7 @@
 /* Private to serve/: what each request is answered with. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "serve/control.h"
@@ -11,9 +12,18 @@ struct recent;
 
 #define ANSWER_TOPS_MAX 8 /* live views at once: each costs a pass over all flows a second */
 
+/* The newest finding that was told, as far as a live view says it. */
+struct notice {
+	uint64_t time_ns; /* 0: none since the start */
+	char id[FINDING_ID_MAX], entity[256], peer[256];
+	enum severity severity;
+	bool closed;
+};
+
 /* What the answers are made from; of the control. */
 struct answer_source {
 	const struct control_config *cfg;
+	const struct notice *notice;
 	struct recent *recent; /* NULL: ended flows are not kept */
 	uint64_t *lost;        /* lines lost of all clients */
 	uint64_t clients;

@@ -90,6 +90,27 @@ static void put_lost(struct json *j, const struct flow_table_stats *stats)
 	json_object_end(j);
 }
 
+static void put_findings(struct json *j, const struct answer_source *s)
+{
+	const struct notice *n = s->notice;
+
+	if (!s->cfg->findings_open)
+		return;
+	json_object_begin(j, "findings");
+	json_u64(j, "open", s->cfg->findings_open(s->cfg->detect_ctx));
+	if (n->time_ns) {
+		json_object_begin(j, "last");
+		json_text(j, "id", n->id);
+		json_text(j, "state", n->closed ? "closed" : "open");
+		json_text(j, "level", severity_name(n->severity));
+		json_text(j, "entity", n->entity);
+		json_text(j, "peer", n->peer);
+		json_u64(j, "time_ms", n->time_ns / 1000000);
+		json_object_end(j);
+	}
+	json_object_end(j);
+}
+
 void answer_top(const struct answer_source *s, struct conn *c)
 {
 	struct look l = { .conn = c, .now_ns = s->cfg->now() };
@@ -108,6 +129,7 @@ void answer_top(const struct answer_source *s, struct conn *c)
 	json_text(&j, "by", rollup_key_word(c->request.by));
 	json_u64(&j, "flows_now", stats.flows_now);
 	put_lost(&j, &stats);
+	put_findings(&j, s);
 	put_rows(&j, &c->request, rows, n);
 	json_object_end(&j);
 	buf_putc(&c->out, '\n');

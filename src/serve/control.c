@@ -39,6 +39,7 @@ struct control {
 	struct list conns;
 	size_t n_conns, n_tops, n_events;
 	struct recent *recent;
+	struct notice notice;
 	struct buf line; /* one record as text, for all who want it */
 	uint64_t lost;
 };
@@ -46,7 +47,11 @@ struct control {
 static struct answer_source source_of(struct control *c)
 {
 	return (struct answer_source){
-		.cfg = &c->cfg, .recent = c->recent, .lost = &c->lost, .clients = c->n_conns
+		.cfg = &c->cfg,
+		.notice = &c->notice,
+		.recent = c->recent,
+		.lost = &c->lost,
+		.clients = c->n_conns,
 	};
 }
 
@@ -358,8 +363,25 @@ static void send_ended(struct control *c, const struct record *r)
 	}
 }
 
+/* An end is no news, unless it is that of what was the news. */
+static void notice(struct control *c, const struct finding *f, uint64_t time_ns)
+{
+	struct notice *n = &c->notice;
+
+	if (f->state == FINDING_CLOSED) {
+		n->closed |= !strcmp(n->id, f->id);
+		return;
+	}
+	*n = (struct notice){ .time_ns = time_ns, .severity = f->severity };
+	memcpy(n->id, f->id, sizeof(n->id));
+	snprintf(n->entity, sizeof(n->entity), "%.*s", STR_FMT(f->entity));
+	snprintf(n->peer, sizeof(n->peer), "%.*s", STR_FMT(f->peer));
+}
+
 void control_record(struct control *c, const struct record *r)
 {
+	if (r->type == RECORD_FINDING)
+		notice(c, r->finding, r->time_ns);
 	if (r->type == RECORD_FLOW && r->flow_ends) {
 		if (c->recent)
 			recent_add(c->recent, r->flow);

@@ -4,7 +4,8 @@
  *
  *     {"ask":"status"}                                             → one object
  *     {"ask":"flows","filter":"port:443","limit":100,"sort":"up"}  → one EVE flow record a line, then {"end":true,…}
- *     {"ask":"top","by":"program","filter":"","sort":"rate","limit":50}  → {"rows":[…],"totals":{…}} each second
+ *     {"ask":"top","by":"program","filter":"","sort":"rate","limit":50}  → {"rows":[…],"totals":{…},"findings":{"open":N,
+ *                                                                     "last":{…}}} each second
  *     {"ask":"events","filter":"","types":["flow","dns"]}          → EVE records as they happen
  *
  *     {"ask":"policy","do":"show"}                                 → one object; also text, load, confirm, clear, disarm,
@@ -62,6 +63,7 @@ struct control_config {
 	void (*findings)(void *ctx, const struct detect_request *q, const struct filter *filter,
 			 struct finding_out to);
 	void (*detect)(void *ctx, const struct detect_request *q, struct json *j);
+	uint64_t (*findings_open)(void *ctx); /* how many cases are open; for "top" */
 	void *detect_ctx;
 	/* All three or none: with them the last 1000 ended flows are kept for "ended". Borrowed, must outlive the control. */
 	struct intern *texts;

@@ -65,6 +65,7 @@ void recent_add(struct recent *r, const struct flow *ended)
 		r->used++;
 	*slot = *ended;
 	slot->stream = NULL; /* the table's; the copy must not lead there */
+	slot->watched = NULL;
 	take_refs(slot);
 	r->next = (r->next + 1) % r->n;
 }

@@ -137,29 +137,45 @@ static int send_datagram(struct alert_sink *s)
 	uint32_t length;
 
 	memcpy(&length, s->queue.p, sizeof(length));
-	if (send(s->fd, s->queue.p + sizeof(length), length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return -errno;
+	if (send(s->fd, s->queue.p + sizeof(length), length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno != EMSGSIZE)
+			return -errno;
+		++*s->lost; /* it never will be short enough: those behind it are not to wait */
+	}
 	buf_drop_front(&s->queue, sizeof(length) + length);
 	return 0;
+}
+
+/* 0, or why the connection is none any more: what is sent into one that was hung up is lost without a word. */
+static int still_there(int fd)
+{
+	char c;
+	ssize_t n = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == ENOTCONN)))
+		return 0;
+	return n < 0 ? -errno : -EPIPE;
 }
 
 /* Octet counting (RFC 6587 3.4.1): "LENGTH FRAME", which may leave in parts. */
 static int send_frame(struct alert_sink *s)
 {
+	const char *blank = memchr(s->queue.p, ' ', s->queue.n);
+	uint64_t length = s->begun;
+	int r = still_there(s->fd);
 	ssize_t n;
 
+	if (r < 0)
+		return r;
 	if (!s->begun) {
-		const char *blank = memchr(s->queue.p, ' ', s->queue.n);
-		uint64_t length = 0;
-
 		str_parse_u64((struct str){ s->queue.p, (size_t)(blank - s->queue.p) }, &length);
-		s->begun = (size_t)(blank + 1 - s->queue.p) + length;
+		length += (size_t)(blank + 1 - s->queue.p);
 	}
-	n = send(s->fd, s->queue.p, s->begun, MSG_NOSIGNAL | MSG_DONTWAIT);
+	n = send(s->fd, s->queue.p, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return -errno;
 	buf_drop_front(&s->queue, (size_t)n);
-	s->begun -= (size_t)n;
+	s->begun = length - (size_t)n;
 	return 0;
 }
 

@@ -97,16 +97,40 @@ static unsigned priority(enum severity s)
 	return levels[s];
 }
 
-/* Control characters would break the line; `escaped` get a backslash. */
+/*
+ * One character of a text somebody else chose, its bytes taken off the front. Control characters, which would break the line or
+ * move the cursor of who reads it, become blanks; what is not UTF-8, as all three forms want it, U+FFFD.
+ */
+static void put_clean(struct buf *out, struct str *s, const char *escaped)
+{
+	unsigned char c = (unsigned char)s->p[0];
+	size_t n = str_utf8(*s);
+	bool is_c1 = n == 2 && c == 0xc2 && (unsigned char)s->p[1] < 0xa0;
+
+	if (!n)
+		buf_puts(out, "\xef\xbf\xbd");
+	else if (c < ' ' || c == 0x7f || is_c1)
+		buf_putc(out, ' ');
+	else if (strchr(escaped, c))
+		buf_printf(out, "\\%c", c);
+	else
+		buf_put(out, s->p, n);
+	*s = str_sub(*s, n ? n : 1, s->n);
+}
+
 static void put_escaped(struct buf *out, struct str s, const char *escaped)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+	while (s.n)
+		put_clean(out, &s, escaped);
+}
 
-		if (strchr(escaped, c) && c)
-			buf_putc(out, '\\');
-		buf_putc(out, c < ' ' || c == 0x7f ? ' ' : (char)c);
-	}
+/* At most `most` bytes of it, whole characters. */
+static void put_start(struct buf *out, struct str s, size_t most, const char *escaped)
+{
+	size_t end = s.n > most ? s.n - most : 0;
+
+	while (s.n && s.n - (str_utf8(s) ?: 1) >= end)
+		put_clean(out, &s, escaped);
 }
 
 static void put_param(struct buf *out, const char *name, struct str v)
@@ -167,7 +191,7 @@ static void put_cef(struct buf *out, const struct alert_facts *a)
 	buf_puts(out, "CEF:0|egret|egretd|" EGRET_VERSION "|");
 	put_escaped(out, str_of(a->detector ?: a->kind), "|\\");
 	buf_putc(out, '|');
-	put_escaped(out, str_sub(a->message, 0, 256), "|\\");
+	put_start(out, a->message, 256, "|\\");
 	buf_printf(out, "|%u|rt=%llu ", levels[a->severity],
 		   (unsigned long long)(a->time_ns / NSEC_PER_MSEC));
 	put_extension(out, "cat", str_of(a->class));

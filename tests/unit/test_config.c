@@ -58,6 +58,58 @@ static void test_all_statements(void **state)
 	assert_int_equal(c.n_inside, 2);
 }
 
+static void test_findings_and_alerts(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR("eve off\n"), &messages));
+	assert_true(c.findings); /* on unless said otherwise, and told to nobody else */
+	assert_int_equal(c.n_alerts, 0);
+	assert_ok(config_parse(&c, "e",
+			       STR("findings off\nalerts journal\nalerts syslog\n"
+				   "alerts syslog \"udp://192.0.2.1:514\" from critical\n"
+				   "alerts cef \"tcp://[2001:db8::1]:601\" from low\n"),
+			       &messages));
+	assert_str(buf_str(&messages), "");
+	assert_false(c.findings);
+	assert_int_equal(c.n_alerts, 4);
+	assert_int_equal(c.alerts[0].form, ALERT_JOURNAL);
+	assert_int_equal(c.alerts[0].least, SEVERITY_MEDIUM);
+	assert_int_equal(c.alerts[1].form, ALERT_SYSLOG);
+	assert_string_equal(c.alerts[1].to, "local");
+	assert_string_equal(c.alerts[2].to, "udp://192.0.2.1:514");
+	assert_int_equal(c.alerts[2].least, SEVERITY_CRITICAL);
+	assert_int_equal(c.alerts[3].form, ALERT_CEF);
+	assert_int_equal(c.alerts[3].least, SEVERITY_LOW);
+	for (size_t i = 0; i < 9; i++) {
+		static const char *const bad[] = {
+			"findings maybe\n",
+			"findings\n",
+			"alerts\n",
+			"alerts mail\n",
+			"alerts syslog \"localhost\"\n",
+			"alerts syslog \"udp://name:514\"\n",
+			"alerts syslog from\n",
+			"alerts cef local from urgent\n",
+			"alerts journal local\n",
+		};
+
+		buf_clear(&messages);
+		assert_err(config_parse(&c, "e", str_of(bad[i]), &messages), -EINVAL);
+		assert_non_null(strstr(messages.p, "e:1:"));
+	}
+	buf_clear(&messages);
+	for (size_t i = 0; i <= CONFIG_MAX_ALERTS; i++)
+		buf_puts(&messages, "alerts journal\n");
+	{
+		_cleanup_buf_ struct buf said = BUF_INIT(4096);
+
+		assert_err(config_parse(&c, "e", buf_str(&messages), &said), -EINVAL);
+		assert_non_null(strstr(said.p, "at most"));
+	}
+}
+
 static void test_what_is_not_built_is_said(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
@@ -124,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_empty_is_valid),
 		cmocka_unit_test(test_policy_statements),
 		cmocka_unit_test(test_all_statements),
+		cmocka_unit_test(test_findings_and_alerts),
 		cmocka_unit_test(test_what_is_not_built_is_said),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_all_mistakes_in_one_run),

@@ -381,6 +381,48 @@ static void test_plain_picture(void **state)
 	assert_non_null(memmem(b.p, b.n, "(total)", 7));
 }
 
+/* What was found, below the rows; nothing where nothing was. */
+static void test_notice(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
+	struct str at;
+
+	m.now_ns = 1767225900ULL * NSEC_PER_SEC;
+	say("{\"rows\":[],\"totals\":{},\"findings\":{\"open\":0}}");
+	top_print(&m, 0, 100, &b);
+	assert_null(memmem(b.p, b.n, "findings", 8));
+	say("{\"rows\":[],\"totals\":{},\"findings\":{\"open\":3,\"last\":{\"id\":\"a\",\"state\":"
+	    "\"open\","
+	    "\"level\":\"high\",\"entity\":\"/tmp/\\u001b[2Jx (root)\",\"peer\":\"c2.example\","
+	    "\"time_ms\":1767225600000}}}");
+	buf_clear(&b);
+	top_print(&m, 0, 100, &b);
+	assert_non_null(strstr(b.p, "findings: 3 open; the last, high: /tmp/"));
+	assert_non_null(strstr(b.p, "x (root) -> c2.example, 5 m 0 s ago"));
+	assert_null(memchr(b.p, 0x1b, b.n));
+	top_layout(&m, 24, 80, &f);
+	assert_int_equal(f.n_lines, 24);
+	at = (struct str){ f.text.p + f.lines[22].from, f.lines[22].n };
+	assert_true(str_has_prefix(at, STR("findings: 3 open; the last, high: /tmp/")));
+	assert_int_equal(f.lines[22].style, TOP_WARN);
+	top_layout(&m, 5, 80, &f); /* no room for news */
+	assert_int_equal(f.n_lines, 5);
+	assert_null(memmem(f.text.p, f.text.n, "findings", 8));
+	/* Over, and nothing open any more. */
+	say("{\"rows\":[],\"totals\":{},\"findings\":{\"open\":0,\"last\":{\"id\":\"a\",\"state\":"
+	    "\"closed\","
+	    "\"level\":\"high\",\"entity\":\"x\",\"peer\":\"y\",\"time_ms\":1767225600000}}}");
+	buf_clear(&b);
+	top_print(&m, 0, 100, &b);
+	assert_non_null(strstr(b.p, "findings: 0 open; the last, high and over: x -> y, "));
+	/* Nonsense is no news. */
+	say("{\"rows\":[],\"totals\":{},\"findings\":[7]}");
+	say("{\"rows\":[],\"totals\":{},\"findings\":{\"open\":-1,\"last\":{\"entity\":7,\"time_"
+	    "ms\":\"x\"}}}");
+	top_layout(&m, 24, 80, &f);
+	assert_int_equal(f.n_lines, 24);
+}
+
 static void test_cells(void **state)
 {
 	static const struct {
@@ -438,6 +480,7 @@ int main(void)
 		TEST(test_answers_that_make_no_sense),
 		TEST(test_silence_is_told),
 		TEST(test_plain_picture),
+		TEST(test_notice),
 		TEST(test_cells),
 	};
 
