@@ -22,7 +22,10 @@
 struct detect;
 struct intel_slot;
 struct origin;
+struct flow_table;
 struct proc_table;
+
+#define DETECT_WARM_UP_NS (24 * 3600 * 1000000000ULL)
 
 enum detect_vantage { DETECT_HOST, DETECT_GATEWAY, DETECT_FILE };
 
@@ -35,6 +38,7 @@ struct detect_config {
 	const struct addr *resolvers; /* those that are configured; none: not known */
 	size_t n_resolvers;
 	struct intel_slot *intel; /* what feeds say; NULL: nothing does */
+	uint64_t warm_up_ns; /* live; DETECT_WARM_UP_NS is what people get */
 	bool file_warm_up; /* a recording is treated like a live host: no findings of the first day */
 };
 
@@ -44,6 +48,9 @@ struct detect *detect_free(struct detect *d);
 void detect_record(struct detect *d, const struct record *r);
 struct flow_watch detect_watch(struct detect *d); /* for flow_table_set_watch() */
 void detect_tick(struct detect *d, uint64_t now_ns);
+/* Live: where sockets that processes have are looked up, borrowed; and several times a second, for what cannot wait. */
+void detect_set_flows(struct detect *d, struct flow_table *t);
+void detect_beat(struct detect *d, uint64_t now_ns);
 void detect_finish(struct detect *d, uint64_t now_ns); /* a recording is over: what it comes to */
 
 /*
@@ -84,7 +91,7 @@ const char *detect_detector(size_t i); /* their names; NULL past the last */
 
 struct detect_stats {
 	uint64_t entities, peers, pairs, dossiers, cases_open;
-	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers;
+	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers, evicted_shells;
 	bool warming;       /* the first day: most findings are held back until it is over */
 	uint64_t held_back; /* findings over the noise budget or within warm-up */
 	uint64_t memory_bytes;

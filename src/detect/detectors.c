@@ -5,7 +5,7 @@
 #include "detect/engine.h"
 
 const struct detector *const detectors[] = {
-	&detect_intel, &detect_beacon,
+	&detect_intel, &detect_beacon, &detect_shell,
 	NULL,
 };
 

@@ -5,4 +5,5 @@
 struct detector;
 
 extern const struct detector detect_beacon;
+extern const struct detector detect_shell;
 extern const struct detector detect_intel;

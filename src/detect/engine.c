@@ -16,6 +16,7 @@
 /* A name that has not come by then does not come any more: what the decoders look at is over. */
 #define SETTLE_BYTES 16384
 #define SETTLE_NS (2 * NSEC_PER_SEC)
+#define BEAT_NS (NSEC_PER_SEC / 10)
 #define SMALL_BURST 128 /* payload of a key stroke, a command, a prompt */
 
 static bool is_settled(const struct flow *f, const struct sighting *s, uint64_t now_ns)
@@ -53,7 +54,7 @@ static bool is_housekeeping(enum app_proto app)
 	}
 }
 
-static bool leaves(const struct flow *f)
+bool detect_leaves(const struct flow *f)
 {
 	enum addr_class to = addr_class(&f->key.dst);
 
@@ -78,7 +79,7 @@ static struct sighting *sighting_of(struct detect *d, struct flow *f)
 static void resolve(struct detect *d, struct sighting *s, const struct flow *f)
 {
 	s->resolved = true;
-	s->pair = leaves(f) ? pair_of_flow(d, f) : NULL;
+	s->pair = detect_leaves(f) ? pair_of_flow(d, f) : NULL;
 	s->ignored = !s->pair;
 	if (!s->pair)
 		return;
@@ -154,9 +155,38 @@ static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t byt
 	tell_data(d, s, f, side, bytes, time_ns);
 }
 
+static void on_open(void *ctx, struct flow *f)
+{
+	struct detect *d = ctx;
+
+	if (f->last_ns > d->now_ns)
+		d->now_ns = f->last_ns;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->open)
+			(*det)->open(d, f);
+}
+
+static void on_exec(void *ctx, struct proc *p, uint64_t time_ns)
+{
+	struct detect *d = ctx;
+
+	if (time_ns > d->now_ns)
+		d->now_ns = time_ns;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->exec)
+			(*det)->exec(d, p);
+}
+
 struct flow_watch detect_watch(struct detect *d)
 {
-	return (struct flow_watch){ .on_data = on_data, .ctx = d };
+	return (struct flow_watch){
+		.on_data = on_data, .on_open = on_open, .on_exec = on_exec, .ctx = d
+	};
+}
+
+void detect_set_flows(struct detect *d, struct flow_table *t)
+{
+	d->flows = t;
 }
 
 /* A flow that came whole (a log), or ended before its name was known. */
@@ -210,6 +240,9 @@ void detect_record(struct detect *d, const struct record *r)
 		return;
 	detect_tick(d, r->time_ns);
 	if (r->type == RECORD_FLOW) {
+		for (const struct detector *const *det = detectors; r->flow_ends && *det; det++)
+			if ((*det)->over)
+				(*det)->over(d, r->flow);
 		flow_reported(d, r);
 		return;
 	}
@@ -232,6 +265,18 @@ void detect_tick(struct detect *d, uint64_t now_ns)
 		if ((*det)->tick)
 			(*det)->tick(d);
 	cases_tick(d);
+}
+
+void detect_beat(struct detect *d, uint64_t now_ns)
+{
+	if (now_ns > d->now_ns)
+		d->now_ns = now_ns;
+	if (d->now_ns < d->next_beat_ns)
+		return;
+	d->next_beat_ns = d->now_ns + BEAT_NS;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->beat)
+			(*det)->beat(d);
 }
 
 void detect_stats(const struct detect *d, struct detect_stats *ret)

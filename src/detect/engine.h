@@ -107,6 +107,12 @@ struct detector {
 	/* Any record but flows. `s` NULL: of no flow, or of one that is not looked at. */
 	void (*record)(struct detect *d, struct sighting *s, const struct record *r);
 	void (*tick)(struct detect *d); /* once a minute */
+	/* Live: its owner is known, before any payload and perhaps without a pair; again when the socket is passed on. */
+	void (*open)(struct detect *d, struct flow *f);
+	void (*over)(struct detect *d,
+		     const struct flow *f);             /* each flow that ends, looked at or not */
+	void (*exec)(struct detect *d, struct proc *p); /* live: a process is this image now */
+	void (*beat)(struct detect *d);                 /* live, every 100 ms */
 	/* What there is to draw of a pair's finding: f->plot. */
 	void (*plot)(const struct pair *p, struct finding *f);
 	void (*forget)(struct detect *d, struct pair *p);
@@ -126,7 +132,8 @@ extern const struct detector *const detectors[]; /* NULL at the end */
 struct detect {
 	struct detect_config cfg;
 	struct finding_out out;
-	uint64_t now_ns, started_ns, next_minute_ns;
+	uint64_t now_ns, started_ns, next_minute_ns, next_beat_ns;
+	struct flow_table *flows; /* NULL in a recording */
 	struct pool entities, peers, pairs, sightings, dossiers, evidence;
 	struct list entity_lru, peer_lru, pair_lru, dossier_list;
 	struct entity **entity_buckets;
@@ -144,7 +151,11 @@ struct detect {
 	struct prints *prints;
 	struct intel_watch *intel;
 	struct volumes *volumes;
+	struct shells *shells;
 };
+
+/* engine.c: is it a flow that detectors look at? */
+bool detect_leaves(const struct flow *f);
 
 /* tables.c */
 int tables_new(struct detect *d);
@@ -156,7 +167,8 @@ struct peer *peer_of_domain(struct detect *d, struct str domain);
 struct peer *peer_of_addr(struct detect *d, const struct addr *a, uint16_t port, uint8_t proto);
 struct pair *pair_of(struct detect *d, struct entity *e, struct peer *p); /* made when new */
 struct pair *pair_of_flow(struct detect *d, const struct flow *f);        /* NULL: nothing leaves */
-struct pair *pair_of_name(struct detect *d, struct entity *e, struct text *name); /* of its domain */
+struct pair *pair_of_name(struct detect *d, struct entity *e,
+			  struct text *name);               /* of its domain */
 struct pair *pair_of_hash(struct detect *d, uint64_t hash); /* NULL: there is none (any more) */
 void pair_touch(struct detect *d, struct pair *p, const struct flow *f);
 struct str entity_label(const struct entity *e, char text[256]);
@@ -208,5 +220,6 @@ bool exceptions_cover(const struct detect *d, const struct finding *f);
 static inline bool detect_warming(const struct detect *d)
 {
 	return (d->cfg.vantage != DETECT_FILE || d->cfg.file_warm_up) &&
-	       d->now_ns - d->started_ns < 24 * 3600 * 1000000000ULL;
+	       d->now_ns - d->started_ns <
+		       (d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS : d->cfg.warm_up_ns);
 }

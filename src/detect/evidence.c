@@ -25,6 +25,11 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_LISTED_PRINT] = { "listed-print", "intel", GROUP_INTEL, CLASS_INTEL, false, 6, "",
 		"a feed names the TLS fingerprint", "weak: programs share libraries" },
 
+	[E_SHELL_SOCKET] = { "shell", "shell", GROUP_CHANNEL, CLASS_C2, true, 40, "T1059.004",
+		"a shell has the connection as its input and output", "0 of the ordinary day of tests/e2e/ordinary.py" },
+	[E_SHELL_RELAY] = { "shell-relay", "shell", GROUP_CHANNEL, CLASS_C2, true, 40, "T1059.004",
+		"a shell is joined to the connection by a program that only moves bytes", "0 of the same" },
+
 	[E_RARE] = { "rare", "", GROUP_RARITY, CLASS_NONE, false, 15, "",
 		"few here ever contacted it", "10 x log10((1 + all) / (1 + those))" },
 	[E_NEW_PEER] = { "new", "", GROUP_RARITY, CLASS_NONE, false, 6, "",

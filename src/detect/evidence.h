@@ -47,6 +47,9 @@ enum evidence_id {
 	E_LISTED_TOR,
 	E_LISTED_PLACE,
 	E_LISTED_PRINT,
+	/* shell */
+	E_SHELL_SOCKET,
+	E_SHELL_RELAY,
 	/* fusion: what is known of peer and program */
 	E_RARE,
 	E_NEW_PEER,
