@@ -32,9 +32,19 @@ static bool is_own(const struct stdio *s, const struct proc *other)
 	return true;
 }
 
+/* Also of one that the relay forked to start it, as system(3) and socat's SYSTEM do. */
+static bool comes_from(const struct proc *shell, const struct proc *relay)
+{
+	const struct proc *p = shell->parent;
+
+	for (int i = 0; i < 3 && p && !shell_same_process(p, relay) && p->exe == relay->exe; i++)
+		p = p->parent;
+	return shell_same_process(p, relay);
+}
+
 bool shell_is_child(const struct proc *shell, const struct proc *relay)
 {
-	return shell_same_process(shell->parent, relay) && is_own(&shell->stdio[0], relay) &&
+	return comes_from(shell, relay) && is_own(&shell->stdio[0], relay) &&
 	       is_own(&shell->stdio[1], relay);
 }
 

