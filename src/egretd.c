@@ -381,6 +381,9 @@ static int start_sentry(struct daemon *d)
 
 	if (!d->config.findings)
 		return 0;
+	r = make_folder(d->config.state, 0750);
+	if (r < 0)
+		return r;
 	r = sentry_new(&d->sentry, &(struct sentry_config){
 					   .state = d->config.state,
 					   .loop = d->loop,

@@ -111,7 +111,7 @@ _egret() {
 		_egret_filter
 		return
 		;;
-	--app | --policy | --config | --against)
+	--app | --policy | --config | --against | --intel | --exe)
 		_filedir
 		return
 		;;
@@ -137,7 +137,7 @@ _egret() {
 	exec) _egret_exec ;;
 	read)
 		case $cur in
-		-*) _egret_words '--json --filter --policy --inside --all --quiet --help' ;;
+		-*) _egret_words '--json --filter --policy --inside --intel --all --quiet --help' ;;
 		*) _filedir ;;
 		esac
 		;;

@@ -54,6 +54,7 @@ complete -c egret -n '__fish_seen_subcommand_from read' -l json -d 'EVE records 
 complete -c egret -n '__fish_seen_subcommand_from read' -l filter -x -d 'Only flows that match'
 complete -c egret -n '__fish_seen_subcommand_from read' -l policy -r -F -d 'Judge each flow'
 complete -c egret -n '__fish_seen_subcommand_from read' -l inside -x -d 'What counts as ours'
+complete -c egret -n '__fish_seen_subcommand_from read' -l intel -r -F -d 'A feed'
 complete -c egret -n '__fish_seen_subcommand_from read' -l all -d 'Every row of the summary'
 complete -c egret -n '__fish_seen_subcommand_from read' -l quiet -d 'No progress bar'
 complete -c egret -n '__fish_seen_subcommand_from read' -F

@@ -16,9 +16,11 @@
 #include "cli/contacts.h"
 #include "cli/findings.h"
 #include "cli/offline.h"
+#include "cli/read_feeds.h"
 #include "cli/recordings.h"
 #include "cli/table.h"
 #include "detect/detect.h"
+#include "detect/intel_index.h"
 #include "flow/domain.h"
 #include "flow/filter.h"
 #include "flow/record.h"
@@ -29,6 +31,7 @@
 #define MAX_CONTACTS 100000
 #define SUMMARY_ROWS 50
 #define MAX_INSIDE 64
+#define MAX_FEEDS 64
 #define PACKETS_AT_ONCE 100000
 
 static const char usage[] =
@@ -43,6 +46,8 @@ static const char usage[] =
 	"  --inside CIDR     what counts as ours, to tell egress from ingress (may be given "
 	"again);\n"
 	"                    private addresses unless given\n"
+	"  --intel [CLASS=]FILE  a feed that findings are made of, in any format of lists; may be "
+	"given again\n"
 	"  --all             every row of the summary, not the 50 with the most bytes\n"
 	"  --quiet           no progress bar\n";
 
@@ -221,6 +226,8 @@ struct read_args {
 	const char *policy;
 	struct cidr inside[MAX_INSIDE];
 	size_t n_inside;
+	char *feeds[MAX_FEEDS];
+	size_t n_feeds;
 	struct filter *filter;
 };
 
@@ -232,6 +239,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 		{ "filter", required_argument, NULL, 'f' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "inside", required_argument, NULL, 'i' },
+		{ "intel", required_argument, NULL, 'I' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -263,6 +271,13 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 				return EXIT_USAGE;
 			}
 			a->n_inside++;
+			break;
+		case 'I':
+			if (a->n_feeds == MAX_FEEDS) {
+				log_error("at most %d feeds", MAX_FEEDS);
+				return EXIT_USAGE;
+			}
+			a->feeds[a->n_feeds++] = optarg;
 			break;
 		case 'a':
 			a->all = true;
@@ -326,11 +341,14 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	struct pipeline *pipeline = NULL;
 	struct replay *replay = NULL;
 	struct flow_table_stats fs;
-	int r;
+	struct intel_slot *feeds = NULL;
+	int r, status = EXIT_FAILURE;
 
 	r = contacts_new(&rd.contacts, false, a->policy, MAX_CONTACTS);
 	if (r == 0)
 		r = findings_new(&rd.findings);
+	if (r == 0 && a->n_feeds && read_feeds(&feeds, (char **)a->feeds, a->n_feeds) < 0)
+		goto failed; /* why was said */
 	if (r == 0)
 		r = pipeline_new(
 			&pipeline,
@@ -339,7 +357,8 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	if (r == 0)
 		r = detect_new(&rd.detect,
 			       &(struct detect_config){ .vantage = DETECT_FILE,
-							.texts = pipeline_texts(pipeline) },
+							.texts = pipeline_texts(pipeline),
+							.intel = feeds },
 			       (struct finding_out){ on_finding, &rd });
 	if (r == 0) {
 		flow_table_watch(pipeline_flows(pipeline), detect_watch(rd.detect));
@@ -383,15 +402,19 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	    (replay_stats(replay)->blocks_bad || replay_stats(replay)->inputs_cut))
 		r = -ENODATA;
 out:
+	if (r >= 0 && !rd.write_errors)
+		status = EXIT_SUCCESS;
+failed:
 	replay_free(replay);
 	if (rd.sink)
 		rd.sink->ops->free(rd.sink);
 	detect_free(rd.detect);
+	intel_slot_free(feeds);
 	pipeline_free(pipeline);
 	findings_free(rd.findings);
 	offline_close(&rd.offline);
 	contacts_free(rd.contacts);
-	return r < 0 || rd.write_errors ? EXIT_FAILURE : EXIT_SUCCESS;
+	return status;
 }
 
 int cmd_read(int argc, char **argv)

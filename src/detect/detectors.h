@@ -7,3 +7,4 @@ struct detector;
 extern const struct detector detect_beacon;
 extern const struct detector detect_shell;
 extern const struct detector detect_intel;
+extern const struct detector detect_dga;

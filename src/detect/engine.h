@@ -38,6 +38,7 @@ struct entity {
 	float hours[24];              /* payload sent by hour of the day, decayed; detect_hour() */
 	uint32_t number;              /* in the file that is being written */
 	struct entity_volume *volume; /* volume.c */
+	struct dga_seq *dga;          /* dga.c */
 };
 
 /* Whom programs and machines talk to, site-wide. */
@@ -162,6 +163,8 @@ int tables_new(struct detect *d);
 void tables_free(struct detect *d);
 struct entity *entity_of_flow(struct detect *d, const struct flow *f);
 struct entity *entity_of_proc(struct detect *d, const struct proc *p);
+/* Who asked: the flow's entity, or the other side's address where this host answers. */
+struct entity *entity_of_client(struct detect *d, const struct flow *f);
 struct entity *entity_of_addr(struct detect *d, const struct addr *a);
 struct peer *peer_of_domain(struct detect *d, struct str domain);
 struct peer *peer_of_addr(struct detect *d, const struct addr *a, uint16_t port, uint8_t proto);

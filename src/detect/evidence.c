@@ -16,6 +16,13 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_STEADY] = { "steady", "beacon", GROUP_SCHEDULE, CLASS_C2, false, 4, "T1029",
 		"as many check-ins each hour, day and night", "reasoned" },
 
+	[E_DGA_NX] = { "nxdomain-random", "dga", GROUP_DGA, CLASS_C2, true, 25, "T1568.002",
+		"asks for names of random letters that do not exist", "1 in 100,000 groups of 10 ordinary names: bench/QUALITY.md" },
+	[E_DGA_WORDS] = { "nxdomain-words", "dga", GROUP_DGA, CLASS_C2, false, 15, "T1568.002",
+		"asks for names of words put together that do not exist", "as above; English-heavy clients come to it 5 to 20 times as often" },
+	[E_DGA_NAME] = { "made-up-name", "dga", GROUP_DGA, CLASS_C2, false, 6, "T1568.002",
+		"its name looks made up by a program", "people choose such names, one in a hundred to a thousand" },
+
 	[E_LISTED] = { "listed", "intel", GROUP_INTEL, CLASS_INTEL, true, 36, "T1071",
 		"a feed names the address, name, URL or certificate", "by kind and age, intel_index.h; up to 45 for address and port" },
 	[E_LISTED_TOR] = { "listed-tor", "intel", GROUP_INTEL, CLASS_POLICY, false, 12, "T1090.003",

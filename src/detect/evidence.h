@@ -42,6 +42,10 @@ enum evidence_id {
 	E_REGULAR,
 	E_ONE_SIZE,
 	E_STEADY,
+	/* dga */
+	E_DGA_NX,
+	E_DGA_WORDS,
+	E_DGA_NAME,
 	/* intel */
 	E_LISTED,
 	E_LISTED_TOR,

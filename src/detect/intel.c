@@ -235,8 +235,7 @@ static void asked(struct detect *d, const struct record *r, const struct intel_i
 
 		if (!intel_name(ix, name, 0, &h))
 			continue;
-		e = r->flow->direction == FLOW_REPLY ? entity_of_addr(d, &r->flow->key.src)
-						     : entity_of_flow(d, r->flow);
+		e = entity_of_client(d, r->flow);
 		text = intern_get(d->cfg.texts, name);
 		p = e && text && !e->is_resolver ? pair_of_name(d, e, text) : NULL;
 		if (p) {

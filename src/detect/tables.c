@@ -237,6 +237,11 @@ struct entity *entity_of_flow(struct detect *d, const struct flow *f)
 	return entity_of_addr(d, &f->key.src);
 }
 
+struct entity *entity_of_client(struct detect *d, const struct flow *f)
+{
+	return f->direction == FLOW_REPLY ? entity_of_addr(d, &f->key.src) : entity_of_flow(d, f);
+}
+
 struct str entity_label(const struct entity *e, char text[256])
 {
 	struct str exe = text_str(e->exe), user = text_str(e->user);

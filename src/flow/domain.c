@@ -46,6 +46,21 @@ struct str domain_of(struct str name)
 	return at ? str_sub(name, (size_t)(at - text), name.n) : STR_NONE;
 }
 
+bool domain_split(struct str name, struct str *ret_label, struct str *ret_suffix)
+{
+	struct str domain = domain_of(name);
+	const char *dot = domain.n ? memchr(domain.p, '.', domain.n) : NULL;
+	char text[256];
+
+	if (!dot)
+		return false;
+	*ret_label = str_sub(domain, 0, (size_t)(dot - domain.p));
+	*ret_suffix = str_sub(domain, ret_label->n + 1, domain.n);
+	memcpy(text, ret_suffix->p, ret_suffix->n);
+	text[ret_suffix->n] = 0;
+	return psl_is_public_suffix2(suffixes, text, PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE);
+}
+
 struct str domain_of_text(const struct text *name)
 {
 	static struct {

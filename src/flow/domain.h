@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/intern.h"
 #include "base/str.h"
 
@@ -14,3 +16,9 @@ void domain_load(
 /* Point into the name; empty: it has none (a public suffix, a single label, an address). `name` is NUL-terminated. */
 struct str domain_of_text(const struct text *name); /* cached */
 struct str domain_of(struct str name);              /* lower case, at most 255 bytes */
+
+/*
+ * A registrable domain in its two parts: the label that was chosen, and the suffix it stands under. False: it has none, or the
+ * suffix is one by the list's default rule alone, as of every local network.
+ */
+bool domain_split(struct str name, struct str *ret_label, struct str *ret_suffix);

@@ -290,10 +290,10 @@ static void put_feed(const struct intel_live *l, struct json *j, const struct in
 	json_bool(j, "expired", st.expired);
 	if (t)
 		json_text(j, "problem", t->why);
-	else if (st.error)
-		json_text(j, "problem", strerror(-st.error));
 	else if (st.why.n)
 		json_str(j, "problem", st.why);
+	else if (st.error)
+		json_text(j, "problem", strerror(-st.error));
 	json_object_end(j);
 }
 
@@ -364,33 +364,24 @@ static uint16_t take_port(struct str *words)
 	return (uint16_t)port;
 }
 
-static void check_url(struct intel_live *l, struct intel_index *ix, struct str words,
-		      struct json *j)
-{
-	const char *scheme = memmem(words.p, words.n, "://", 3), *slash;
-	struct intel_hit h;
-
-	if (scheme)
-		words = str_sub(words, (size_t)(scheme + 3 - words.p), words.n);
-	slash = words.n ? memchr(words.p, '/', words.n) : NULL;
-	if (slash && intel_url(ix, str_sub(words, 0, (size_t)(slash - words.p)), 0,
-			       str_sub(words, (size_t)(slash - words.p), words.n), &h))
-		put_hit(l, j, ix, &h);
-}
-
 /* Whatever the words are: address, address and port, name, URL, fingerprint, certificate. */
 static void check(struct intel_live *l, struct intel_index *ix, struct str words, struct json *j)
 {
 	static const enum intel_kind hashes[] = { INTEL_JA3, INTEL_JA4, INTEL_CERT };
-	struct str host = words;
-	uint16_t port = take_port(&host);
+	const char *scheme = memmem(words.p, words.n, "://", 3), *slash;
 	struct intel_hit h;
+	struct str host;
 	struct addr a;
+	uint16_t port;
 
-	if (memchr(words.p, '/', words.n)) {
-		check_url(l, ix, words, j);
-		return;
-	}
+	if (scheme)
+		words = str_sub(words, (size_t)(scheme + 3 - words.p), words.n);
+	slash = words.n ? memchr(words.p, '/', words.n) : NULL;
+	host = slash ? str_sub(words, 0, (size_t)(slash - words.p)) : words;
+	port = take_port(&host);
+	if (slash &&
+	    intel_url(ix, host, port, str_sub(words, (size_t)(slash - words.p), words.n), &h))
+		put_hit(l, j, ix, &h);
 	for (size_t i = 0; i < ARRAY_SIZE(hashes); i++)
 		if (intel_hash(ix, hashes[i], words, &h))
 			put_hit(l, j, ix, &h);
