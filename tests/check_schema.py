@@ -21,6 +21,7 @@ TYPES = {
     "boolean": lambda v: type(v) is bool,
     "object": lambda v: type(v) is dict,
     "array": lambda v: type(v) is list,
+    "null": lambda v: v is None,
 }
 
 

@@ -5,13 +5,10 @@
 #include "detect/engine.h"
 
 const struct detector *const detectors[] = {
-<<<<<<< HEAD
-	&detect_intel, &detect_beacon, &detect_shell,
-=======
 	&detect_intel,
 	&detect_beacon,
 	&detect_dga,
->>>>>>> main
+	&detect_shell,
 	NULL,
 };
 

@@ -96,9 +96,10 @@ def shell(n, d, tls, i, name, programs, command):
     good = [r for r in records if r["egret"]["finding"]["detector"] == "shell"]
     f = good[0]["egret"]["finding"] if good else {}
     who = os.path.basename(f.get("entity", "").split(" (")[0])
-    CASES.check(f"{name}: found {took if took is None else round(took, 2)} s after the shell answered, as "
-                f"{f.get('level')} {f.get('class')} {f.get('score_db')} dB of {who}",
-                took is not None and took <= LIMIT and f.get("class") == "c2" and f.get("level") in ("high", "critical") and
+    line = (f"{name}: found {took if took is None else round(took, 2)} s after the shell answered, as "
+                f"{f.get('level')} {f.get('class')} {f.get('score_db')} dB of {who}")
+    print(line)
+    CASES.check(line, took is not None and took <= LIMIT and f.get("class") == "c2" and f.get("level") in ("high", "critical") and
                 any(who.startswith(p) for p in programs), found, records)
     n.empty_processes()
     n.stop(server)
