@@ -132,7 +132,7 @@ static struct watched *make_room(struct detect *d)
 		return &s->at[s->n++];
 	for (size_t i = 1; i < s->n; i++)
 		if (s->at[i].looks > worst->looks ||
-		    (s->at[i].looks == worst->looks && s->at[i].opened_ns < worst->opened_ns))
+		    (s->at[i].looks == worst->looks && s->at[i].flow->id < worst->flow->id))
 			worst = &s->at[i];
 	d->stats.evicted_shells++;
 	return worst;

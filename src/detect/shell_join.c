@@ -17,8 +17,8 @@ bool shell_same_process(const struct proc *a, const struct proc *b)
 {
 	/* What /proc tells of a start is cut to 10 ms. */
 	return a && b && a->pid == b->pid &&
-	       (a->start_ns > b->start_ns ? a->start_ns - b->start_ns
-					  : b->start_ns - a->start_ns) < 10 * NSEC_PER_MSEC;
+	       (a->start_ns > b->start_ns ? a->start_ns - b->start_ns : b->start_ns - a->start_ns) <
+		       10 * NSEC_PER_MSEC;
 }
 
 /* A pipe, a terminal or one end of a pair that `other` does not have there itself. */
