@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes src/detect/popular_table.c: the best known domains as sorted 32-bit FNV-1a hashes.
+"""Writes src/detect/popular_table.inc: the best known domains as sorted 32-bit FNV-1a hashes.
 
-    tools/popular.py ../shared/data/lists/cloudflare-top10k.json > src/detect/popular_table.c
+    tools/popular.py ../shared/data/lists/cloudflare-top10k.json > src/detect/popular_table.inc
 
 The list is Cloudflare Radar's top 10,000 as MISP ships it (misp-warninglists, CC0-1.0). It has no order within itself. What
 everybody's machine asks for unasked (CORE) is ours.
@@ -30,10 +30,10 @@ def fnv1a(text):
 
 def table(name, names):
     hashes = sorted({fnv1a(n) for n in names})
-    print(f"const uint32_t {name}[] = {{")
+    print(f"static const uint32_t {name}[] = {{")
     for i in range(0, len(hashes), 8):
         print("\t" + " ".join(f"0x{h:08x}," for h in hashes[i:i + 8]))
-    print(f"}};\nconst size_t n_{name} = {len(hashes)};")
+    print("};")
 
 
 def main():
@@ -41,7 +41,7 @@ def main():
         names = json.load(f)["list"]
     print("/* SPDX-License-Identifier: Apache-2.0 */")
     print("/* Made by tools/popular.py from misp-warninglists' cloudflare-top10k (CC0-1.0); not to be edited. */")
-    print('// clang-format off\n#include "detect/popular.h"\n')
+    print()
     table("popular_core", CORE)
     print()
     table("popular_known", set(names) - set(CORE))

@@ -49,6 +49,7 @@ static const char usage[] =
 	"  --intel [CLASS=]FILE  a feed that findings are made of, in any format of lists; may be "
 	"given again\n"
 	"  --all             every row of the summary, not the 50 with the most bytes\n"
+	"  --no-findings     only what was there, not what to think of it\n"
 	"  --quiet           no progress bar\n";
 
 struct reader {
@@ -60,7 +61,7 @@ struct reader {
 	struct offline offline; /* --policy */
 	struct recorded recorded;
 	uint64_t undecided;
-	struct detect *detect;
+	struct detect *detect; /* NULL: --no-findings */
 	struct findings *findings;
 	enum severity least; /* of findings that are told */
 };
@@ -103,7 +104,8 @@ static void on_record(void *ctx, const struct record *r)
 
 	if (r->type == RECORD_STATS)
 		return; /* one at the end says it all */
-	detect_record(rd->detect, r);
+	if (rd->detect)
+		detect_record(rd->detect, r);
 	rd->flows += last_of_flow;
 	if (rd->filter && !(r->flow && filter_match(rd->filter, r->flow, r->time_ns)))
 		return;
@@ -222,7 +224,7 @@ static void print_summary(FILE *to, const struct replay_stats *s, const struct r
 }
 
 struct read_args {
-	bool json, all, quiet;
+	bool json, all, quiet, no_findings;
 	const char *policy;
 	struct cidr inside[MAX_INSIDE];
 	size_t n_inside;
@@ -241,6 +243,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 		{ "inside", required_argument, NULL, 'i' },
 		{ "intel", required_argument, NULL, 'I' },
 		{ "all", no_argument, NULL, 'a' },
+		{ "no-findings", no_argument, NULL, 'n' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -248,7 +251,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 	struct filter_error error;
 	int o;
 
-	while ((o = getopt_long(argc, argv, "jf:p:i:aqh", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "jf:p:i:anqh", options, NULL)) != -1) {
 		switch (o) {
 		case 'j':
 			a->json = true;
@@ -281,6 +284,9 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 			break;
 		case 'a':
 			a->all = true;
+			break;
+		case 'n':
+			a->no_findings = true;
 			break;
 		case 'q':
 			a->quiet = true;
@@ -354,14 +360,15 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 			&pipeline,
 			&(struct pipeline_config){ .inside = a->inside, .n_inside = a->n_inside },
 			(struct record_out){ on_record, &rd });
-	if (r == 0)
+	if (r == 0 && !a->no_findings)
 		r = detect_new(&rd.detect,
 			       &(struct detect_config){ .vantage = DETECT_FILE,
 							.texts = pipeline_texts(pipeline),
 							.intel = feeds },
 			       (struct finding_out){ on_finding, &rd });
 	if (r == 0) {
-		flow_table_watch(pipeline_flows(pipeline), detect_watch(rd.detect));
+		if (rd.detect)
+			flow_table_watch(pipeline_flows(pipeline), detect_watch(rd.detect));
 		r = replay_new(&replay, pipeline_input(pipeline), on_error, NULL);
 	}
 	if (r < 0) {
@@ -381,7 +388,8 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	if (r < 0)
 		log_errno(r, "reading stopped");
 	flow_table_finish(pipeline_flows(pipeline));
-	detect_finish(rd.detect, replay_stats(replay)->last_ns);
+	if (rd.detect)
+		detect_finish(rd.detect, replay_stats(replay)->last_ns);
 	flow_table_stats(pipeline_flows(pipeline), &fs);
 	if (rd.sink) {
 		rd.sink->ops->put(rd.sink,
@@ -395,7 +403,7 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 		fputc('\n', stdout);
 	}
 	print_summary(rd.sink ? stderr : stdout, replay_stats(replay), &rd, &fs);
-	if (!rd.sink)
+	if (!rd.sink && rd.detect)
 		findings_print(rd.findings, stdout, terminal_width(stdout));
 	r = 0;
 	if (!replay_stats(replay)->packets && !replay_stats(replay)->log_lines &&

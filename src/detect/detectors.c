@@ -4,13 +4,29 @@
 #include "detect/detectors.h"
 #include "detect/engine.h"
 
+/* One a line. */
+// clang-format off
 const struct detector *const detectors[] = {
 	&detect_intel,
 	&detect_beacon,
 	&detect_dga,
+	&detect_dns,
+	&detect_doh,
+	&detect_naming,
+	&detect_fingerprint,
+	&detect_channel,
+	&detect_http,
+	&detect_icmp,
+	&detect_tor,
+	&detect_p2p,
+	&detect_polling,
+	&detect_mail,
+	&detect_rawsock,
+	&detect_execution,
 	&detect_shell,
 	NULL,
 };
+// clang-format on
 
 const char *detect_detector(size_t i)
 {

@@ -5,6 +5,7 @@
  */
 #include "detect/engine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -81,6 +82,9 @@ static void resolve(struct detect *d, struct sighting *s, const struct flow *f)
 	s->resolved = true;
 	s->pair = detect_leaves(f) ? pair_of_flow(d, f) : NULL;
 	s->ignored = !s->pair;
+	for (const struct detector *const *det = detectors; s->ignored && *det; det++)
+		if ((*det)->aside)
+			(*det)->aside(d, f);
 	if (!s->pair)
 		return;
 	s->pair->watching++;
@@ -97,9 +101,8 @@ static void tell_data(struct detect *d, struct sighting *s, const struct flow *f
 
 	*(side == TO_SERVER ? &p->up : &p->down) += bytes;
 	pair_touch(d, p, f);
-	for (const struct detector *const *det = detectors; *det; det++)
-		if ((*det)->data)
-			(*det)->data(d, s, f, side, bytes, time_ns);
+	for (const struct detector *const *det = d->on_data; *det; det++)
+		(*det)->data(d, s, f, side, bytes, time_ns);
 }
 
 /* Runs of one side's payload, as a conversation has them; what a person types comes as small ones in turn. */
@@ -115,6 +118,16 @@ static void count_bursts(struct sighting *s, enum flow_side side, uint64_t bytes
 	s->last_side = (uint8_t)side;
 }
 
+/* All that has moved so far, at the time when it began. */
+static void tell_all(struct detect *d, struct sighting *s, const struct flow *f, uint64_t time_ns)
+{
+	s->told = true;
+	if (s->up)
+		tell_data(d, s, f, TO_SERVER, s->up, s->first_up_ns);
+	if (s->down)
+		tell_data(d, s, f, TO_CLIENT, s->down, time_ns);
+}
+
 static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t bytes,
 		    uint64_t time_ns)
 {
@@ -128,31 +141,19 @@ static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t byt
 	count_bursts(s, side, bytes);
 	if (!s->first_up_ns)
 		s->first_up_ns = time_ns;
-	if (!s->resolved) {
+	*(side == TO_SERVER ? &s->up : &s->down) += bytes;
+	if (s->told) {
 		if (side == TO_SERVER)
-			s->up += bytes;
-		else
-			s->down += bytes;
-		if (!is_settled(f, s, time_ns))
-			return;
-		resolve(d, s, f);
-		if (!s->pair)
-			return;
-		/* All that has moved so far, at the time when it began. */
-		if (s->up)
-			tell_data(d, s, f, TO_SERVER, s->up, s->first_up_ns);
-		if (s->down)
-			tell_data(d, s, f, TO_CLIENT, s->down, time_ns);
-		s->last_up_ns = side == TO_SERVER ? time_ns : s->first_up_ns;
+			s->last_up_ns = time_ns;
+		tell_data(d, s, f, side, bytes, time_ns);
 		return;
 	}
-	if (side == TO_SERVER) {
-		s->up += bytes;
-		s->last_up_ns = time_ns;
-	} else {
-		s->down += bytes;
-	}
-	tell_data(d, s, f, side, bytes, time_ns);
+	if (!s->resolved && is_settled(f, s, time_ns))
+		resolve(d, s, f);
+	if (!s->pair)
+		return;
+	tell_all(d, s, f, time_ns);
+	s->last_up_ns = side == TO_SERVER ? time_ns : s->first_up_ns;
 }
 
 static void on_open(void *ctx, struct flow *f)
@@ -198,15 +199,13 @@ static void settle_at_end(struct detect *d, struct sighting *s, const struct flo
 
 	if (!s->first_up_ns)
 		s->first_up_ns = f->start_ns;
-	resolve(d, s, f);
+	if (!s->resolved)
+		resolve(d, s, f);
 	if (!s->pair)
 		return;
 	s->up = up;
 	s->down = down;
-	if (up)
-		tell_data(d, s, f, TO_SERVER, up, s->first_up_ns);
-	if (down)
-		tell_data(d, s, f, TO_CLIENT, down, f->last_ns);
+	tell_all(d, s, f, f->last_ns);
 }
 
 static void flow_reported(struct detect *d, const struct record *r)
@@ -216,7 +215,7 @@ static void flow_reported(struct detect *d, const struct record *r)
 
 	if (!s)
 		return;
-	if (!s->resolved && r->flow_ends)
+	if (!s->told && !s->ignored && r->flow_ends)
 		settle_at_end(d, s, f);
 	if (s->pair) {
 		pair_touch(d, s->pair, f);
@@ -230,6 +229,13 @@ static void flow_reported(struct detect *d, const struct record *r)
 		s->pair->watching--;
 	f->watched = NULL;
 	pool_put(&d->sightings, s);
+}
+
+/* What is told before the payload that it stands in: the name is known by then, or will not come. */
+static bool names_itself(enum record_type type)
+{
+	return type == RECORD_TLS || type == RECORD_QUIC || type == RECORD_HTTP ||
+	       type == RECORD_SMTP || type == RECORD_SSH;
 }
 
 void detect_record(struct detect *d, const struct record *r)
@@ -247,6 +253,8 @@ void detect_record(struct detect *d, const struct record *r)
 		return;
 	}
 	s = r->flow ? sighting_of(d, (struct flow *)r->flow) : NULL;
+	if (s && !s->resolved && names_itself(r->type))
+		resolve(d, s, r->flow);
 	for (const struct detector *const *det = detectors; *det; det++)
 		if ((*det)->record)
 			(*det)->record(d, s, r);
@@ -323,6 +331,7 @@ struct detect *detect_free(struct detect *d)
 int detect_new(struct detect **ret, const struct detect_config *cfg, struct finding_out out)
 {
 	struct detect *d = calloc(1, sizeof(*d));
+	size_t on_data = 0;
 	int r;
 
 	if (!d)
@@ -336,8 +345,13 @@ int detect_new(struct detect **ret, const struct detect_config *cfg, struct find
 		r = cases_new(d);
 	if (r == 0)
 		r = exceptions_new(d);
-	for (const struct detector *const *det = detectors; r == 0 && *det; det++)
+	for (const struct detector *const *det = detectors; r == 0 && *det; det++) {
+		if ((*det)->data) {
+			assert(on_data < DETECTORS_MAX - 1);
+			d->on_data[on_data++] = *det;
+		}
 		r = (*det)->start ? (*det)->start(d) : 0;
+	}
 	if (r < 0) {
 		detect_free(d);
 		return r;

@@ -39,6 +39,10 @@ struct entity {
 	uint32_t number;              /* in the file that is being written */
 	struct entity_volume *volume; /* volume.c */
 	struct dga_seq *dga;          /* dga.c */
+	/* naming.c: flows to public addresses by DNS, by a name of their own alone, by address alone */
+	uint32_t named, unasked, unnamed;
+	uint64_t
+		asked_address_ns; /* naming.c: asked a service for its own public address; 0: never */
 };
 
 /* Whom programs and machines talk to, site-wide. */
@@ -73,18 +77,25 @@ struct pair {
 	uint64_t first_ns, last_ns, flows, up, down; /* payload */
 	uint32_t watching;                           /* sightings that point here */
 	bool is_new_peer;        /* the peer was unknown to the site when this began */
+	bool returned;           /* was pushed out and came back: worth more than what comes once */
 	bool learned;            /* ordinary here: seen through warm-up without a case */
 	uint32_t number;         /* in the file that is being written */
 	struct dossier *dossier; /* evidence and case; NULL: nothing was ever found */
 	/* detectors' own, NULL until needed */
 	struct beacon_pair *beacon;
 	struct volume_pair *volume;
+	struct channel_pair *channel;
+	struct http_pair *http;
+	struct icmp_pair *icmp;
+	struct polling_pair *polling;
 };
 
 /* A living flow, from its first payload to its end. */
 struct sighting {
 	struct pair *pair; /* NULL: not resolved yet, or nothing that is looked at */
 	bool resolved, ignored;
+	bool judged;                      /* channel.c: its protocol was known, and weighed */
+	bool told;                        /* what moved before its pair was known has been told */
 	uint64_t first_up_ns, last_up_ns; /* payload to the server */
 	uint64_t up, down;                /* payload seen so far */
 	uint32_t bursts[2]; /* runs of payload of one side, for interactive channels */
@@ -100,6 +111,8 @@ struct detector {
 	void (*stop)(struct detect *d);
 	/* The pair of a flow is known: program, name, protocol. Once a flow. */
 	void (*flow)(struct detect *d, struct sighting *s, const struct flow *f);
+	/* A flow that is of no pair, when that is known: it may be the other half of one that is. */
+	void (*aside)(struct detect *d, const struct flow *f);
 	/* Payload moved, in time order for each flow. Not for flows of logs. */
 	void (*data)(struct detect *d, struct sighting *s, const struct flow *f,
 		     enum flow_side side, uint64_t bytes, uint64_t time_ns);
@@ -128,7 +141,8 @@ struct detector {
 
 extern const struct detector *const detectors[]; /* NULL at the end */
 
-#define DETECT_BUCKETS 16384
+#define DETECT_BUCKETS 65536
+#define DETECTORS_MAX 32
 
 struct detect {
 	struct detect_config cfg;
@@ -140,6 +154,9 @@ struct detect {
 	struct entity **entity_buckets;
 	struct peer **peer_buckets;
 	struct pair **pair_buckets;
+	uint32_t *ghosts; /* of pairs that were pushed out; NULL until one was */
+	/* detectors[] that have these, NULL at the end */
+	const struct detector *on_data[DETECTORS_MAX];
 	uint64_t seed;
 	uint32_t next_entity_id;
 	struct detect_stats stats;
@@ -148,10 +165,16 @@ struct detect {
 	/* detectors' own, made by start() */
 	struct beacons *beacons;
 	struct dns_watch *dns;
+	struct doh_watch *doh;
 	struct dga_watch *dga;
 	struct prints *prints;
 	struct intel_watch *intel;
 	struct volumes *volumes;
+	struct channels *channels;
+	struct http_watch *http;
+	struct icmp_watch *icmp;
+	struct mail_watch *mail;
+	struct pollings *pollings;
 	struct shells *shells;
 };
 

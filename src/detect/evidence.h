@@ -42,18 +42,74 @@ enum evidence_id {
 	E_REGULAR,
 	E_ONE_SIZE,
 	E_STEADY,
+	/* channel */
+	E_WRONG_PORT,
+	E_ODD_PORT,
+	E_UNKNOWN_PROTOCOL,
+	E_STRAY,
+	E_REMOTE_CONTROL,
+	E_CLEAR_UPLOAD,
+	E_LONG,
+	E_INTERACTIVE,
+	E_PUSHED,
 	/* dga */
 	E_DGA_NX,
 	E_DGA_WORDS,
 	E_DGA_NAME,
+	/* execution */
+	E_EXECUTION,
+	E_TOOL_UPLOAD,
+	E_ONE_LINER,
+	/* fingerprint */
+	E_NEW_PRINT,
+	E_BORROWED_PRINT,
+	E_RARE_PRINT,
+	E_OLD_TLS,
+	/* http */
+	E_HTTP_ADDRESS,
+	E_HTTP_AGENT,
+	E_HTTP_GATE,
+	E_HTTP_PATH,
+	/* icmp */
+	E_ICMP_ANSWERS,
+	E_ICMP_DATA,
 	/* intel */
 	E_LISTED,
 	E_LISTED_TOR,
 	E_LISTED_PLACE,
 	E_LISTED_PRINT,
+	/* dns */
+	E_DNS_INFO,
+	E_DNS_DOWN,
+	E_DNS_RESOLVER,
+	/* doh */
+	E_DOH,
+	E_ECH,
+	/* mail */
+	E_SPAM,
+	E_BULK_MAIL,
+	E_MAIL_OUT,
+	/* naming */
+	E_NO_SNI,
+	E_NOT_ASKED,
+	E_NAME_MISMATCH,
+	E_NAME_IS_ADDRESS,
+	E_DYNAMIC_NAME,
+	E_ADDRESS_ASKED,
+	E_CERTIFICATE,
+	/* p2p */
+	E_P2P,
+	/* polling */
+	E_POLLING,
+	/* rawsock */
+	E_PACKET_SOCKET,
+	E_RAW_PROTOCOL,
 	/* shell */
 	E_SHELL_SOCKET,
 	E_SHELL_RELAY,
+	/* tor */
+	E_TOR,
+	E_MADE_UP_NAME,
 	/* fusion: what is known of peer and program */
 	E_RARE,
 	E_NEW_PEER,

@@ -226,7 +226,7 @@ void fusion_weigh(struct detect *d, const struct pair *p, struct weighed *ret)
 		if (!row->alone || e->db < row->most)
 			continue;
 		ret->alone = true;
-		ret->certain |= e->db >= CERTAIN_DB || (row->group == GROUP_CHANNEL && e->db >= 40);
+		ret->certain |= e->db >= CERTAIN_DB || (row->group != GROUP_INTEL && e->db >= 40);
 	}
 	weigh_rarity(d, p, ret, sums);
 	weigh_program(d, p, ret, sums);

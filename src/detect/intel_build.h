@@ -9,7 +9,8 @@
  * multicast, link-local, unspecified) and ranges within private blocks; URLs longer than 4 KiB; paths alone of less than 6
  * bytes; more than 256 ports of one address; what is beyond 16 million indicators. And made narrower: a name that is a public
  * suffix ("co.uk", "github.io") stands for itself alone on a list that accuses, whatever the list says of what is below it.
- * Notes beyond 24 MiB in all are left out, and dates beyond a million different records are those of their feeds; counted.
+ * Notes beyond 24 MiB in all are left out. Beyond a million different records entries lose note and date (they are as old as
+ * their feed), beyond two million they are unusable. Each is counted.
  */
 #pragma once
 

@@ -99,9 +99,9 @@ unsigned builder_weight(const struct intel_builder *b, uint32_t record)
 
 /* --- records -------------------------------------------------------------------------------------------------------- */
 
-static uint32_t put_note(struct intel_builder *b, struct str note)
+static uint32_t put_note(struct intel_builder *b, struct str note, uint8_t *ret_n)
 {
-	uint8_t bytes[1 + INTEL_NOTE_MAX];
+	uint8_t bytes[INTEL_NOTE_MAX];
 	uint32_t at;
 
 	note = str_trim(note);
@@ -113,10 +113,10 @@ static uint32_t put_note(struct intel_builder *b, struct str note)
 		while (note.n && ((unsigned char)note.p[note.n] & 0xc0) == 0x80)
 			note.n--;
 	}
-	bytes[0] = (uint8_t)note.n;
 	for (size_t i = 0; i < note.n; i++)
-		bytes[1 + i] = (unsigned char)note.p[i] < ' ' ? ' ' : (uint8_t)note.p[i];
-	at = bag_put(&b->notes, bytes, 1 + note.n);
+		bytes[i] = (unsigned char)note.p[i] < ' ' ? ' ' : (uint8_t)note.p[i];
+	*ret_n = (uint8_t)note.n;
+	at = bag_put(&b->notes, bytes, note.n);
 	if (at == BAG_FULL) {
 		b->built.notes_lost++;
 		return INTEL_NO_NOTE;
@@ -135,12 +135,11 @@ static enum intel_class class_of(const struct intel_builder *b, const struct lis
 	return class;
 }
 
-/* -ENOMEM, or 0. */
+/* -ENOMEM; -E2BIG: there are too many different ones. */
 static int put_record(struct intel_builder *b, const struct list_entry *e, enum intel_key key,
 		      uint16_t port, unsigned flags, uint32_t *ret)
 {
 	struct intel_record r = {
-		.note = put_note(b, e->note),
 		.feed = (uint16_t)(b->n_feeds - 1),
 		.port = port,
 		.confidence = b->feed.confidence,
@@ -150,6 +149,9 @@ static int put_record(struct intel_builder *b, const struct list_entry *e, enum 
 	};
 	uint32_t at;
 
+	r.note = put_note(b, e->note, &r.note_bytes);
+	if (r.note == INTEL_NO_NOTE)
+		r.note_bytes = 0;
 	if (e->confidence) {
 		unsigned both = MIN(e->confidence, (uint8_t)100) * b->feed.confidence / 100U;
 
@@ -165,15 +167,16 @@ static int put_record(struct intel_builder *b, const struct list_entry *e, enum 
 	if (at == BAG_FULL) {
 		b->built.dates_lost++;
 		r.note = INTEL_NO_NOTE;
+		r.note_bytes = 0;
 		r.seen_day = 0;
 		r.flags &= (uint8_t)~RECORD_DATED;
-		/* few are like this: they have room of their own */
-		b->records.max += sizeof(r);
+		/* without note and date few are different: they have as much room again */
+		b->records.max *= 2;
 		at = bag_put(&b->records, &r, sizeof(r));
-		b->records.max -= sizeof(r);
+		b->records.max /= 2;
 	}
 	if (at >= BAG_FULL)
-		return -ENOMEM;
+		return at == BAG_FULL ? -E2BIG : -ENOMEM;
 	*ret = at / (uint32_t)sizeof(r);
 	return 0;
 }
@@ -219,6 +222,10 @@ static int put_key(struct intel_builder *b, const struct list_entry *e, enum int
 		return 0;
 	}
 	r = put_record(b, e, key, port, flags, &record);
+	if (r == -E2BIG) {
+		unusable(b);
+		return 0;
+	}
 	if (r == 0 && b->n == b->room)
 		r = grow(b);
 	if (r < 0)
@@ -273,6 +280,10 @@ static int put_range(struct intel_builder *b, const struct list_entry *e)
 		return 0;
 	}
 	r = put_record(b, e, KEY_COUNT, 0, 0, &record);
+	if (r == -E2BIG) {
+		unusable(b);
+		return 0;
+	}
 	if (r == 0)
 		r = ranges_put(ranges, number_of(&e->lo), number_of(&e->hi), record);
 	if (r == 0)

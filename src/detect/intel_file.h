@@ -5,9 +5,10 @@
  *
  *     head | SECTION_TOP | SECTION_ENTRIES | … in the order of enum intel_section, each from a multiple of 8
  *
- * Entries are sorted by their hash and split by its upper 16 bits: TOP[b] is the first entry of part b. An entry is 9 bytes,
- * the lower 48 bits of the hash and 24 bits of the number of its record. Records are shared by all entries of which the same
- * is to be said.
+ * Entries are sorted by their hash and split by its upper `part_bits`: TOP[b] is the first entry of part b. An entry is 9
+ * bytes, the lower 48 bits of the hash and 24 bits of the number of its record. Records are shared by all entries of which the
+ * same is to be said. FILTER is a Bloom filter of words: each entry sets 4 bits of one word, about 10 bits are there for each
+ * entry, and what is not listed passes with a probability of 2.4 %; it makes a miss cost one line of memory.
  */
 #pragma once
 
@@ -20,8 +21,11 @@
 
 #define INTEL_MAGIC 0x0a31697465726765ULL
 #define INTEL_VERSION 1
-#define INTEL_PARTS 65536
-#define INTEL_ENTRY 9 /* bytes */
+#define INTEL_V4_PARTS 65536
+#define INTEL_PART_BITS_LEAST 16
+#define INTEL_PART_BITS_MOST 20
+#define INTEL_FILTER_BITS 10 /* an entry */
+#define INTEL_ENTRY 9        /* bytes */
 #define INTEL_KEY_MASK ((1ULL << 48) - 1)
 #define INTEL_RUN_MAX 256 /* entries of one hash: ports of one address */
 #define INTEL_FEEDS_MAX 1024
@@ -32,15 +36,16 @@
 #define INTEL_TEXT_MAX 4096 /* of a normalised URL */
 
 enum intel_section {
-	SECTION_TOP,     /* INTEL_PARTS + 1 of uint32_t */
+	SECTION_TOP,     /* 2^part_bits + 1 of uint32_t */
+	SECTION_FILTER,  /* uint64_t */
 	SECTION_ENTRIES, /* of INTEL_ENTRY bytes */
-	SECTION_V4_TOP,  /* INTEL_PARTS + 1 of uint32_t: by the upper 16 bits of `lo` */
+	SECTION_V4_TOP,  /* INTEL_V4_PARTS + 1 of uint32_t: by the upper 16 bits of `lo` */
 	SECTION_V4,      /* struct intel_range4, disjoint, sorted */
 	SECTION_V6,      /* struct intel_range6, disjoint, sorted */
 	SECTION_ALLOW_V4,
 	SECTION_ALLOW_V6,
 	SECTION_RECORDS, /* struct intel_record */
-	SECTION_NOTES,   /* a byte of length, the text */
+	SECTION_NOTES,   /* texts, how long is in the records */
 	SECTION_FEEDS,   /* struct intel_feed_row */
 	SECTION_COUNT
 };
@@ -56,6 +61,7 @@ struct intel_head {
 	uint64_t body_hash; /* of all behind the head */
 	uint64_t seed;
 	int64_t built_s;
+	uint32_t part_bits, zero;
 	uint64_t labels; /* bit n: names of n labels are listed (63: and more) */
 	uint64_t n_of[KEY_COUNT], n_allowed;
 	struct {
@@ -78,7 +84,8 @@ struct intel_record {
 	uint8_t class;
 	uint8_t flags;
 	uint8_t key; /* enum intel_key; KEY_COUNT: of a range */
-	uint8_t zero[2];
+	uint8_t note_bytes;
+	uint8_t zero;
 };
 _Static_assert(sizeof(struct intel_record) == 16, "struct intel_record");
 
@@ -111,6 +118,18 @@ static inline uint64_t intel_key_hash(uint64_t seed, enum intel_key key, bool al
 {
 	return hash_bytes(p, n,
 			  seed + ((uint64_t)key + 1 + (allow ? 16 : 0)) * 0x9e3779b97f4a7c15ULL);
+}
+
+static inline uint64_t intel_filter_mask(uint64_t hash)
+{
+	return 1ULL << (hash & 63) | 1ULL << (hash >> 6 & 63) | 1ULL << (hash >> 12 & 63) |
+	       1ULL << (hash >> 18 & 63);
+}
+
+/* The word of it. */
+static inline size_t intel_filter_at(uint64_t hash, uint32_t n_words)
+{
+	return (size_t)((hash >> 32) * n_words >> 32);
 }
 
 static inline uint32_t intel_v4(const struct addr *a)

@@ -16,6 +16,7 @@
 
 static const uint32_t item_bytes[SECTION_COUNT] = {
 	[SECTION_TOP] = sizeof(uint32_t),
+	[SECTION_FILTER] = sizeof(uint64_t),
 	[SECTION_ENTRIES] = INTEL_ENTRY,
 	[SECTION_V4_TOP] = sizeof(uint32_t),
 	[SECTION_V4] = sizeof(struct intel_range4),
@@ -39,11 +40,11 @@ static const void *section(const struct intel_index *ix, enum intel_section s, u
 	return ix->map + at;
 }
 
-static bool ascends_to(const uint32_t *top, uint32_t n_top, uint32_t last)
+static bool ascends_to(const uint32_t *top, uint32_t n_top, uint32_t parts, uint32_t last)
 {
-	if (n_top != INTEL_PARTS + 1 || top[0] != 0 || top[INTEL_PARTS] != last)
+	if (n_top != parts + 1 || top[0] != 0 || top[parts] != last)
 		return false;
-	for (size_t i = 0; i < INTEL_PARTS; i++)
+	for (size_t i = 0; i < parts; i++)
 		if (top[i] > top[i + 1])
 			return false;
 	return true;
@@ -59,6 +60,7 @@ static int check(struct intel_index *ix, enum intel_open_mode mode)
 	    h->head_hash != hash_bytes(h, offsetof(struct intel_head, head_hash), 0))
 		return -EBADMSG;
 	ix->top = section(ix, SECTION_TOP, &n_top);
+	ix->filter = section(ix, SECTION_FILTER, &ix->n_filter);
 	ix->entries = section(ix, SECTION_ENTRIES, &ix->n_entries);
 	ix->v4_top = section(ix, SECTION_V4_TOP, &n_v4_top);
 	ix->v4 = section(ix, SECTION_V4, &ix->n4);
@@ -68,15 +70,18 @@ static int check(struct intel_index *ix, enum intel_open_mode mode)
 	ix->records = section(ix, SECTION_RECORDS, &ix->n_records);
 	ix->notes = section(ix, SECTION_NOTES, &ix->n_notes);
 	ix->feeds = section(ix, SECTION_FEEDS, &ix->n_feeds);
-	if (!ix->top || !ix->entries || !ix->v4_top || !ix->v4 || !ix->v6 || !ix->allow4 ||
-	    !ix->allow6 || !ix->records || !ix->notes || !ix->feeds)
+	if (h->part_bits < INTEL_PART_BITS_LEAST || h->part_bits > INTEL_PART_BITS_MOST ||
+	    !ix->filter || !ix->top || !ix->entries || !ix->v4_top || !ix->v4 || !ix->v6 ||
+	    !ix->allow4 || !ix->allow6 || !ix->records || !ix->notes || !ix->feeds)
 		return -EBADMSG;
-	if (!ascends_to(ix->top, n_top, ix->n_entries) || !ascends_to(ix->v4_top, n_v4_top, ix->n4))
+	if (!ascends_to(ix->top, n_top, 1U << h->part_bits, ix->n_entries) ||
+	    !ascends_to(ix->v4_top, n_v4_top, INTEL_V4_PARTS, ix->n4))
 		return -EBADMSG;
 	if (mode == INTEL_OPEN_CHECKED &&
 	    h->body_hash != hash_bytes(ix->map + sizeof(*h), ix->bytes - sizeof(*h), 0))
 		return -EBADMSG;
 	ix->seed = h->seed;
+	ix->part_bits = h->part_bits;
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Questions to a snapshot. A question costs about one read of memory that no cache holds: hashes spread evenly, so the place
- * of an entry in its part is guessed from the hash and is a few entries off; where several hashes are asked for, all guesses
- * are fetched before the first is looked at.
+ * Questions to a snapshot. What is not listed costs one read of memory that no cache holds, a word of the filter; where several
+ * hashes are asked for, all words are fetched before the first is looked at. What passes is looked for: hashes spread evenly,
+ * so the place of an entry in its part is guessed from the hash and is an entry or two off.
  */
 #include "base/cleanup.h"
 #include "detect/intel_map.h"
@@ -14,8 +14,8 @@
 /* One hash that is asked for. */
 struct probe {
 	enum intel_key of;
-	uint64_t key;          /* lower 48 bits */
-	uint32_t from, to, at; /* its part of the entries, and the guess */
+	uint64_t hash;
+	uint32_t to; /* behind the last entry of its part; set by find() */
 };
 
 static uint64_t entry_bits(const struct intel_index *ix, uint32_t i)
@@ -40,31 +40,37 @@ static uint32_t entry_record(const struct intel_index *ix, uint32_t i)
 static struct probe probe_of(const struct intel_index *ix, enum intel_key of, bool allow,
 			     const void *text, size_t n)
 {
-	uint64_t hash = intel_key_hash(ix->seed, of, allow, text, n);
-	uint32_t part = (uint32_t)(hash >> 48);
-	struct probe p = { of, hash & INTEL_KEY_MASK, ix->top[part], ix->top[part + 1], 0 };
+	struct probe p = { of, intel_key_hash(ix->seed, of, allow, text, n), 0 };
 
-	p.at = p.from + (uint32_t)(((p.key >> 16) * (uint64_t)(p.to - p.from)) >> 32);
-	if (p.from < p.to) {
-		const uint8_t *place = ix->entries + (size_t)p.at * INTEL_ENTRY;
-
-		__builtin_prefetch(place);
-		/* the guess is mostly within eight entries: the neighbour's line is fetched beside it */
-		__builtin_prefetch(((uintptr_t)place & 63) < 32 ? place - 64 : place + 64);
-	}
+	/* both at once: what passes the filter does not wait for its part's place as well */
+	__builtin_prefetch(ix->filter + intel_filter_at(p.hash, ix->n_filter));
+	__builtin_prefetch(ix->top + (p.hash >> (64 - ix->part_bits)));
 	return p;
 }
 
-/* The first entry of the key, or NOTHING. */
-static uint32_t find(const struct intel_index *ix, const struct probe *p)
+/* The first entry of the hash, or NOTHING. */
+static uint32_t find(const struct intel_index *ix, struct probe *p)
 {
-	uint32_t i = p->at;
+	uint64_t mask = intel_filter_mask(p->hash), key = p->hash & INTEL_KEY_MASK, part;
+	uint32_t from, i;
 
-	while (i > p->from && entry_key(ix, i - 1) >= p->key)
+	if (!ix->n_filter || (ix->filter[intel_filter_at(p->hash, ix->n_filter)] & mask) != mask)
+		return NOTHING;
+	part = p->hash >> (64 - ix->part_bits);
+	from = ix->top[part];
+	p->to = ix->top[part + 1];
+	i = from + (uint32_t)((p->hash << ix->part_bits >> 32) * (p->to - from) >> 32);
+	if (from < p->to) {
+		const uint8_t *place = ix->entries + (size_t)i * INTEL_ENTRY;
+
+		/* the guess is an entry or two off: often into the neighbour's line */
+		__builtin_prefetch(((uintptr_t)place & 63) < 24 ? place - 24 : place + 32);
+	}
+	while (i > from && entry_key(ix, i - 1) >= key)
 		i--;
-	while (i < p->to && entry_key(ix, i) < p->key)
+	while (i < p->to && entry_key(ix, i) < key)
 		i++;
-	return i < p->to && entry_key(ix, i) == p->key ? i : NOTHING;
+	return i < p->to && entry_key(ix, i) == key ? i : NOTHING;
 }
 
 /* NULL: a damaged file. */
@@ -76,11 +82,12 @@ static const struct intel_record *record(const struct intel_index *ix, uint32_t 
 		       : NULL;
 }
 
-static struct str note_of(const struct intel_index *ix, uint32_t at)
+/* Its place alone: what it says is read by whoever shows it. */
+static struct str note_of(const struct intel_index *ix, const struct intel_record *r)
 {
-	if (at >= ix->n_notes || ix->notes[at] > ix->n_notes - at - 1)
+	if (r->note >= ix->n_notes || r->note_bytes > ix->n_notes - r->note)
 		return STR_NONE;
-	return (struct str){ (const char *)ix->notes + at + 1, ix->notes[at] };
+	return (struct str){ (const char *)ix->notes + r->note, r->note_bytes };
 }
 
 static bool hit_of(const struct intel_index *ix, const struct intel_record *r, enum intel_kind kind,
@@ -97,7 +104,7 @@ static bool hit_of(const struct intel_index *ix, const struct intel_record *r, e
 		.lasting = !dated && r->flags & RECORD_LASTING,
 		.port = r->port,
 		.seen_s = dated ? (int64_t)r->seen_day * 86400 : ix->feeds[r->feed].as_of_s,
-		.note = note_of(ix, r->note),
+		.note = note_of(ix, r),
 	};
 	return true;
 }
@@ -106,14 +113,15 @@ static bool hit_of(const struct intel_index *ix, const struct intel_record *r, e
  * The best record of a key: it has one of `flags` (0: does not matter), and the port; one of that very port before one of any.
  * `loose`: when no port is known, a record of some port will do.
  */
-static const struct intel_record *best_of(const struct intel_index *ix, const struct probe *p,
+static const struct intel_record *best_of(const struct intel_index *ix, struct probe *p,
 					  unsigned flags, uint16_t port, bool loose)
 {
 	uint32_t first = find(ix, p);
 	const struct intel_record *best = NULL;
 
-	for (uint32_t i = first;
-	     i < p->to && i - first < INTEL_RUN_MAX && entry_key(ix, i) == p->key; i++) {
+	for (uint32_t i = first; i < p->to && i - first < INTEL_RUN_MAX &&
+				 entry_key(ix, i) == (p->hash & INTEL_KEY_MASK);
+	     i++) {
 		const struct intel_record *r = record(ix, entry_record(ix, i));
 
 		if (!r || r->key != (uint8_t)p->of || (flags && !(r->flags & flags)) ||

@@ -9,7 +9,10 @@ struct intel_index {
 	size_t bytes;
 	const struct intel_head *head;
 	uint64_t seed;
-	const uint32_t *top, *v4_top; /* [0, INTEL_PARTS], ascending, the last is n_entries, n4 */
+	const uint32_t *top, *v4_top; /* ascending, the last is n_entries, n4 */
+	unsigned part_bits;
+	const uint64_t *filter;
+	uint32_t n_filter; /* words */
 	const uint8_t *entries;
 	uint32_t n_entries;
 	const struct intel_range4 *v4, *allow4;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What was gathered to the bytes of a snapshot: one pass spreads the hashes over their 65,536 parts, each part is then sorted
+ * What was gathered to the bytes of a snapshot: one pass spreads the hashes over their parts, each part is then sorted
  * by itself and what several feeds say is merged, the rest is copied. The file appears whole or not at all.
  */
 #include <errno.h>
@@ -20,7 +20,11 @@ struct sorted {
 struct writer {
 	struct intel_builder *b;
 	uint8_t *entries; /* of INTEL_ENTRY bytes */
-	uint32_t *top;    /* INTEL_PARTS + 1: where each part begins */
+	uint32_t *top;    /* `parts` + 1: where each part begins */
+	uint64_t *filter;
+	uint32_t n_filter; /* words */
+	unsigned bits;
+	uint32_t parts;
 	uint32_t n;
 	struct intel_head head;
 };
@@ -70,16 +74,21 @@ static int spread(struct writer *w)
 {
 	struct intel_builder *b = w->b;
 
-	w->top = calloc(INTEL_PARTS + 1, sizeof(*w->top));
+	/* about 16 entries a part */
+	w->bits = INTEL_PART_BITS_LEAST;
+	while (w->bits < INTEL_PART_BITS_MOST && b->n >> w->bits >= 24)
+		w->bits++;
+	w->parts = 1U << w->bits;
+	w->top = calloc(w->parts + 1, sizeof(*w->top));
 	w->entries = malloc(b->n ? b->n * INTEL_ENTRY : 1);
 	if (!w->top || !w->entries)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->n; i++)
-		w->top[(b->hashes[i] >> 48) + 1]++;
-	for (size_t i = 0; i < INTEL_PARTS; i++)
+		w->top[(b->hashes[i] >> (64 - w->bits)) + 1]++;
+	for (size_t i = 0; i < w->parts; i++)
 		w->top[i + 1] += w->top[i];
 	for (size_t i = 0; i < b->n; i++) {
-		uint32_t at = w->top[b->hashes[i] >> 48]++;
+		uint32_t at = w->top[b->hashes[i] >> (64 - w->bits)]++;
 
 		put_entry(w->entries + (size_t)at * INTEL_ENTRY, b->hashes[i] & INTEL_KEY_MASK,
 			  b->record_of[i]);
@@ -134,7 +143,7 @@ static int sort_parts(struct writer *w)
 	size_t room = 0;
 	uint32_t from = 0;
 
-	for (size_t part = 0; part < INTEL_PARTS; part++) {
+	for (size_t part = 0; part < w->parts; part++) {
 		uint32_t to = w->top[part], n = to - from;
 
 		if (n > room) {
@@ -154,7 +163,25 @@ static int sort_parts(struct writer *w)
 		}
 		from = to;
 	}
-	w->top[INTEL_PARTS] = w->n;
+	w->top[w->parts] = w->n;
+	return 0;
+}
+
+static int make_filter(struct writer *w)
+{
+	w->n_filter = (uint32_t)((uint64_t)w->n * INTEL_FILTER_BITS / 64 + 1);
+	w->filter = calloc(w->n_filter, sizeof(*w->filter));
+	if (!w->filter)
+		return -ENOMEM;
+	for (uint64_t part = 0; part < w->parts; part++)
+		for (uint32_t i = w->top[part]; i < w->top[part + 1]; i++) {
+			/* the upper bits are the part's number, the others are kept */
+			uint64_t hash = part << (64 - w->bits) |
+					(get_entry(w->entries + (size_t)i * INTEL_ENTRY).key &
+					 (~0ULL >> w->bits));
+
+			w->filter[intel_filter_at(hash, w->n_filter)] |= intel_filter_mask(hash);
+		}
 	return 0;
 }
 
@@ -187,8 +214,8 @@ static void copy_v4_top(uint8_t *to, const struct ranges *r)
 {
 	uint32_t at = 0;
 
-	for (uint32_t part = 0; part <= INTEL_PARTS; part++) {
-		while (at < r->n && (part == INTEL_PARTS || (uint32_t)r->v[at].lo >> 16 < part))
+	for (uint32_t part = 0; part <= INTEL_V4_PARTS; part++) {
+		while (at < r->n && (part == INTEL_V4_PARTS || (uint32_t)r->v[at].lo >> 16 < part))
 			at++;
 		memcpy(to + (size_t)part * sizeof(at), &at, sizeof(at));
 	}
@@ -205,9 +232,10 @@ static uint64_t lay_out(struct writer *w)
 {
 	const struct intel_builder *b = w->b;
 	const uint64_t bytes[SECTION_COUNT] = {
-		[SECTION_TOP] = (INTEL_PARTS + 1) * sizeof(uint32_t),
+		[SECTION_TOP] = (w->parts + 1) * sizeof(uint32_t),
+		[SECTION_FILTER] = w->n_filter * sizeof(uint64_t),
 		[SECTION_ENTRIES] = (uint64_t)w->n * INTEL_ENTRY,
-		[SECTION_V4_TOP] = (INTEL_PARTS + 1) * sizeof(uint32_t),
+		[SECTION_V4_TOP] = (INTEL_V4_PARTS + 1) * sizeof(uint32_t),
 		[SECTION_V4] = b->v4.n * sizeof(struct intel_range4),
 		[SECTION_V6] = b->v6.n * sizeof(struct intel_range6),
 		[SECTION_ALLOW_V4] = b->allow4.n * sizeof(struct intel_range4),
@@ -233,6 +261,7 @@ static void fill(struct writer *w, uint8_t *map, uint64_t bytes)
 #define AT(s) (map + h->section[SECTION_##s].at)
 
 	copy(AT(TOP), w->top, h->section[SECTION_TOP].bytes);
+	copy(AT(FILTER), w->filter, h->section[SECTION_FILTER].bytes);
 	copy(AT(ENTRIES), w->entries, h->section[SECTION_ENTRIES].bytes);
 	copy_v4_top(AT(V4_TOP), &b->v4);
 	copy_ranges4(AT(V4), &b->v4);
@@ -250,9 +279,8 @@ static void fill(struct writer *w, uint8_t *map, uint64_t bytes)
 	h->body_hash = hash_bytes(map + sizeof(*h), bytes - sizeof(*h), 0);
 	h->seed = b->seed;
 	h->built_s = b->now_s;
+	h->part_bits = w->bits;
 	h->labels = b->labels;
-	/* what only cancels is asked for apart: ranges count as well */
-	h->n_allowed += b->allow4.n + b->allow6.n;
 	h->head_hash = hash_bytes(h, offsetof(struct intel_head, head_hash), 0);
 	memcpy(map, h, sizeof(*h));
 }
@@ -331,8 +359,11 @@ int intel_builder_write(struct intel_builder *b, const char *path, struct intel_
 	if (r == 0)
 		r = sort_parts(&w);
 	if (r == 0)
+		r = make_filter(&w);
+	if (r == 0)
 		r = put_in_place(&w, path);
 	free(w.top);
+	free(w.filter);
 	free(w.entries);
 	if (ret)
 		*ret = b->built;

@@ -2,6 +2,10 @@
 #include "detect/popular.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "detect/popular_table.inc"
 
 static bool has(const uint32_t *table, size_t n, uint32_t h)
 {
@@ -28,7 +32,7 @@ enum fame popular_fame(struct str domain)
 
 	for (size_t i = 0; i < domain.n; i++)
 		h = (h ^ (uint8_t)domain.p[i]) * 0x01000193;
-	return has(popular_core, n_popular_core, h)     ? FAME_CORE
-	       : has(popular_known, n_popular_known, h) ? FAME_KNOWN
-							: FAME_NONE;
+	return has(popular_core, ARRAY_SIZE(popular_core), h)     ? FAME_CORE
+	       : has(popular_known, ARRAY_SIZE(popular_known), h) ? FAME_KNOWN
+								  : FAME_NONE;
 }

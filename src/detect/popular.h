@@ -2,9 +2,6 @@
 /* Which domains everybody knows: a name half the world uses is a poor sign of anything. Tables are made by tools/popular.py. */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/str.h"
 
 enum fame {
@@ -14,6 +11,3 @@ enum fame {
 };
 
 enum fame popular_fame(struct str registrable_domain); /* lower case */
-
-extern const uint32_t popular_core[], popular_known[]; /* sorted FNV-1a */
-extern const size_t n_popular_core, n_popular_known;

@@ -17,7 +17,13 @@
 #define MAX_ENTITIES 16384
 #define MAX_PEERS 131072
 #define MAX_PAIRS 131072
-#define CANDIDATES 8 /* idlest ones looked at when one has to go */
+#define CANDIDATES 8 /* idlest ones that could go, when one has to */
+#define SCAN 64      /* looked at to find them */
+/*
+ * What was pushed out lately, 32 bits of its hash by the rest of it. A pair seen once goes first, so under a flood of new ones
+ * what comes back more slowly than the table turns over would always be new; this tells that it is not.
+ */
+#define GHOSTS (1U << 20)
 
 int tables_new(struct detect *d)
 {
@@ -37,6 +43,12 @@ static void touch(struct list *head, struct list *l)
 {
 	list_del(l);
 	list_push_back(head, l);
+}
+
+static void touch_first(struct list *head, struct list *l)
+{
+	list_del(l);
+	list_push_back(head->next, l); /* before the first */
 }
 
 /* One chained table for the three of them: `next` and `hash` stand where the macro finds them. */
@@ -85,13 +97,71 @@ static void pair_free(struct detect *d, struct pair *p)
 	pool_put(&d->pairs, p);
 }
 
-static bool evict_entity(struct detect *d)
+/* What a pair would be missed for. */
+static uint64_t worth(const struct pair *p)
 {
-	list_for_each(it, &d->entity_lru) {
-		struct entity *e = container_of(it, struct entity, lru);
+	return p->flows + p->returned * 2 + (p->up + p->down >= 1000000) * 8 +
+	       (p->dossier ? 1000 : 0) + (p->learned ? 4 : 0);
+}
 
-		if (e->refs)
+static uint32_t ghost_mark(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32) | 1;
+}
+
+static void leave_ghost(struct detect *d, uint64_t hash)
+{
+	if (!d->ghosts)
+		d->ghosts = calloc(GHOSTS, sizeof(*d->ghosts));
+	if (d->ghosts)
+		d->ghosts[hash % GHOSTS] = ghost_mark(hash);
+}
+
+/* Takes no more steps than SCAN, whatever the table holds: what cannot go, or is worth more, is put behind the others. */
+static bool evict_pair(struct detect *d)
+{
+	struct pair *worst = NULL;
+	int seen = 0, steps = 0;
+
+	for (struct list *it = d->pair_lru.next;
+	     it != &d->pair_lru && seen < CANDIDATES && steps < SCAN; it = it->next, steps++) {
+		struct pair *p = container_of(it, struct pair, lru);
+
+		if (p->watching)
 			continue;
+		seen++;
+		if (!worst || worth(p) < worth(worst))
+			worst = p;
+	}
+	for (struct list *it = d->pair_lru.next, *next; steps-- > 0; it = next) {
+		struct pair *p = container_of(it, struct pair, lru);
+
+		next = it->next;
+		if (p->watching || worth(p) > worth(worst))
+			touch(&d->pair_lru, it);
+	}
+	if (!worst)
+		return false;
+	leave_ghost(d, worst->hash);
+	/* Its ends are the next to go, when it was all that held them. */
+	if (worst->entity->refs == 1)
+		touch_first(&d->entity_lru, &worst->entity->lru);
+	if (worst->peer->pairs == 1)
+		touch_first(&d->peer_lru, &worst->peer->lru);
+	pair_free(d, worst);
+	d->stats.evicted_pairs++;
+	return true;
+}
+
+static bool evict_idle_entity(struct detect *d)
+{
+	for (int steps = 0; steps < SCAN && !list_empty(&d->entity_lru); steps++) {
+		struct entity *e = container_of(d->entity_lru.next, struct entity, lru);
+
+		if (e->refs) {
+			touch(&d->entity_lru, &e->lru);
+			continue;
+		}
 		entity_free(d, e);
 		d->stats.evicted_entities++;
 		return true;
@@ -99,20 +169,36 @@ static bool evict_entity(struct detect *d)
 	return false;
 }
 
-static bool evict_peer(struct detect *d)
+/* When every one has pairs, pairs go until one has none. */
+static bool evict_entity(struct detect *d)
+{
+	for (int tries = 0; tries < CANDIDATES; tries++)
+		if (evict_idle_entity(d) || !evict_pair(d))
+			break;
+	return d->entities.used < d->entities.max || evict_idle_entity(d);
+}
+
+static bool evict_idle_peer(struct detect *d)
 {
 	struct peer *worst = NULL;
-	int seen = 0;
+	int seen = 0, steps = 0;
 
-	list_for_each(it, &d->peer_lru) {
+	for (struct list *it = d->peer_lru.next;
+	     it != &d->peer_lru && seen < CANDIDATES && steps < SCAN; it = it->next, steps++) {
 		struct peer *p = container_of(it, struct peer, lru);
 
 		if (p->pairs)
 			continue;
+		seen++;
 		if (!worst || p->entities < worst->entities)
 			worst = p;
-		if (++seen == CANDIDATES)
-			break;
+	}
+	for (struct list *it = d->peer_lru.next, *next; steps-- > 0; it = next) {
+		struct peer *p = container_of(it, struct peer, lru);
+
+		next = it->next;
+		if (p->pairs || p->entities > worst->entities)
+			touch(&d->peer_lru, it);
 	}
 	if (!worst)
 		return false;
@@ -121,33 +207,12 @@ static bool evict_peer(struct detect *d)
 	return true;
 }
 
-/* What a pair would be missed for. */
-static uint64_t worth(const struct pair *p)
+static bool evict_peer(struct detect *d)
 {
-	return p->flows + (p->up + p->down >= 1000000) * 8 + (p->dossier ? 1000 : 0) +
-	       (p->learned ? 4 : 0);
-}
-
-static bool evict_pair(struct detect *d)
-{
-	struct pair *worst = NULL;
-	int seen = 0;
-
-	list_for_each(it, &d->pair_lru) {
-		struct pair *p = container_of(it, struct pair, lru);
-
-		if (p->watching)
-			continue;
-		if (!worst || worth(p) < worth(worst))
-			worst = p;
-		if (++seen == CANDIDATES)
+	for (int tries = 0; tries < CANDIDATES; tries++)
+		if (evict_idle_peer(d) || !evict_pair(d))
 			break;
-	}
-	if (!worst)
-		return false;
-	pair_free(d, worst);
-	d->stats.evicted_pairs++;
-	return true;
+	return d->peers.used < d->peers.max || evict_idle_peer(d);
 }
 
 void tables_free(struct detect *d)
@@ -167,6 +232,7 @@ out:
 	free(d->entity_buckets);
 	free(d->peer_buckets);
 	free(d->pair_buckets);
+	free(d->ghosts);
 }
 
 /* --- entities ------------------------------------------------------------------------------------------------------- */
@@ -280,8 +346,12 @@ static struct peer *peer_get(struct detect *d, uint64_t hash, struct str domain,
 		p = pool_get(&d->peers);
 		if (!p)
 			return NULL;
-		p->hash = hash;
 		p->domain = domain.n ? intern_get(d->cfg.texts, domain) : NULL;
+		if (domain.n && !p->domain) {
+			pool_put(&d->peers, p);
+			return NULL;
+		}
+		p->hash = hash;
 		if (addr)
 			p->addr = *addr;
 		p->port = port;
@@ -365,6 +435,7 @@ struct pair *pair_of(struct detect *d, struct entity *e, struct peer *peer)
 	p->hash = hash;
 	p->entity = e;
 	p->peer = peer;
+	p->returned = d->ghosts && d->ghosts[hash % GHOSTS] == ghost_mark(hash);
 	p->is_new_peer = !peer->entities;
 	peer->entities++;
 	p->first_ns = p->last_ns = d->now_ns;

@@ -6,8 +6,9 @@
 #include "flow/domain.h"
 
 #include <libpsl.h>
-#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #define DOMAIN_SLOTS 4096 /* a power of two */
 
@@ -78,4 +79,48 @@ struct str domain_of_text(const struct text *name)
 		slots[i].n = (uint32_t)text.n;
 	}
 	return str_sub(text, text.n - slots[i].tail, slots[i].tail);
+}
+
+#define SUFFIX_SLOTS 256
+#define SUFFIX_MAX 24 /* the longest on the list; in Punycode */
+
+/* A rule of its own, or rules for what is below it ("*.ck"). */
+static bool is_listed(const char *label)
+{
+	char below[SUFFIX_MAX + 3];
+
+	snprintf(below, sizeof(below), "x.%s", label);
+	return psl_is_public_suffix2(suffixes, label, PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE) ||
+	       psl_is_public_suffix2(suffixes, below, PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE);
+}
+
+bool domain_is_public(struct str name)
+{
+	static struct {
+		char label[SUFFIX_MAX + 1];
+		bool is;
+	} slots[SUFFIX_SLOTS];
+	char label[SUFFIX_MAX + 1];
+	size_t n = 0;
+	uint32_t hash = 0;
+
+	domain_load();
+	while (n < name.n && name.p[name.n - n - 1] != '.') {
+		if (n == SUFFIX_MAX)
+			return false;
+		hash = hash * 31 + (uint8_t)name.p[name.n - ++n];
+	}
+	if (!suffixes || !n)
+		return false;
+	memcpy(label, name.p + name.n - n, n);
+	label[n] = 0;
+	hash = (hash ^ hash >> 8) % SUFFIX_SLOTS;
+	/* Letters alone, or Punycode: what is not has no need to be looked up. */
+	if (strspn(label, "abcdefghijklmnopqrstuvwxyz") != n && strncmp(label, "xn--", 4) != 0)
+		return false;
+	if (strcmp(slots[hash].label, label) != 0) {
+		memcpy(slots[hash].label, label, n + 1);
+		slots[hash].is = is_listed(label);
+	}
+	return slots[hash].is;
 }

@@ -22,3 +22,9 @@ struct str domain_of(struct str name);              /* lower case, at most 255 b
  * suffix is one by the list's default rule alone, as of every local network.
  */
 bool domain_split(struct str name, struct str *ret_label, struct str *ret_suffix);
+
+/*
+ * Is the end of a name on the list? "com" is; "lan", or what somebody made up, only has a domain by the list's default rule. The
+ * last label decides; lower case.
+ */
+bool domain_is_public(struct str name);

@@ -394,6 +394,44 @@ static void too_many_ports_of_one_address(void **state)
 	intel_index_free(ix);
 }
 
+/* More that is different than there is room for: notes and dates go, no place is lost. */
+static void too_many_different_records(void **state)
+{
+	struct intel_feed feed = INTEL_FEED_INIT;
+	struct intel_builder *b = NULL;
+	struct intel_index *ix = NULL;
+	struct intel_built stats;
+	struct intel_hit hit;
+	uint32_t n = INTEL_RECORDS_MAX + 5000;
+
+	snprintf(feed.name, sizeof(feed.name), "many");
+	assert_ok(intel_builder_new(&b, NOW, 0));
+	assert_ok(intel_builder_feed(b, &feed, NOW));
+	for (uint32_t i = 0; i < n; i++) {
+		struct addr a = addr_from_v4(&(uint32_t){ __builtin_bswap32(0x0b000000U + i) });
+
+		assert_ok(intel_builder_add(
+			b, &(struct list_entry){ .lo = a,
+						 .hi = a,
+						 .port = (uint16_t)(1 + i % 2000),
+						 .seen_s = NOW - (int64_t)(i / 2000) * DAY,
+						 .note = STR("x") }));
+	}
+	assert_ok(intel_builder_write(b, in_folder("a"), &stats));
+	intel_builder_free(b);
+	assert_int_equal(stats.dates_lost, 5000);
+	assert_int_equal(stats.unusable, 0);
+	assert_ok(intel_index_open(&ix, in_folder("a"), INTEL_OPEN_CHECKED));
+	for (uint32_t i = 0; i < n; i += i < n - 6000 ? 997 : 1) {
+		struct addr a = addr_from_v4(&(uint32_t){ __builtin_bswap32(0x0b000000U + i) });
+
+		assert_true(intel_addr(ix, &a, (uint16_t)(1 + i % 2000), &hit));
+		assert_int_equal(hit.dated, i < INTEL_RECORDS_MAX);
+		assert_int_equal(hit.note.n, i < INTEL_RECORDS_MAX);
+	}
+	intel_index_free(ix);
+}
+
 /* --- weight --------------------------------------------------------------------------------------------------------- */
 
 static void weights(void **state)
@@ -570,6 +608,7 @@ int main(void)
 		cmocka_unit_test(what_several_feeds_say),
 		cmocka_unit_test(addresses_of_no_internet),
 		cmocka_unit_test(too_many_ports_of_one_address),
+		cmocka_unit_test(too_many_different_records),
 		cmocka_unit_test(weights),
 		cmocka_unit_test(dates_and_confidence),
 		cmocka_unit_test(notes),

@@ -6,77 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "policy/list_format.h"
-
-/* Entries as text, one a line: "range 192.0.2.1-192.0.2.9 port 443 [note]", "name x", "below x", "tree x" … */
-struct seen {
-	struct buf text;
-	uint64_t n;
-	uint64_t kinds[LIST_HASH + 1];
-	int stop_after;
-};
-
-static int on_entry(void *ctx, const struct list_entry *e)
-{
-	static const char *const words[] = { "range", "name", "below", "tree", "url",
-					     "path",  "ja3",  "ja4",   "cert", "hash" };
-	struct seen *s = ctx;
-	char lo[ADDR_TEXT_MAX], hi[ADDR_TEXT_MAX];
-
-	s->n++;
-	s->kinds[e->kind]++;
-	if (s->stop_after && s->n == (uint64_t)s->stop_after)
-		return -ECANCELED;
-	if (s->text.n > 8000)
-		return 0;
-	buf_printf(&s->text, "%s ", words[e->kind]);
-	if (e->kind != LIST_RANGE)
-		buf_printf(&s->text, "%.*s", STR_FMT(e->text));
-	else if (addr_eq(&e->lo, &e->hi))
-		buf_puts(&s->text, addr_format(&e->lo, lo));
-	else
-		buf_printf(&s->text, "%s-%s", addr_format(&e->lo, lo), addr_format(&e->hi, hi));
-	if (e->port)
-		buf_printf(&s->text, " port %u", e->port);
-	if (e->note.n)
-		buf_printf(&s->text, " [%.*s]", STR_FMT(e->note));
-	if (e->confidence)
-		buf_printf(&s->text, " %u%%", e->confidence);
-	if (e->seen_s)
-		buf_printf(&s->text, " seen %lld", (long long)e->seen_s);
-	buf_putc(&s->text, '\n');
-	return 0;
-}
-
-static int read_as(enum list_format format, struct str text, int64_t now_s, struct seen *s,
-		   struct list_report *report)
-{
-	*s = (struct seen){ .text = BUF_INIT(16384) };
-	*report = (struct list_report){ 0 };
-	return list_parse(format, text, (struct list_sink){ on_entry, s, now_s }, report);
-}
-
-static void expect_at(const char *text, enum list_format found, const char *want, uint64_t skipped,
-		      uint64_t bad, int64_t now_s, const char *file, int line)
-{
-	struct list_report report;
-	struct seen s;
-	int r = read_as(LIST_AUTO, str_of(text), now_s, &s, &report);
-
-	if (r != 0 || report.format != found || report.skipped != skipped || report.bad != bad ||
-	    strcmp(s.text.p ? s.text.p : "", want)) {
-		print_error("gave %d, format %d, skipped %lu, bad %lu (line %u: %s)\n%s\n", r,
-			    report.format, report.skipped, report.bad, report.first_bad_line,
-			    report.first_bad, s.text.p ? s.text.p : "");
-		_fail(file, line);
-	}
-	assert_int_equal(report.entries, s.n);
-	buf_done(&s.text);
-}
-#define expect(text, found, want, skipped, bad) \
-	expect_at(text, found, want, skipped, bad, 0, __FILE__, __LINE__)
-#define expect_on(now_s, text, found, want, skipped, bad) \
-	expect_at(text, found, want, skipped, bad, now_s, __FILE__, __LINE__)
+#include "list_rig.h"
 
 static void plain_lists(void **state)
 {
@@ -123,65 +53,6 @@ static void plain_lists(void **state)
 	       0);
 	expect("YmFkLmV4YW1wbGU=\nd29yc2UuZXhhbXBsZS5jb20=\naHR0cDovL2EuZXhhbXBsZS94\n", LIST_PLAIN,
 	       "name bad.example\nname worse.example.com\nurl http://a.example/x\n", 0, 0);
-}
-
-/* What Maltrail's own files hold. */
-static void trails(void **state)
-{
-	expect("# Copyright\n\n# Aliases: one, two\n\n# Reference: https://x.example/\n\n"
-	       "bad.example\n192.0.2.1\n192.0.2.1:2077\nhttp://192.0.2.2\nhttp://192.0.2.3/jeff/"
-	       "fre.php\n"
-	       "occe.example/image1/fre.php\nmeuble.example/black/\n198.51.100.0/"
-	       "24\nduck.example:5552 # both\n"
-	       "/neam.meow\n192.0.2.9/a/b.php\n",
-	       LIST_PLAIN,
-	       "name bad.example\nrange 192.0.2.1\nrange 192.0.2.1 port 2077\nurl "
-	       "http://192.0.2.2\n"
-	       "url http://192.0.2.3/jeff/fre.php\nurl occe.example/image1/fre.php\nurl "
-	       "meuble.example/black/\n"
-	       "range 198.51.100.0-198.51.100.255\nname duck.example port 5552 [both]\npath "
-	       "/neam.meow\n"
-	       "url 192.0.2.9/a/b.php\n",
-	       0, 0);
-}
-
-/* Suricata: reputation of addresses (address, category, score of 127), and of strings in Base64. */
-static void reputations(void **state)
-{
-	expect("192.0.2.1,1,127\n192.0.2.0/28,20,64\n2001:db8::1,2,1\n", LIST_CSV,
-	       "range 192.0.2.1 100%\nrange 192.0.2.0-192.0.2.15 50%\nrange 2001:db8::1\n", 0, 0);
-	expect("YmFkLmV4YW1wbGU=,80\nd29yc2UuZXhhbXBsZS5jb20=,1000\n", LIST_CSV,
-	       "name bad.example 80%\nname worse.example.com 100%\n", 0, 0);
-	expect("192.0.2.1,443\n192.0.2.2,80\n", LIST_CSV,
-	       "range 192.0.2.1 port 443\nrange 192.0.2.2 port 80\n", 0, 0);
-}
-
-static void times(void **state)
-{
-	static const struct {
-		const char *text;
-		int64_t want;
-	} cases[] = {
-		{ "2026-01-01", 1767225600 },
-		{ "2026-01-01 00:00:01", 1767225601 },
-		{ "2026-01-01 00:00:01 UTC", 1767225601 },
-		{ "2026-01-01T00:00:01.25Z", 1767225601 },
-		{ " 2026-01-01 ", 1767225600 },
-		{ "1767225600", 1767225600 },
-		{ "2026-13-01", 0 },
-		{ "2026-00-01", 0 },
-		{ "2026-01-01 25:00:00", 0 },
-		{ "0000-00-00", 0 },
-		{ "2026", 0 },
-		{ "None", 0 },
-		{ "", 0 },
-		{ "99999999999", 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		if (list_time(str_of(cases[i].text)) != cases[i].want)
-			fail_msg("'%s': %lld", cases[i].text,
-				 (long long)list_time(str_of(cases[i].text)));
 }
 
 /* What looks like an address or a name and is none is said, never guessed at. */
@@ -735,9 +606,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_lists),
 		cmocka_unit_test(what_a_plain_line_cannot_be),
-		cmocka_unit_test(trails),
-		cmocka_unit_test(reputations),
-		cmocka_unit_test(times),
 		cmocka_unit_test(names_as_long_as_they_may_be),
 		cmocka_unit_test(hosts_files),
 		cmocka_unit_test(adblock_lists),
