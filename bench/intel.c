@@ -21,7 +21,7 @@
 #include "detect/intel_file.h"
 #include "detect/intel_map.h"
 
-#define QUESTIONS 200000
+#define QUESTIONS 50000
 #define COLD_BATCH 10000 /* questions between two flushes: few lines are met twice */
 #define LINE 64
 

@@ -137,7 +137,7 @@ _egret() {
 	exec) _egret_exec ;;
 	read)
 		case $cur in
-		-*) _egret_words '--json --filter --policy --inside --intel --all --no-findings --quiet --help' ;;
+		-*) _egret_words '--json --filter --policy --inside --intel --low --all --no-findings --quiet --help' ;;
 		*) _filedir ;;
 		esac
 		;;

@@ -55,6 +55,7 @@ complete -c egret -n '__fish_seen_subcommand_from read' -l filter -x -d 'Only fl
 complete -c egret -n '__fish_seen_subcommand_from read' -l policy -r -F -d 'Judge each flow'
 complete -c egret -n '__fish_seen_subcommand_from read' -l inside -x -d 'What counts as ours'
 complete -c egret -n '__fish_seen_subcommand_from read' -l intel -r -F -d 'A feed'
+complete -c egret -n '__fish_seen_subcommand_from read' -l low -d 'Also findings too light to be told'
 complete -c egret -n '__fish_seen_subcommand_from read' -l all -d 'Every row of the summary'
 complete -c egret -n '__fish_seen_subcommand_from read' -l no-findings -d 'What was there, not what to think of it'
 complete -c egret -n '__fish_seen_subcommand_from read' -l quiet -d 'No progress bar'

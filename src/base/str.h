@@ -54,6 +54,9 @@ struct str str_trim(struct str s); /* blanks and line ends off both sides */
 /* Cuts the part before `sep` off the front of *s; false when *s is empty. The last part has no separator. */
 bool str_cut(struct str *s, char sep, struct str *ret_part);
 
+/* Lower-case hexadecimal of n bytes, NUL-terminated, into 2 n + 1 bytes; returns `text`. */
+char *str_hex(const void *bytes, size_t n, char *text);
+
 /* Decimal, whole string; 0, -EINVAL or -ERANGE. */
 int str_parse_u64(struct str s, uint64_t *ret);
 

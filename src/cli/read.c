@@ -48,6 +48,7 @@ static const char usage[] =
 	"                    private addresses unless given\n"
 	"  --intel [CLASS=]FILE  a feed that findings are made of, in any format of lists; may be "
 	"given again\n"
+	"  --low             also findings that are too light to be told\n"
 	"  --all             every row of the summary, not the 50 with the most bytes\n"
 	"  --no-findings     only what was there, not what to think of it\n"
 	"  --quiet           no progress bar\n";
@@ -63,7 +64,7 @@ struct reader {
 	uint64_t undecided;
 	struct detect *detect; /* NULL: --no-findings */
 	struct findings *findings;
-	enum severity least; /* of findings that are told */
+	bool low; /* findings are asked for at the end, also those that are not told */
 };
 
 static bool rule_words(void *ctx, uint32_t gen, uint16_t rule, struct verdict_rule *ret)
@@ -116,18 +117,24 @@ static void on_record(void *ctx, const struct record *r)
 		contacts_add(rd->contacts, r->flow);
 }
 
-static void on_finding(void *ctx, const struct finding *f)
+static void show_finding(void *ctx, const struct finding *f)
 {
 	struct reader *rd = ctx;
 
-	if (f->severity < rd->least)
-		return;
 	if (rd->sink)
 		rd->sink->ops->put(rd->sink, &(struct record){ .type = RECORD_FINDING,
 							       .time_ns = f->opened_ns,
 							       .finding = f });
 	else
 		findings_add(rd->findings, f);
+}
+
+static void on_finding(void *ctx, const struct finding *f)
+{
+	const struct reader *rd = ctx;
+
+	if (!rd->low)
+		show_finding(ctx, f);
 }
 
 static void on_error(void *ctx, const char *message)
@@ -224,7 +231,7 @@ static void print_summary(FILE *to, const struct replay_stats *s, const struct r
 }
 
 struct read_args {
-	bool json, all, quiet, no_findings;
+	bool json, all, low, quiet, no_findings;
 	const char *policy;
 	struct cidr inside[MAX_INSIDE];
 	size_t n_inside;
@@ -242,6 +249,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 		{ "policy", required_argument, NULL, 'p' },
 		{ "inside", required_argument, NULL, 'i' },
 		{ "intel", required_argument, NULL, 'I' },
+		{ "low", no_argument, NULL, 'l' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "no-findings", no_argument, NULL, 'n' },
 		{ "quiet", no_argument, NULL, 'q' },
@@ -281,6 +289,9 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 				return EXIT_USAGE;
 			}
 			a->feeds[a->n_feeds++] = optarg;
+			break;
+		case 'l':
+			a->low = true;
 			break;
 		case 'a':
 			a->all = true;
@@ -343,7 +354,7 @@ static int open_policy(struct reader *rd, const char *path)
 
 static int read_all(const struct read_args *a, int argc, char **argv)
 {
-	struct reader rd = { .filter = a->filter, .least = SEVERITY_MEDIUM };
+	struct reader rd = { .filter = a->filter, .low = a->low };
 	struct pipeline *pipeline = NULL;
 	struct replay *replay = NULL;
 	struct flow_table_stats fs;
@@ -390,6 +401,8 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	flow_table_finish(pipeline_flows(pipeline));
 	if (rd.detect)
 		detect_finish(rd.detect, replay_stats(replay)->last_ns);
+	if (a->low)
+		detect_each(rd.detect, true, (struct finding_out){ show_finding, &rd });
 	flow_table_stats(pipeline_flows(pipeline), &fs);
 	if (rd.sink) {
 		rd.sink->ops->put(rd.sink,

@@ -168,7 +168,7 @@ static void say_regular(struct detect *d, struct checkins *s, const struct regul
 	char what[128], baseline[128], every[TIME_TEXT_MAX];
 	bool one_flow;
 	int most = most_db(s, &one_flow);
-	int db = (int)lround(fmin(-2 * r->log10_p - 4, most));
+	int db = MIN(regularity_weight(r->log10_p), most);
 
 	if (r->gaps < FEW_GAPS && span_s(s) < FEW_SPAN_S)
 		db = MIN(db, MOST_DB_FEW);

@@ -140,6 +140,8 @@ static int wrong_port_db(const struct flow *f)
 	case APP_HTTP2:
 	case APP_QUIC:
 	case APP_SMTP:
+	case APP_IMAP:
+	case APP_POP3:
 	case APP_NTP:
 	case APP_STUN:
 	case APP_DTLS:
@@ -161,6 +163,9 @@ static void wrong_port(struct detect *d, struct sighting *s, const struct flow *
 
 	if (!db || !home)
 		return;
+	/* People put servers of their own where firewalls let them out. */
+	if (f->name && name_kind(f->name) != NAME_DYNAMIC)
+		db -= 2;
 	if (!is_public(&f->key.dst))
 		db /= 2;
 	if (is_known_peer(s, f))
@@ -425,6 +430,7 @@ static void weigh_age(struct detect *d, struct sighting *s, const struct flow *f
 {
 	uint64_t age = f->last_ns > f->start_ns ? f->last_ns - f->start_ns : 0;
 	char what[128], text[TIME_TEXT_MAX];
+	bool known, home;
 	double db;
 
 	if (age < HOUR_NS || stays(f->app) || is_known_peer(s, f) || !s->up + !s->down == 2 ||
@@ -432,8 +438,12 @@ static void weigh_age(struct detect *d, struct sighting *s, const struct flow *f
 		return;
 	db = 3 + 2 * log2((double)age / HOUR_NS);
 	/* Push services of all kinds keep TLS and QUIC open; what is older than the recording was named before. */
-	if ((f->app != APP_UNKNOWN && f->app != APP_UNDECIDED) || f->mid_stream)
-		db /= 2;
+	known = f->app != APP_UNKNOWN && f->app != APP_UNDECIDED;
+	home = port_is_home(f->app, f->key.dport) && known;
+	if (home && f->name)
+		return;
+	if (known || f->mid_stream)
+		db = fmin(db / 2, home || f->mid_stream ? 4 : 8);
 	if (f->key.proto != IPPROTO_TCP && f->app != APP_UNKNOWN)
 		db /= 2;
 	snprintf(what, sizeof(what), "one connection lasts for %s", duration_format(age, text));

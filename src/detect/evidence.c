@@ -10,7 +10,7 @@
 // clang-format off
 const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_REGULAR] = { "regular", "beacon", GROUP_TIMING, CLASS_C2, false, 20, "T1071",
-		"check-ins more regular than chance", "2 x -log10(p) - 4; p < 1e-9 for 36 of 2,004 benign pairs" },
+		"check-ins more regular than chance", "3 x -log10(p) - 6: regularity.h; p < 1e-9 for 36 of 2,004 benign pairs" },
 	[E_ONE_SIZE] = { "one-size", "beacon", GROUP_SIZES, CLASS_C2, false, 3, "",
 		"nearly all check-ins send the same amount", "reasoned" },
 	[E_STEADY] = { "steady", "beacon", GROUP_SCHEDULE, CLASS_C2, false, 4, "T1029",
@@ -29,7 +29,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_CLEAR_UPLOAD] = { "clear-upload", "channel", GROUP_CHANNEL, CLASS_EXFIL, false, 12, "T1048.003",
 		"a file goes up over FTP, in clear text", "reasoned" },
 	[E_LONG] = { "long", "channel", GROUP_CHANNEL, CLASS_C2, false, 12, "T1071",
-		"a connection that lasts for hours", "3 + 2 x log2(hours), half for known protocols" },
+		"a connection that lasts for hours", "3 + 2 x log2(hours), half for known protocols, at home at most 4" },
 	[E_INTERACTIVE] = { "interactive", "channel", GROUP_CHANNEL, CLASS_C2, false, 10, "T1059",
 		"short messages in turn, at the pace of a person", "reasoned: 10 where more goes up than comes down" },
 	[E_PUSHED] = { "pushed", "channel", GROUP_TIMING, CLASS_C2, false, 14, "T1071",
@@ -41,6 +41,18 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"asks for names of words put together that do not exist", "as above; English-heavy clients come to it 5 to 20 times as often" },
 	[E_DGA_NAME] = { "made-up-name", "dga", GROUP_DGA, CLASS_C2, false, 6, "T1568.002",
 		"its name looks made up by a program", "people choose such names, one in a hundred to a thousand" },
+
+	[E_DNS_INFO] = { "dns-names", "dns", GROUP_DNS, CLASS_EXFIL, true, 40, "T1048.003,T1071.004",
+		"much was said in names that were never asked for before", "28 at 2,000 B an hour (ordinary: below 745), 6 more each time it doubles; tests/quality/dns.c" },
+	[E_DNS_DOWN] = { "dns-answers", "dns", GROUP_DNS, CLASS_C2, false, 20, "T1071.004,T1105",
+		"much came back in answers that carry text or data", "8 at 4 kB a day; reasoned" },
+	[E_DNS_RESOLVER] = { "dns-server", "dns", GROUP_NAMING, CLASS_POLICY, false, 3, "T1071.004",
+		"asks a DNS server that is not one of its own", "reasoned: devices with a built-in server do that too" },
+
+	[E_DOH] = { "doh", "doh", GROUP_NAMING, CLASS_POLICY, false, 4, "T1071.004,T1572",
+		"hides its DNS questions in an encrypted connection", "4 an interpreter or an unknown program, 3 others, 2 a machine; reasoned" },
+	[E_ECH] = { "ech", "doh", GROUP_NAMING, CLASS_POLICY, false, 3, "T1090.004",
+		"hides the name it asks for, and is no browser", "reasoned" },
 
 	[E_EXECUTION] = { "execution", "execution", GROUP_CHANNEL, CLASS_C2, false, 10, "T1105",
 		"a program from a folder for anybody calls out", "reasoned: 5 where its file is only deleted" },
@@ -55,7 +67,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"TLS as only browsers here speak it, from no browser", "10 of tools and interpreters, else 4" },
 	[E_RARE_PRINT] = { "rare-print", "fingerprint", GROUP_RARITY, CLASS_C2, false, 4, "",
 		"TLS as nobody else here speaks it, to a peer of nobody else", "reasoned" },
-	[E_OLD_TLS] = { "old-tls", "fingerprint", GROUP_NAMING, CLASS_C2, false, 8, "",
+	[E_OLD_TLS] = { "old-tls", "fingerprint", GROUP_CHANNEL, CLASS_C2, false, 12, "",
 		"a client that knows no TLS newer than 1.0", "reasoned: browsers gave it up in 2020; 4 with a name" },
 
 	[E_HTTP_ADDRESS] = { "http-address", "http", GROUP_NAMING, CLASS_C2, false, 8, "T1071.001",
@@ -63,7 +75,9 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 	[E_HTTP_AGENT] = { "http-agent", "http", GROUP_NAMING, CLASS_C2, false, 4, "T1071.001",
 		"a client that says nothing of itself, or is a tool", "reasoned" },
 	[E_HTTP_GATE] = { "http-gate", "http", GROUP_CHANNEL, CLASS_C2, false, 10, "T1071.001",
-		"one path is posted to again and again, nothing else", "4; +2 for a script, from 8 posts on, and without a name" },
+		"one path is posted to again and again, nothing else", "4; +2 for a script, +4 from 8 posts on, +2 without a name" },
+	[E_HTTP_REGULAR] = { "http-regular", "http", GROUP_TIMING, CLASS_C2, false, 16, "T1071.001",
+		"posts to one path, more regular than chance", "2 x -log10(p) - 4, as for regular" },
 	[E_HTTP_PATH] = { "http-path", "http", GROUP_CHANNEL, CLASS_C2, false, 18, "T1132.001",
 		"paths that are data", "4, 6 from four paths on; escaped 10, 18 from three on" },
 
@@ -80,18 +94,6 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 		"a feed names it as a proxy, resolver, scanner or doubtful place", "intel_index.h" },
 	[E_LISTED_PRINT] = { "listed-print", "intel", GROUP_INTEL, CLASS_INTEL, false, 6, "",
 		"a feed names the TLS fingerprint", "weak: programs share libraries" },
-
-	[E_DNS_INFO] = { "dns-names", "dns", GROUP_DNS, CLASS_EXFIL, true, 40, "T1048.003,T1071.004",
-		"much was said in names that were never asked for before", "28 at 2,000 B an hour (ordinary: below 745), 6 more each time it doubles; tests/quality/dns.c" },
-	[E_DNS_DOWN] = { "dns-answers", "dns", GROUP_DNS, CLASS_C2, false, 20, "T1071.004,T1105",
-		"much came back in answers that carry text or data", "8 at 4 kB a day; reasoned" },
-	[E_DNS_RESOLVER] = { "dns-server", "dns", GROUP_NAMING, CLASS_POLICY, false, 3, "T1071.004",
-		"asks a DNS server that is not one of its own", "reasoned: devices with a built-in server do that too" },
-
-	[E_DOH] = { "doh", "doh", GROUP_NAMING, CLASS_POLICY, false, 4, "T1071.004,T1572",
-		"hides its DNS questions in an encrypted connection", "4 an interpreter or an unknown program, 3 others, 2 a machine; reasoned" },
-	[E_ECH] = { "ech", "doh", GROUP_NAMING, CLASS_POLICY, false, 3, "T1090.004",
-		"hides the name it asks for, and is no browser", "reasoned" },
 
 	[E_SPAM] = { "spam", "mail", GROUP_CHANNEL, CLASS_C2, false, 20, "T1071.003",
 		"many mail servers, by what is none", "14 from 10 servers an hour, 20 from 25" },
@@ -120,6 +122,7 @@ const struct evidence_row evidence_rows[EVIDENCE_COUNT] = {
 
 	[E_POLLING] = { "polling", "polling", GROUP_TIMING, CLASS_C2, false, 14, "T1071",
 		"short connections, one after the other, all alike", "reasoned: 7 from 12 on, 10 from 16, 14 from 24" },
+
 	[E_PACKET_SOCKET] = { "packet-socket", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 25, "T1205,T1040",
 		"a packet socket of a program that needs none", "reasoned: half for what packages brought" },
 	[E_RAW_PROTOCOL] = { "raw-protocol", "rawsock", GROUP_CHANNEL, CLASS_C2, false, 10, "T1095",

@@ -56,6 +56,13 @@ enum evidence_id {
 	E_DGA_NX,
 	E_DGA_WORDS,
 	E_DGA_NAME,
+	/* dns */
+	E_DNS_INFO,
+	E_DNS_DOWN,
+	E_DNS_RESOLVER,
+	/* doh */
+	E_DOH,
+	E_ECH,
 	/* execution */
 	E_EXECUTION,
 	E_TOOL_UPLOAD,
@@ -69,6 +76,7 @@ enum evidence_id {
 	E_HTTP_ADDRESS,
 	E_HTTP_AGENT,
 	E_HTTP_GATE,
+	E_HTTP_REGULAR,
 	E_HTTP_PATH,
 	/* icmp */
 	E_ICMP_ANSWERS,
@@ -78,13 +86,6 @@ enum evidence_id {
 	E_LISTED_TOR,
 	E_LISTED_PLACE,
 	E_LISTED_PRINT,
-	/* dns */
-	E_DNS_INFO,
-	E_DNS_DOWN,
-	E_DNS_RESOLVER,
-	/* doh */
-	E_DOH,
-	E_ECH,
 	/* mail */
 	E_SPAM,
 	E_BULK_MAIL,

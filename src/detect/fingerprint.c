@@ -337,7 +337,7 @@ static void old_tls(struct detect *d, struct sighting *s, const struct flow *f)
 	    (memcmp(v, "10", 2) && memcmp(v, "s3", 2) && memcmp(v, "s2", 2)))
 		return;
 	/* Old things that still work ask for a name all the same. */
-	db = v[2] == 'i' && !f->name ? 8 : 4;
+	db = v[2] == 'i' && !f->name ? 12 : 4;
 	snprintf(what, sizeof(what), "a client of %s",
 		 v[0] == 's' ? "SSL, which RFC 7568 ended in 2015"
 			     : "TLS 1.0, which RFC 8996 ended in 2021");

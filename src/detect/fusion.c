@@ -16,11 +16,11 @@
 
 /*
  * Live: one pair-day in a million is hostile. In a recording that somebody chose to look at, one in ten recordings has a hostile
- * pair, so that the odds are one in ten times its pairs, and never better than one in 3,000: a recording of one flow is no
+ * pair, so that the odds are one in ten times its pairs, and never better than one in 2,000: a recording of one flow is no
  * verdict on it.
  */
 #define PRIOR_LIVE_DB (-60)
-#define PRIOR_FILE_DB (-35)
+#define PRIOR_FILE_DB (-33)
 
 #define CRITICAL_DB 15
 #define HIGH_DB 0

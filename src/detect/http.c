@@ -6,20 +6,25 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/time.h"
 #include "detect/detectors.h"
 #include "detect/places.h"
 #include "detect/popular.h"
+#include "detect/regularity.h"
 #include "detect/say.h"
 
 #define MAX_PAIRS 16384
 #define LONG_PATH 64
 #define POSTS_LEAST 3
 #define POSTED 4
+#define GAPS 16
+#define MERGE 0.05 /* posts closer together than this share of the median are one, as in `beacon` */
 
 struct http_pair {
 	struct list lru;
@@ -28,10 +33,12 @@ struct http_pair {
 	struct {
 		uint64_t path; /* hash */
 		uint32_t n;
-		bool scripted;   /* it is a script's */
-	} posted[POSTED];        /* where posts went; the least used one makes room */
-	uint32_t data_paths;     /* distinct ones that are long and look like data */
-	uint64_t last_data_path; /* hash */
+		bool scripted; /* it is a script's */
+		uint64_t last_ns;
+		float gaps[GAPS]; /* seconds between posts, the latest of them */
+	} posted[POSTED];         /* where posts went; the least used one makes room */
+	uint32_t data_paths;      /* distinct ones that are long and look like data */
+	uint64_t last_data_path;  /* hash */
 };
 
 struct http_watch {
@@ -255,14 +262,16 @@ static void agent(struct detect *d, struct sighting *s, const struct flow *f,
 	say(d, s, f, E_HTTP_AGENT, 3, 1, what, "no browser");
 }
 
-static void count_post(struct http_pair *h, uint64_t path, bool scripted)
+static void count_post(struct http_pair *h, uint64_t path, bool scripted, uint64_t now_ns)
 {
 	size_t at = 0;
 
 	h->posts++;
 	for (size_t i = 0; i < POSTED; i++) {
 		if (h->posted[i].n && h->posted[i].path == path) {
-			h->posted[i].n++;
+			h->posted[i].gaps[(h->posted[i].n++ - 1) % GAPS] =
+				(float)(now_ns - h->posted[i].last_ns) / (float)NSEC_PER_SEC;
+			h->posted[i].last_ns = now_ns;
 			return;
 		}
 		if (h->posted[i].n < h->posted[at].n)
@@ -271,20 +280,55 @@ static void count_post(struct http_pair *h, uint64_t path, bool scripted)
 	h->posted[at].path = path;
 	h->posted[at].n = 1;
 	h->posted[at].scripted = scripted;
+	h->posted[at].last_ns = now_ns;
 }
 
 /* Machines of one network ask each other so: UPnP, printers, cameras, hypervisors. */
 static bool is_device(struct str path)
 {
-	static const char *const words[] = { "*/ctl*",   "*control*", "*upnp*",  "*/evt*",
-					     "*event*",  "*/soap*",   "*/ipp*",  "*/wsd*",
-					     "*onvif*",  "*/rpc*",    "*/sdk*",  "*/wsman*",
-					     "*device*", "*/hnap*",   "*/api/*", "*/json*" };
+	static const char *const words[] = { "*/ctl*",   "*control*",  "*upnp*",      "*/evt*",
+					     "*event*",  "*/soap*",    "*/ipp*",      "*/wsd*",
+					     "*onvif*",  "*/rpc*",     "*/sdk*",      "*/wsman*",
+					     "*device*", "*/hnap*",    "*/api/*",     "*/json*",
+					     "*_bulk*",  "*/write*",   "*/push*",     "*/v1/*",
+					     "*/v2/*",   "*/metrics*", "*collector*", "*/ingest*",
+					     "*graphql*" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (str_glob(str_of(words[i]), path))
 			return true;
 	return false;
+}
+
+/* The posts to one path among all else that goes to the peer: a stream of its own for the test of `beacon`. */
+static void keeps_time(struct detect *d, struct sighting *s, const struct flow *f,
+		       const struct http_pair *h, size_t at)
+{
+	size_t n = MIN(h->posted[at].n - 1, (uint32_t)GAPS);
+	char what[128], baseline[128], every[TIME_TEXT_MAX];
+	double gaps[GAPS], merge_s = 1;
+	struct regularity r;
+	int db;
+
+	for (int pass = 0; pass < 2; pass++) {
+		size_t kept = 0;
+
+		for (size_t i = 0; i < n; i++)
+			if (h->posted[at].gaps[i] > merge_s)
+				gaps[kept++] = h->posted[at].gaps[i];
+		if (!regularity(gaps, kept, merge_s, &r))
+			return;
+		merge_s = fmax(1, MERGE * r.median_s);
+	}
+	db = MIN(regularity_weight(r.log10_p), (int)evidence_rows[E_HTTP_REGULAR].most);
+	if (db <= 0)
+		return;
+	snprintf(what, sizeof(what), "%zu posts to one path every %s ± %.0f %%",
+		 r.gaps + r.breaks + 1,
+		 duration_format((uint64_t)(r.median_s * NSEC_PER_SEC), every), 100 * r.jitter);
+	snprintf(baseline, sizeof(baseline), "traffic at random times this regular: p = 1e%.0f",
+		 fmax(r.log10_p, -99));
+	say(d, s, f, E_HTTP_REGULAR, db, r.gaps, what, baseline);
 }
 
 /* Whoever browses looks before he posts, and posts to more than one place. */
@@ -301,12 +345,14 @@ static void gate(struct detect *d, struct sighting *s, const struct flow *f,
 	if (h->posted[at].n < POSTS_LEAST || h->posts * 10 < h->requests * 8 ||
 	    h->posted[at].n * 10 < h->posts * 7)
 		return;
-	db = 4 + (h->posted[at].scripted ? 2 : 0) + (h->posted[at].n >= 8 ? 2 : 0) +
+	db = 4 + (h->posted[at].scripted ? 2 : 0) + (h->posted[at].n >= 8 ? 4 : 0) +
 	     (f->name ? 0 : 2);
+	db = MIN(db, (int)evidence_rows[E_HTTP_GATE].most);
 	snprintf(what, sizeof(what), "%u of its %u requests post to one path%s", h->posted[at].n,
 		 h->requests, h->posted[at].scripted ? ", a script's" : "");
 	say(d, s, f, E_HTTP_GATE, db, h->posted[at].n, what,
 	    "people look at pages before they post");
+	keeps_time(d, s, f, h, at);
 }
 
 static void data_path(struct detect *d, struct sighting *s, const struct flow *f,
@@ -357,7 +403,7 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 	hash = hash_bytes(path.p, path.n, d->seed);
 	h->requests++;
 	if (is_post(q) && (is_public(&f->key.dst) || !is_device(path)))
-		count_post(h, hash, is_script(path));
+		count_post(h, hash, is_script(path), d->now_ns);
 	to_address(d, s, f, q);
 	agent(d, s, f, q);
 	gate(d, s, f, h);

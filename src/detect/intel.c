@@ -260,6 +260,31 @@ static void requested(struct detect *d, struct sighting *s, const struct record 
 	say(d, ix, s->pair, shown, &h, weight(d, &h), r->flow->id);
 }
 
+static void hashed(struct detect *d, struct sighting *s, const struct record *r,
+		   const struct intel_index *ix, enum intel_kind kind, const char *hex)
+{
+	struct intel_hit h;
+
+	if (hex && *hex && intel_hash(ix, kind, str_of(hex), &h))
+		say(d, ix, s->pair, hex, &h, weight(d, &h), r->flow->id);
+}
+
+/* What the server answered: its fingerprint, and the certificate by either of its usual hashes. */
+static void answered(struct detect *d, struct sighting *s, const struct record *r,
+		     const struct intel_index *ix)
+{
+	const struct record_certificate *c = r->tls->certificate;
+	char hex[2 * sizeof(c->sha256) + 1];
+
+	hashed(d, s, r, ix, INTEL_JA3, r->tls->ja3s);
+	if (!c)
+		return;
+	if (c->has_sha1)
+		hashed(d, s, r, ix, INTEL_CERT, str_hex(c->sha1, sizeof(c->sha1), hex));
+	if (c->has_sha256)
+		hashed(d, s, r, ix, INTEL_CERT, str_hex(c->sha256, sizeof(c->sha256), hex));
+}
+
 static void record(struct detect *d, struct sighting *s, const struct record *r)
 {
 	struct intel_index *ix;
@@ -273,6 +298,8 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 		asked(d, r, ix);
 	else if (r->type == RECORD_HTTP && s && s->pair)
 		requested(d, s, r, ix);
+	else if (r->type == RECORD_TLS && s && s->pair)
+		answered(d, s, r, ix);
 	intel_slot_put(d->cfg.intel, ix);
 }
 

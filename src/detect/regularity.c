@@ -121,3 +121,8 @@ bool regularity(double *gaps, size_t n, double merge_s, struct regularity *ret)
 	ret->jitter = ret->spread * sum / (sum + (double)c * merge_s);
 	return true;
 }
+
+int regularity_weight(double log10_p)
+{
+	return (int)lround(fmin(-3 * log10_p - 6, 1000));
+}

@@ -54,14 +54,9 @@ static void put_octets(struct json *j, const char *key, const uint8_t *p, size_t
 
 static void put_hex(struct json *j, const char *key, const uint8_t *p, size_t n)
 {
-	static const char digits[] = "0123456789abcdef";
-	char text[64];
+	char text[65];
 
-	for (size_t i = 0; i < n; i++) {
-		text[2 * i] = digits[p[i] >> 4];
-		text[2 * i + 1] = digits[p[i] & 15];
-	}
-	json_str(j, key, (struct str){ text, 2 * n });
+	json_text(j, key, str_hex(p, n, text));
 }
 
 /* "2017-03-23T00:00:00", in UTC. */

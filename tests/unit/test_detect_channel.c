@@ -174,7 +174,7 @@ static void test_age(void **state)
 	assert_int_equal(aged(APP_UNKNOWN, 2, false), 5);
 	assert_int_equal(aged(APP_UNKNOWN, 8, false), 9);
 	assert_int_equal(aged(APP_UNKNOWN, 200, false), 12);
-	assert_int_equal(aged(APP_UNKNOWN, 8, true), 5); /* who knows what it was called */
+	assert_int_equal(aged(APP_UNKNOWN, 8, true), 4); /* who knows what it was called */
 	assert_int_equal(aged(APP_TLS, 8, false), 5);
 	assert_int_equal(aged(APP_SSH, 8, false), 0);
 }

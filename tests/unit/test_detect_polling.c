@@ -57,8 +57,9 @@ static void test_beside(void **state)
 		for (int k = 0; k < 4; k++) {
 			f[k] = drig_open(g, FAR, 443, IPPROTO_TCP, APP_TLS);
 			drig_moves(g, f[k], TO_SERVER, 640, 0.01);
-			drig_moves(g, f[k], TO_SERVER, 1, 3);
 		}
+		for (int k = 0; k < 4; k++)
+			drig_moves(g, f[k], TO_SERVER, 1, 1);
 		for (int k = 0; k < 4; k++) {
 			drig_moves(g, f[k], TO_CLIENT, 300, 0.1);
 			drig_ends(g, f[k]);
