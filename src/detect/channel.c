@@ -166,7 +166,7 @@ static void wrong_port(struct detect *d, struct sighting *s, const struct flow *
 	/* People put servers of their own where firewalls let them out. */
 	if (f->name && name_kind(f->name) != NAME_DYNAMIC)
 		db -= 2;
-	if (!is_public(&f->key.dst))
+	if (!is_outside(f))
 		db /= 2;
 	if (is_known_peer(s, f))
 		db /= 2;
@@ -204,7 +204,7 @@ static void odd_port(struct detect *d, struct sighting *s, const struct flow *f)
 	default:
 		return;
 	}
-	if (!is_public(&f->key.dst))
+	if (!is_outside(f))
 		db /= 2;
 	snprintf(what, sizeof(what), "%s on port %u, where it has no home", app_name(f->app),
 		 f->key.dport);
@@ -227,11 +227,11 @@ static int unknown_db(const struct sighting *s, const struct flow *f, bool text,
 		/* Games and calls: many addresses, any port. */
 		if (calls_many || f->key.dport < 1024)
 			return 0;
-		if (!is_public(&f->key.dst))
+		if (!is_outside(f))
 			return text ? 5 : 3;
 		return named ? 2 : text ? 6 : 3;
 	}
-	if (!is_public(&f->key.dst))
+	if (!is_outside(f))
 		return named ? 2 : text ? 5 : 4;
 	if (named)
 		return text || random ? 6 : 4;
@@ -263,7 +263,7 @@ static void stray(struct detect *d, struct sighting *s, const struct flow *f)
 	char what[128];
 	int db;
 
-	if (!is_public(&f->key.dst))
+	if (!is_outside(f))
 		return;
 	snprintf(what, sizeof(what), "%s to the Internet", app_name(f->app));
 	switch (f->app) {
@@ -484,7 +484,7 @@ static void weigh_upload(struct detect *d, struct sighting *s, const struct flow
 	char what[128];
 
 	if (s->pair->app != APP_FTP || f->app != APP_UNKNOWN || f->key.proto != IPPROTO_TCP ||
-	    !s->up || s->up < 4 * s->down || !is_public(&f->key.dst) || is_known_peer(s, f))
+	    !s->up || s->up < 4 * s->down || !is_outside(f) || is_known_peer(s, f))
 		return;
 	snprintf(what, sizeof(what), "%lu bytes went up over FTP, in clear text", s->up);
 	say(d, s, f, E_CLEAR_UPLOAD, evidence_rows[E_CLEAR_UPLOAD].most, (double)s->up, what, NULL);

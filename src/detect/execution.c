@@ -187,7 +187,7 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 	const struct entity *e = s->pair->entity;
 	char what[128];
 
-	if (!f->proc || !is_public(&f->key.dst))
+	if (!f->proc || !is_outside(f))
 		return;
 	place(d, s, f, f->proc);
 	if (uploads(told(f->proc))) {

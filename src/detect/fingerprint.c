@@ -332,7 +332,7 @@ static void old_tls(struct detect *d, struct sighting *s, const struct flow *f)
 	char what[128];
 	int db;
 
-	if (f->ja4->n < 4 || !is_public(&f->key.dst) || f->key.proto != IPPROTO_TCP ||
+	if (f->ja4->n < 4 || !is_outside(f) || f->key.proto != IPPROTO_TCP ||
 	    s->pair->peer->fame != FAME_NONE || now_s < YEAR_2016_S ||
 	    (memcmp(v, "10", 2) && memcmp(v, "s3", 2) && memcmp(v, "s2", 2)))
 		return;

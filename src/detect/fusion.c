@@ -87,6 +87,8 @@ static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed 
 {
 	const struct peer *peer = p->peer;
 	uint64_t site = d->now_ns - d->started_ns, age = d->now_ns - peer->first_ns;
+	bool outside = addr_class(&peer->addr) == ADDR_INTERNET ||
+		       (d->cfg.vantage == DETECT_FILE && p->direction == FLOW_EGRESS);
 	double all = (double)d->entities.used, some = (double)MAX(peer->pairs, 1U);
 	const char *who = p->entity->is_program ? "programs" : "machines";
 	char what[128], baseline[128], days[TIME_TEXT_MAX];
@@ -107,8 +109,8 @@ static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed 
 			    (double)age / NSEC_PER_SEC, 1, what, baseline);
 	}
 	if (!peer->domain)
-		add_context(w, sums, E_UNNAMED, addr_class(&peer->addr) == ADDR_INTERNET ? 4 : 2, 0,
-			    1, "it has no name that anybody here asked for", NULL);
+		add_context(w, sums, E_UNNAMED, outside ? 4 : 2, 0, 1,
+			    "it has no name that anybody here asked for", NULL);
 	else if (peer->fame == FAME_NONE)
 		add_context(w, sums, E_UNNAMED, 2, 0, 1,
 			    "its name is not among the 10,000 best known", NULL);

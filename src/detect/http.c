@@ -230,7 +230,7 @@ static bool is_data(struct str path, bool *ret_escaped)
 static void to_address(struct detect *d, struct sighting *s, const struct flow *f,
 		       const struct http_request *q)
 {
-	bool public = is_public(&f->key.dst);
+	bool public = is_outside(f);
 	char what[128];
 	int db;
 
@@ -402,7 +402,7 @@ static void record(struct detect *d, struct sighting *s, const struct record *r)
 	path = path_of(q->url);
 	hash = hash_bytes(path.p, path.n, d->seed);
 	h->requests++;
-	if (is_post(q) && (is_public(&f->key.dst) || !is_device(path)))
+	if (is_post(q) && (is_outside(f) || !is_device(path)))
 		count_post(h, hash, is_script(path), d->now_ns);
 	to_address(d, s, f, q);
 	agent(d, s, f, q);

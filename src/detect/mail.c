@@ -148,7 +148,7 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 	struct sender *sender;
 	char what[128];
 
-	if (f->key.proto != IPPROTO_TCP || f->key.dport != 25 || !is_public(&f->key.dst) ||
+	if (f->key.proto != IPPROTO_TCP || f->key.dport != 25 || !is_outside(f) ||
 	    is_mta(d, s->pair->entity))
 		return;
 	sender = sender_of(d->mail, s->pair->entity);
@@ -177,7 +177,7 @@ static void letter(struct detect *d, struct sighting *s, const struct flow *f,
 	char what[128];
 	bool bare = is_bare(m->helo);
 
-	if (!is_public(&f->key.dst) || is_mta(d, e) || e->class == PROGRAM_MAIL)
+	if (!is_outside(f) || is_mta(d, e) || e->class == PROGRAM_MAIL)
 		return;
 	if (m->n_rcpt >= RECIPIENTS) {
 		snprintf(what, sizeof(what), "one letter for %s%u recipients",

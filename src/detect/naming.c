@@ -68,12 +68,12 @@ static void no_name(struct detect *d, struct sighting *s, const struct flow *f, 
 		return;
 	if (f->n_names || f->name) {
 		/* Somebody knows the name, and does not tell the server: nothing that follows it has to do. */
-		if (is_public(&f->key.dst) && s->pair->peer->fame == FAME_NONE)
+		if (is_outside(f) && s->pair->peer->fame == FAME_NONE)
 			say(d, s, f, E_NO_SNI, 3,
 			    "its TLS hello does not say the name it was found by", NULL);
 		return;
 	}
-	if (!is_public(&f->key.dst)) {
+	if (!is_outside(f)) {
 		/* Whoever offers HTTP/2 is a browser, or knows what it does. */
 		say(d, s, f, E_NO_SNI, alpn ? 3 : 4, "TLS straight to an address, without a name",
 		    NULL);
@@ -113,8 +113,8 @@ static void with_name(struct detect *d, struct sighting *s, const struct flow *f
 	const struct entity *e = s->pair->entity;
 	char what[128], baseline[128];
 
-	if (!is_public(&f->key.dst) || !domain_of_text(f->name).n || e->named < NAMES_USUAL ||
-	    !is_warm(d) || s->pair->peer->fame != FAME_NONE)
+	if (!is_outside(f) || !domain_of_text(f->name).n || e->named < NAMES_USUAL || !is_warm(d) ||
+	    s->pair->peer->fame != FAME_NONE)
 		return;
 	if (!f->n_names) {
 		/* What was asked for before the recording began looks the same: only rare ones tell anything. */
@@ -140,7 +140,7 @@ static void literal(struct detect *d, struct sighting *s, const struct flow *f, 
 
 	if (addr_parse(sni, &a) < 0 || goes_by_address(f))
 		return;
-	say(d, s, f, E_NAME_IS_ADDRESS, is_public(&f->key.dst) ? 4 : 3,
+	say(d, s, f, E_NAME_IS_ADDRESS, is_outside(f) ? 4 : 3,
 	    "its TLS hello gives an address as the name", "RFC 6066 allows none there");
 }
 
@@ -169,7 +169,7 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 	struct entity *e = s->pair->entity;
 	char what[128], ago[TIME_TEXT_MAX];
 
-	if (!is_public(&f->key.dst))
+	if (!is_outside(f))
 		return;
 	*(f->n_names ? &e->named : f->name ? &e->unasked : &e->unnamed) += 1;
 	if (name_kind(f->name) == NAME_TELLS_ADDRESS) {
@@ -348,7 +348,7 @@ static void certificate(struct detect *d, struct sighting *s, const struct flow 
 	if (c->covers_known && !c->covers_sni)
 		db += 2;
 	/* Printers, cameras and machines of one's own have nothing else. */
-	if (!is_public(&f->key.dst))
+	if (!is_outside(f))
 		db = MIN(db, 4);
 	if (days)
 		snprintf(lasts, sizeof(lasts), ", for %lld days", (long long)days);

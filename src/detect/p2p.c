@@ -7,7 +7,7 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 {
 	int most = evidence_rows[E_P2P].most;
 
-	if (f->app != APP_BITTORRENT || !is_public(&f->key.dst) || was_said(s->pair, E_P2P, most))
+	if (f->app != APP_BITTORRENT || !is_outside(f) || was_said(s->pair, E_P2P, most))
 		return;
 	detect_evidence(d, s->pair, E_P2P,
 			&(struct evidence_in){ .n = s->pair->flows,

@@ -180,7 +180,7 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 	char what[128], name[8];
 	int db;
 
-	if (is_ordinary(proto) || !is_public(&f->key.dst) || s->pair->entity->class == PROGRAM_VPN)
+	if (is_ordinary(proto) || !is_outside(f) || s->pair->entity->class == PROGRAM_VPN)
 		return;
 	/* The kernel's own tunnels have no program. */
 	db = is_tunnel(proto) ? 3 : evidence_rows[E_RAW_PROTOCOL].most;

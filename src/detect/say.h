@@ -20,7 +20,9 @@ static inline bool was_said(const struct pair *p, enum evidence_id id, int db)
 	return false;
 }
 
-static inline bool is_public(const struct addr *a)
+/* Outside of what is ours: on the Internet, or where the reader of a recording said so (`--inside`). */
+static inline bool is_outside(const struct flow *f)
 {
-	return addr_class(a) == ADDR_INTERNET;
+	return addr_class(&f->key.dst) == ADDR_INTERNET ||
+	       (!f->live && f->direction == FLOW_EGRESS);
 }
