@@ -21,10 +21,10 @@
 #define EG_RESPONDER_WINDOW 4096 /* TCP: the other way */
 #define EG_TLS_RESPONDER_WINDOW \
 	8192 /* TLS: its hello and certificate, mostly 1 to 3 KiB; less where that shows */
-#define EG_CHUNK_MAX 4096        /* of one record */
-#define EG_UDP_OPENER_MAX 8      /* UDP: datagrams from the opener … */
-#define EG_UDP_RESPONDER_MAX 4   /* … and back … */
-#define EG_UDP_BYTES_MAX 2048    /* … and of each so many bytes */
+#define EG_CHUNK_MAX 4096      /* of one record */
+#define EG_UDP_OPENER_MAX 8    /* UDP: datagrams from the opener … */
+#define EG_UDP_RESPONDER_MAX 4 /* … and back … */
+#define EG_UDP_BYTES_MAX 2048  /* … and of each so many bytes */
 #define EG_ECHO_MAX 64 /* ICMP echo: messages of each side, until the opener has sent so many … */
 #define EG_ECHO_BYTES_MAX 128  /* … and of each so many bytes, the header included */
 #define EG_HTTP_BYTES_MAX 2048 /* later requests and answers of a kept-alive HTTP connection */

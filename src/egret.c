@@ -44,7 +44,8 @@ static const struct command {
 static void print_help(FILE *to)
 {
 	fputs("usage: egret [--run DIR] COMMAND [ARG...]\n\n"
-	      "egret tells what leaves this machine and who sent it, decides what may, and notices what "
+	      "egret tells what leaves this machine and who sent it, decides what may, and notices "
+	      "what "
 	      "should not have.\n\n",
 	      to);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)

@@ -13,6 +13,7 @@ int file_write_all(int fd, struct str s);
  * follow each other.
  */
 int file_replace(int folder, const char *name, struct str head, struct str body);
-int file_read(int folder, const char *name, struct buf *ret); /* -EBADMSG: larger than the buffer may be */
+int file_read(int folder, const char *name,
+	      struct buf *ret); /* -EBADMSG: larger than the buffer may be */
 /* "name" becomes "name.damaged", in the place of an earlier one. */
 void file_set_aside(int folder, const char *name);

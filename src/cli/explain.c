@@ -13,7 +13,8 @@ extern const char detection_doc[], detection_doc_end[];
 
 static const char usage[] =
 	"usage: egret explain [DETECTOR]\n\n"
-	"Prints what a detector sees, what it cannot, its constants and where each was measured, its known "
+	"Prints what a detector sees, what it cannot, its constants and where each was measured, "
+	"its known "
 	"false alarms,\nand how to quiet it. Without a name: the detectors there are.\n";
 
 static struct str whole(void)
@@ -50,7 +51,8 @@ static void print_list(void)
 				break;
 			}
 			if (str_has_prefix(line, STR("## ")))
-				within = str_eq(str_sub(line, 3, line.n), str_of(detect_detector(i)));
+				within = str_eq(str_sub(line, 3, line.n),
+						str_of(detect_detector(i)));
 		}
 	}
 }

@@ -92,6 +92,8 @@ static bool read_command(struct str line, struct smtp_envelope *e)
 			e->rcpt_to[e->n_rcpt++] = path;
 	} else if (str_eq_nocase(verb, STR("RSET"))) {
 		reset_envelope(e);
+	} else if (str_eq_nocase(verb, STR("AUTH"))) {
+		e->auth = true;
 	} else if (str_eq_nocase(verb, STR("STARTTLS"))) {
 		e->starttls = true;
 	} else if (str_eq_nocase(verb, STR("DATA")) || str_eq_nocase(verb, STR("BDAT")) ||

@@ -14,6 +14,7 @@ struct smtp_envelope {
 	uint8_t n_rcpt;
 	bool starttls; /* asked for; `tls_at` says where the client's TLS begins */
 	size_t tls_at; /* offset into the bytes, valid with starttls */
+	bool auth;     /* a password was offered, in the clear: these are bytes before TLS */
 	bool data;     /* DATA, BDAT or the connection's end of envelope was reached */
 };
 

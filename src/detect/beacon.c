@@ -213,8 +213,11 @@ static void say_steady(struct detect *d, struct checkins *s)
 	uint32_t hours = now > s->hour ? MIN(now - s->hour, (uint32_t)STREAM_HOURS) : 0;
 	double mean = 0, spread = 0;
 	char what[128];
+	bool one_flow;
 
-	if (hours < 24)
+	/* The keep-alive of a connection goes on as long as that is open, whoever sleeps. */
+	most_db(s, &one_flow);
+	if (hours < 24 || one_flow)
 		return;
 	for (uint32_t i = 0; i < hours; i++)
 		mean += (double)s->counts[i] / hours;

@@ -478,26 +478,12 @@ static void weigh_turns(struct detect *d, struct sighting *s, const struct flow 
 	    rounds, what, "a protocol that nothing here knows");
 }
 
-/* Passive FTP: what it carries is a file, and here it goes up. */
-static void weigh_upload(struct detect *d, struct sighting *s, const struct flow *f)
-{
-	char what[128];
-
-	if (s->pair->app != APP_FTP || f->app != APP_UNKNOWN || f->key.proto != IPPROTO_TCP ||
-	    !s->up || s->up < 4 * s->down || !is_outside(f) || is_known_peer(s, f))
-		return;
-	snprintf(what, sizeof(what), "%lu bytes went up over FTP, in clear text", s->up);
-	say(d, s, f, E_CLEAR_UPLOAD, evidence_rows[E_CLEAR_UPLOAD].most, (double)s->up, what, NULL);
-}
-
 static void report(struct detect *d, struct sighting *s, const struct flow *f, bool ends)
 {
 	if (addr_is_broadcast(&f->key.dst))
 		return;
 	if (f->app != APP_UNDECIDED || (ends && f->payload_known))
 		judge(d, s, f);
-	if (ends)
-		weigh_upload(d, s, f);
 	weigh_age(d, s, f);
 	weigh_turns(d, s, f);
 }

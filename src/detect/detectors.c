@@ -12,6 +12,7 @@ const struct detector *const detectors[] = {
 	&detect_dga,
 	&detect_dns,
 	&detect_doh,
+	&detect_volume, /* notes who asks for his own address: before naming */
 	&detect_naming,
 	&detect_fingerprint,
 	&detect_channel,

@@ -17,6 +17,7 @@
 #include "flow/proc.h"
 
 struct dossier;
+struct peer_class_row;
 struct state_out;
 struct state_in;
 
@@ -41,8 +42,6 @@ struct entity {
 	struct dga_seq *dga;          /* dga.c */
 	/* naming.c: flows to public addresses by DNS, by a name of their own alone, by address alone */
 	uint32_t named, unasked, unnamed;
-	uint64_t
-		asked_address_ns; /* naming.c: asked a service for its own public address; 0: never */
 };
 
 /* Whom programs and machines talk to, site-wide. */
@@ -103,6 +102,7 @@ struct sighting {
 	uint32_t answered;  /* small ones of the server, each followed by the client's */
 	uint8_t last_side;
 	uint64_t said; /* bit per evidence_id that this flow has given: once is enough */
+	const struct peer_class_row *place; /* volume.c: what kind of place its name is */
 };
 
 struct detector {

@@ -48,7 +48,6 @@ enum evidence_id {
 	E_UNKNOWN_PROTOCOL,
 	E_STRAY,
 	E_REMOTE_CONTROL,
-	E_CLEAR_UPLOAD,
 	E_LONG,
 	E_INTERACTIVE,
 	E_PUSHED,
@@ -89,7 +88,6 @@ enum evidence_id {
 	/* mail */
 	E_SPAM,
 	E_BULK_MAIL,
-	E_MAIL_OUT,
 	/* naming */
 	E_NO_SNI,
 	E_NOT_ASKED,
@@ -111,6 +109,18 @@ enum evidence_id {
 	/* tor */
 	E_TOR,
 	E_MADE_UP_NAME,
+	/* volume */
+	E_BURST,
+	E_NEW_UPLOAD,
+	E_DRIP,
+	E_CHUNKS,
+	E_OFF_HOURS,
+	E_STAGED,
+	E_DESTINATION,
+	E_DROP_SITE,
+	E_FTP_UPLOAD,
+	E_MAIL_SENT,
+	E_LOOKUP_UPLOAD,
 	/* fusion: what is known of peer and program */
 	E_RARE,
 	E_NEW_PEER,

@@ -160,22 +160,11 @@ static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 	    "programs hand mail to one server, the one of their own");
 }
 
-/* "DESKTOP-1A2B3C", not a domain and not an address: what Windows calls a machine, and libraries for mail say. */
-static bool is_bare(struct str helo)
-{
-	struct addr a;
-
-	return helo.n && helo.p[0] != '[' && !memchr(helo.p, '.', helo.n) &&
-	       !memchr(helo.p, ':', helo.n) && !str_eq_nocase(helo, STR("localhost")) &&
-	       addr_parse(helo, &a) < 0;
-}
-
 static void letter(struct detect *d, struct sighting *s, const struct flow *f,
 		   const struct smtp_envelope *m)
 {
 	const struct entity *e = s->pair->entity;
 	char what[128];
-	bool bare = is_bare(m->helo);
 
 	if (!is_outside(f) || is_mta(d, e) || e->class == PROGRAM_MAIL)
 		return;
@@ -184,14 +173,6 @@ static void letter(struct detect *d, struct sighting *s, const struct flow *f,
 			 m->n_rcpt == SMTP_MAX_RCPT ? "more than " : "", m->n_rcpt);
 		say(d, s, f, E_BULK_MAIL, 0, m->n_rcpt, what, NULL);
 	}
-	if (m->starttls || !m->data || s->pair->peer->fame != FAME_NONE)
-		return;
-	snprintf(what, sizeof(what), "a letter in clear text from \"%.*s\" to a server far away",
-		 (int)MIN(m->helo.n, (size_t)40), m->helo.p ? m->helo.p : "");
-	/* Ten years ago that was how letters were handed in. */
-	bare &= d->now_ns / NSEC_PER_SEC >= YEAR_2016_S;
-	say(d, s, f, E_MAIL_OUT, e->is_program || bare ? 0 : 4, 1, what,
-	    e->is_program ? "no mail program" : "mail programs encrypt");
 }
 
 static void record(struct detect *d, struct sighting *s, const struct record *r)

@@ -15,6 +15,7 @@
 #include "detect/places.h"
 #include "detect/popular.h"
 #include "detect/say.h"
+#include "detect/volume.h"
 #include "flow/domain.h"
 
 #define MINUTE_NS (60 * NSEC_PER_SEC)
@@ -167,25 +168,25 @@ static bool bears_uploads(const struct flow *f)
 static void flow(struct detect *d, struct sighting *s, const struct flow *f)
 {
 	struct entity *e = s->pair->entity;
+	const struct entity_volume *v = e->volume;
 	char what[128], ago[TIME_TEXT_MAX];
 
 	if (!is_outside(f))
 		return;
 	*(f->n_names ? &e->named : f->name ? &e->unasked : &e->unnamed) += 1;
-	if (name_kind(f->name) == NAME_TELLS_ADDRESS) {
-		e->asked_address_ns = d->now_ns;
+	if (name_kind(f->name) == NAME_TELLS_ADDRESS)
 		return;
-	}
 	if (name_kind(f->name) == NAME_DYNAMIC) {
 		snprintf(what, sizeof(what),
 			 "%.60s: a name anybody may have (dynamic DNS, tunnels)", f->name->p);
 		say(d, s, f, E_DYNAMIC_NAME, 4, what, NULL);
 	}
-	if (!e->asked_address_ns || d->now_ns - e->asked_address_ns > ASKED_FOR ||
+	/* volume.c notes who asks, and whether as a browser does. */
+	if (!v || !v->lookup || !v->lookup_plain || d->now_ns - v->lookup_ns > ASKED_FOR ||
 	    s->pair->peer->fame != FAME_NONE || !bears_uploads(f))
 		return;
-	snprintf(what, sizeof(what), "it asked what its own public address is %s before",
-		 duration_format(d->now_ns - e->asked_address_ns, ago));
+	snprintf(what, sizeof(what), "it asked %s for its own address %s before", v->lookup->domain,
+		 duration_format(d->now_ns - v->lookup_ns, ago));
 	say(d, s, f, E_ADDRESS_ASKED, 8, what, NULL);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "detect/places.h"
+#include "detect/peer_class.h"
 
 #include "base/cleanup.h"
 
@@ -172,179 +173,6 @@ static const char *const resolvers[] = {
 	"2620:fe::9",
 };
 
-/* Dynamic DNS of the larger providers, and tunnels that give a name to anything behind them. */
-static const char *const dynamic[] = {
-	"duckdns.org",
-	"ddns.net",
-	"no-ip.org",
-	"no-ip.biz",
-	"no-ip.info",
-	"noip.me",
-	"hopto.org",
-	"hopto.me",
-	"zapto.org",
-	"sytes.net",
-	"myftp.org",
-	"myftp.biz",
-	"myvnc.com",
-	"redirectme.net",
-	"serveftp.com",
-	"servehttp.com",
-	"servebeer.com",
-	"serveblog.net",
-	"servecounterstrike.com",
-	"servegame.com",
-	"servehalflife.com",
-	"serveirc.com",
-	"serveminecraft.net",
-	"servemp3.com",
-	"servepics.com",
-	"servequake.com",
-	"3utilities.com",
-	"bounceme.net",
-	"freedynamicdns.net",
-	"freedynamicdns.org",
-	"gotdns.ch",
-	"ddnsking.com",
-	"onthewifi.com",
-	"viewdns.net",
-	"webhop.me",
-	"access.ly",
-	"blogsyte.com",
-	"brasilia.me",
-	"mooo.com",
-	"chickenkiller.com",
-	"crabdance.com",
-	"ignorelist.com",
-	"jumpingcrab.com",
-	"strangled.net",
-	"twilightparadox.com",
-	"us.to",
-	"dynu.net",
-	"dynu.com",
-	"ddnsfree.com",
-	"ddnsgeek.com",
-	"accesscam.org",
-	"camdvr.org",
-	"casacam.net",
-	"freeddns.org",
-	"giize.com",
-	"gleeze.com",
-	"kozow.com",
-	"loseyourip.com",
-	"mywire.org",
-	"ooguy.com",
-	"theworkpc.com",
-	"webredirect.org",
-	"con-ip.com",
-	"dyndns.org",
-	"dyndns.biz",
-	"dyndns.info",
-	"dyndns.tv",
-	"dyndns-ip.com",
-	"homeip.net",
-	"dnsalias.com",
-	"dvrdns.org",
-	"selfip.com",
-	"dynalias.com",
-	"gotdns.com",
-	"is-a-geek.com",
-	"changeip.org",
-	"dnsrd.com",
-	"dns04.com",
-	"dns05.com",
-	"ddns.info",
-	"ddns.us",
-	"ddns.name",
-	"mrbasic.com",
-	"my03.com",
-	"ns01.info",
-	"ns02.info",
-	"otzo.com",
-	"sexidude.com",
-	"toh.info",
-	"wikaba.com",
-	"xxuz.com",
-	"zyns.com",
-	"zzux.com",
-	"25u.com",
-	"3322.org",
-	"f3322.net",
-	"f3322.org",
-	"8866.org",
-	"9966.org",
-	"2288.org",
-	"6600.org",
-	"7766.org",
-	"8800.org",
-	"gnway.cc",
-	"vicp.cc",
-	"vicp.net",
-	"xicp.net",
-	"eicp.net",
-	"linkpc.net",
-	"publicvm.com",
-	"dnsdynamic.org",
-	"spdns.de",
-	"spdns.org",
-	"ydns.eu",
-	"nsupdate.info",
-	"dynv6.net",
-	"now-dns.net",
-	"ngrok.io",
-	"ngrok-free.app",
-	"ngrok.app",
-	"portmap.io",
-	"portmap.host",
-	"playit.gg",
-	"ply.gg",
-	"localto.net",
-	"serveo.net",
-	"loca.lt",
-	"localhost.run",
-	"lhr.life",
-	"trycloudflare.com",
-	"pagekite.me",
-	"packetriot.net",
-	"devtunnels.ms",
-	"bore.pub",
-};
-
-static const char *const address_tellers[] = {
-	"ipify.org",
-	"ip-api.com",
-	"ipinfo.io",
-	"checkip.amazonaws.com",
-	"checkip.dyndns.org",
-	"icanhazip.com",
-	"ifconfig.me",
-	"ifconfig.co",
-	"ifconfig.io",
-	"ipecho.net",
-	"myexternalip.com",
-	"wtfismyip.com",
-	"ident.me",
-	"tnedi.me",
-	"ip.sb",
-	"ipapi.co",
-	"ipwhois.app",
-	"ipwho.is",
-	"freegeoip.app",
-	"freegeoip.net",
-	"geoplugin.net",
-	"reallyfreegeoip.org",
-	"whatismyipaddress.com",
-	"ip-addr.es",
-	"ipgeolocation.io",
-	"db-ip.com",
-	"extreme-ip-lookup.com",
-	"myip.opendns.com",
-	"api.myip.com",
-	"bot.whatismyipaddress.com",
-	"showip.net",
-	"ipv4bot.whatismyipaddress.com",
-};
-
 bool port_is_home(enum app_proto app, uint16_t port)
 {
 	if (app == APP_TLS)
@@ -409,21 +237,13 @@ bool addr_is_broadcast(const struct addr *a)
 	       (addr_class(a) != ADDR_INTERNET || (a->b[12] & a->b[13] & a->b[14]) == 255);
 }
 
-/* `name` itself, or below it. */
-static bool is_below(struct str name, const char *domain)
+static enum name_kind kind_of(const struct peer_class_row *row)
 {
-	struct str d = str_of(domain);
-
-	return name.n >= d.n && str_eq_nocase(str_sub(name, name.n - d.n, d.n), d) &&
-	       (name.n == d.n || name.p[name.n - d.n - 1] == '.');
-}
-
-static bool is_below_any(struct str name, const char *const *domains, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (is_below(name, domains[i]))
-			return true;
-	return false;
+	if (!row)
+		return NAME_ORDINARY;
+	return row->class == PEER_DYNAMIC_DNS || row->class == PEER_TUNNEL ? NAME_DYNAMIC
+	       : row->class == PEER_LOOKUP                                 ? NAME_TELLS_ADDRESS
+									   : NAME_ORDINARY;
 }
 
 enum name_kind name_kind(const struct text *name)
@@ -441,11 +261,7 @@ enum name_kind name_kind(const struct text *name)
 	if (slots[i].hash != name->hash || slots[i].n != name->n) {
 		slots[i].hash = name->hash;
 		slots[i].n = name->n;
-		slots[i].kind =
-			is_below_any(text_str(name), dynamic, ARRAY_SIZE(dynamic)) ? NAME_DYNAMIC
-			: is_below_any(text_str(name), address_tellers, ARRAY_SIZE(address_tellers))
-				? NAME_TELLS_ADDRESS
-				: NAME_ORDINARY;
+		slots[i].kind = kind_of(peer_class_of(text_str(name)));
 	}
 	return slots[i].kind;
 }

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 
 #include "base/cleanup.h"
+#include "decode/ftp.h"
 #include "decode/http.h"
 #include "decode/mail.h"
 #include "decode/packet.h"
@@ -216,6 +217,9 @@ static void look_inner(struct flow *f, struct look *l)
 	size_t at = app_inner_offset(f->app, l->head[TO_SERVER]);
 
 	eat_all(l, TO_CLIENT);
+	if (f->app == APP_FTP && !f->stores)
+		f->stores = ftp_client_stores(at ? str_sub(l->head[TO_SERVER], 0, at)
+						 : l->head[TO_SERVER]);
 	if (at) {
 		eat(l, TO_SERVER, at);
 		f->look_phase = LOOK_TLS;

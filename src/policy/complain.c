@@ -67,8 +67,7 @@ static bool names_label(const struct app_part *parts, size_t n)
 
 void policy_note_unenforced(const struct policy *p, struct buf *messages)
 {
-	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, price = { 0 },
-		     label = { 0 };
+	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, price = { 0 }, label = { 0 };
 
 	for (size_t i = 0; i < p->n_rules; i++) {
 		note(&limit, p->rules[i].limit_bits, p->rules[i].place);

@@ -103,7 +103,8 @@ def ptunnel(n):
     # The far end answers from its first address, whatever it was asked at.
     n.start("ptunnel", "-p", S4, "-lp", "8000", "-da", S4, "-dp", "7003", ns=n.client, watched=True,
             ready=lambda _: n.listens("t", 8000, n.client))
-    n.run("bash", "-c", "head -c 100000 /dev/urandom | timeout 8 socat -t 1 - TCP:127.0.0.1:8000 > /dev/null", check=False)
+    n.run("bash", "-c", "for i in $(seq 80); do head -c $((RANDOM % 200 + 20)) /dev/urandom; sleep 0.02; done | "
+          "timeout 8 socat -t 1 - TCP:127.0.0.1:8000 > /dev/null", check=False)
 
 
 def upload(n, seconds, *argv):

@@ -96,6 +96,10 @@ static inline struct flow *drig_open(struct drig *g, const char *to, uint16_t po
 			    .payload_known = true,
 			    .start_ns = g->now,
 			    .last_ns = g->now };
+	/* As the flow table does: a recording does not call it leaving when it stays among private addresses. */
+	f->live = g->d->cfg.vantage == DETECT_HOST;
+	if (!f->live && addr_class(&f->key.dst) != ADDR_INTERNET)
+		f->direction = FLOW_DIRECTION_UNKNOWN;
 	return f;
 }
 

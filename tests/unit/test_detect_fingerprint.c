@@ -156,11 +156,11 @@ static int old(const char *ja4, const char *name, uint64_t year)
 
 static void test_old(void **state)
 {
-	assert_int_equal(old("t10i070600_c50f5591e341_1a3805c3aa63", NULL, 2024), 8);
+	assert_int_equal(old("t10i070600_c50f5591e341_1a3805c3aa63", NULL, 2024), 12);
 	assert_int_equal(old("t10d070600_c50f5591e341_1a3805c3aa63", "old.example", 2024), 4);
-	assert_int_equal(old("ts3i070000_c50f5591e341_1a3805c3aa63", NULL, 2024), 8);
+	assert_int_equal(old("ts3i070000_c50f5591e341_1a3805c3aa63", NULL, 2024), 12);
 	assert_int_equal(old("t12i070600_c50f5591e341_1a3805c3aa63", NULL, 2024), 0);
-	assert_int_equal(old("t10i070600_c50f5591e341_1a3805c3aa63", NULL, 2017), 4);
+	assert_int_equal(old("t10i070600_c50f5591e341_1a3805c3aa63", NULL, 2017), 6);
 	assert_int_equal(old("t10i070600_c50f5591e341_1a3805c3aa63", NULL, 2012), 0);
 }
 

@@ -126,9 +126,14 @@ static void test_kinds(void **state)
 {
 	struct drig *g = drig_new(DETECT_FILE);
 	struct flow *f = drig_open(g, FAR, 80, IPPROTO_TCP, APP_HTTP), *up;
+	/* As a program asks, and no browser. */
+	struct record_http asks = {
+		.request = { .method = STR("GET"), .url = STR("/"), .host = STR("api.ipify.org") }
+	};
 
 	drig_names(g, f, "api.ipify.org");
 	drig_moves(g, f, TO_SERVER, 80, 0);
+	drig_tells(g, (struct record){ .type = RECORD_HTTP, .flow = f, .http = &asks });
 	drig_ends(g, f);
 	up = drig_open(g, "203.0.114.20", 587, IPPROTO_TCP, APP_SMTP);
 	drig_names(g, up, "mail.somebody.example");

@@ -256,6 +256,26 @@ static void a_recorded_tunnel(void **state)
 	assert_true(icmp_farthest(&f.icmp, TO_SERVER) >= PING_TEXT);
 }
 
+static void a_file_handed_over_by_ftp(void **state)
+{
+	struct rig g;
+	struct rig_tcp c = rig_tcp(&g, 40000, 21);
+
+	rig_start(&g, defaults, false);
+	rig_connect(&c);
+	rig_send(&c, 1, STR("220 ready\r\n"));
+	rig_send(&c, 0, STR("USER a\r\n"));
+	rig_send(&c, 1, STR("331 password\r\n"));
+	rig_send(&c, 0, STR("PASS b\r\nPASV\r\n"));
+	assert_int_equal(only(&g).app, APP_FTP);
+	assert_false(only(&g).stores);
+	rig_send(&c, 0, STR("STO"));
+	assert_false(only(&g).stores);
+	rig_send(&c, 0, STR("R x.html\r\n"));
+	assert_true(only(&g).stores);
+	end(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_tunnel_in_pings),
 		cmocka_unit_test(errors_are_no_pings),
 		cmocka_unit_test(a_recorded_tunnel),
+		cmocka_unit_test(a_file_handed_over_by_ftp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "decode/ftp.h"
 #include "decode/mail.h"
 
 static void an_envelope(void **state)
@@ -22,6 +23,32 @@ static void an_envelope(void **state)
 	assert_str(e.rcpt_to[1], "e@f.example");
 	assert_true(e.data);
 	assert_false(e.starttls);
+}
+
+static void a_password_in_the_clear(void **state)
+{
+	struct smtp_envelope e;
+
+	assert_ok(smtp_client_parse(
+		STR("EHLO a\r\nauth login dXNlcg==\r\ncGFzcw==\r\n"
+		    "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"),
+		&e));
+	assert_true(e.auth);
+	assert_true(e.data);
+	/* What comes behind STARTTLS is not read. */
+	assert_ok(smtp_client_parse(STR("EHLO a\r\nSTARTTLS\r\nAUTH LOGIN x\r\n"), &e));
+	assert_false(e.auth);
+}
+
+static void files_handed_over_by_ftp(void **state)
+{
+	assert_true(ftp_client_stores(STR("USER a\r\nPASS b\r\nPASV\r\nSTOR x.html\r\n")));
+	assert_true(ftp_client_stores(STR("USER a\nappe x\n")));
+	assert_true(ftp_client_stores(STR("STOU\r\n")));
+	assert_false(ftp_client_stores(STR("USER a\r\nSTOR half")));
+	assert_false(ftp_client_stores(STR("USER STOR\r\nRETR STOR\r\nSTORE x\r\n")));
+	assert_false(ftp_client_stores(STR("USER a\r\n\x16\x03\x01\r\nSTOR x\r\n")));
+	assert_false(ftp_client_stores(STR("")));
 }
 
 static void an_envelope_that_goes_on(void **state)
@@ -138,6 +165,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_envelope),
+		cmocka_unit_test(a_password_in_the_clear),
+		cmocka_unit_test(files_handed_over_by_ftp),
 		cmocka_unit_test(an_envelope_that_goes_on),
 		cmocka_unit_test(authentication_is_stepped_over),
 		cmocka_unit_test(more_recipients_than_kept),
