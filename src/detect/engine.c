@@ -77,6 +77,15 @@ static struct sighting *sighting_of(struct detect *d, struct flow *f)
 	return s;
 }
 
+/* From the first of all events on: what comes before the first tick is no older than the site. */
+static void advance(struct detect *d, uint64_t time_ns)
+{
+	if (time_ns > d->now_ns)
+		d->now_ns = time_ns;
+	if (!d->started_ns)
+		d->started_ns = d->now_ns;
+}
+
 static void resolve(struct detect *d, struct sighting *s, const struct flow *f)
 {
 	s->resolved = true;
@@ -134,8 +143,7 @@ static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t byt
 	struct detect *d = ctx;
 	struct sighting *s = sighting_of(d, f);
 
-	if (time_ns > d->now_ns)
-		d->now_ns = time_ns;
+	advance(d, time_ns);
 	if (!s || s->ignored)
 		return;
 	count_bursts(s, side, bytes);
@@ -160,8 +168,7 @@ static void on_open(void *ctx, struct flow *f)
 {
 	struct detect *d = ctx;
 
-	if (f->last_ns > d->now_ns)
-		d->now_ns = f->last_ns;
+	advance(d, f->last_ns);
 	for (const struct detector *const *det = detectors; *det; det++)
 		if ((*det)->open)
 			(*det)->open(d, f);
@@ -171,8 +178,7 @@ static void on_exec(void *ctx, struct proc *p, uint64_t time_ns)
 {
 	struct detect *d = ctx;
 
-	if (time_ns > d->now_ns)
-		d->now_ns = time_ns;
+	advance(d, time_ns);
 	for (const struct detector *const *det = detectors; *det; det++)
 		if ((*det)->exec)
 			(*det)->exec(d, p);
@@ -262,10 +268,7 @@ void detect_record(struct detect *d, const struct record *r)
 
 void detect_tick(struct detect *d, uint64_t now_ns)
 {
-	if (now_ns > d->now_ns)
-		d->now_ns = now_ns;
-	if (!d->started_ns)
-		d->started_ns = d->now_ns;
+	advance(d, now_ns);
 	if (d->now_ns < d->next_minute_ns)
 		return;
 	d->next_minute_ns = d->now_ns + 60 * NSEC_PER_SEC;
@@ -277,8 +280,7 @@ void detect_tick(struct detect *d, uint64_t now_ns)
 
 void detect_beat(struct detect *d, uint64_t now_ns)
 {
-	if (now_ns > d->now_ns)
-		d->now_ns = now_ns;
+	advance(d, now_ns);
 	if (d->now_ns < d->next_beat_ns)
 		return;
 	d->next_beat_ns = d->now_ns + BEAT_NS;

@@ -243,9 +243,15 @@ int exceptions_new(struct detect *d);
 void exceptions_free(struct detect *d);
 bool exceptions_cover(const struct detect *d, const struct finding *f);
 
+/* For so long nothing is new, and little is told. */
+static inline uint64_t detect_learns_ns(const struct detect *d)
+{
+	return d->cfg.vantage == DETECT_FILE || !d->cfg.warm_up_ns ? DETECT_WARM_UP_NS
+								   : d->cfg.warm_up_ns;
+}
+
 static inline bool detect_warming(const struct detect *d)
 {
 	return (d->cfg.vantage != DETECT_FILE || d->cfg.file_warm_up) &&
-	       d->now_ns - d->started_ns <
-		       (d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS : d->cfg.warm_up_ns);
+	       d->now_ns - d->started_ns < detect_learns_ns(d);
 }

@@ -46,7 +46,6 @@ static void begin(void)
 			     (struct finding_out){ on_finding, NULL }));
 	flow_table_watch(g.t, detect_watch(d));
 	detect_set_flows(d, g.t);
-	detect_tick(d, g.now);
 	found = 0;
 }
 
@@ -364,6 +363,25 @@ static void a_flood(void **state)
 	expect_found("/bin/bash (uid 0)");
 }
 
+/* The first events come before the first tick: the site is as young as they are. */
+static void young_from_the_first_event(void **state)
+{
+	struct detect_stats st;
+
+	begin();
+	program(10, "/bin/bash", none, none);
+	detect_stats(d, &st);
+	assert_true(st.warming);
+	end();
+	begin();
+	opens(10, 77, C2, false);
+	g.now += DETECT_WARM_UP_NS;
+	detect_tick(d, g.now);
+	detect_stats(d, &st);
+	assert_false(st.warming);
+	end();
+}
+
 static void joins(void **state)
 {
 	struct stdio a = pipe_of(1), b = pipe_of(2), zero = pipe_of(0);
@@ -393,6 +411,7 @@ int main(void)
 		cmocka_unit_test(not_by_relays),
 		cmocka_unit_test(a_flood),
 		cmocka_unit_test(joins),
+		cmocka_unit_test(young_from_the_first_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
