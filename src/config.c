@@ -10,6 +10,7 @@
 #include "base/time.h"
 
 #define MAX_FILE (1U << 20)
+#define LEARN_MAX_NS (30 * 86400 * NSEC_PER_SEC)
 
 struct parser {
 	struct lex lex;
@@ -25,6 +26,7 @@ static void config_defaults(struct config *c)
 		.eve = "/var/log/egret/eve.json",
 		.policy = "/etc/egret/policy.egret",
 		.findings = true,
+		.learn_ns = 24 * 3600 * NSEC_PER_SEC,
 	};
 }
 
@@ -194,6 +196,17 @@ static void parse_findings(struct parser *p)
 	p->config->findings = take_choice(p, words) == 1;
 }
 
+/* 24h, 0s, 7d */
+static void parse_learn(struct parser *p)
+{
+	struct lex_token t = lex_next(&p->lex);
+
+	if (t.kind != LEX_WORD || duration_parse(t.text, &p->config->learn_ns) < 0 ||
+	    p->config->learn_ns > LEARN_MAX_NS)
+		lex_complain(&p->lex, &t, "error",
+			     "a time of at most 30d is expected here, as 24h");
+}
+
 /* journal | (syslog | cef) local|"udp://…"|"tcp://…" [from LEVEL] */
 static void parse_alerts(struct parser *p)
 {
@@ -273,7 +286,7 @@ static const struct statement {
 	{ "store", parse_store },     { "retention", parse_store },
 	{ "gateway", parse_gateway }, { "backstop", parse_backstop },
 	{ "geo", parse_geo },         { "findings", parse_findings },
-	{ "alerts", parse_alerts },
+	{ "alerts", parse_alerts },   { "learn", parse_learn },
 };
 
 static void unknown_statement(struct parser *p, const struct lex_token *t)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/addr.h"
 #include "base/buf.h"
@@ -23,6 +24,8 @@ struct config {
 	bool policy_given; /* false: the default place, where it may be absent */
 	bool enforce;
 	bool findings; /* detection is on */
+	uint64_t
+		learn_ns; /* what timing, volume and rarity alone say is held back for so long at first */
 	struct alert_config alerts[CONFIG_MAX_ALERTS];
 	size_t n_alerts;
 	bool backstop; /* also judge at tc egress what no socket hook judged */

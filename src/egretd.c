@@ -104,15 +104,26 @@ static void on_record(void *ctx, const struct record *r)
 			 STR_FMT(proc_name(r->proc)), r->proc->pid);
 }
 
+static void flush_outputs(struct daemon *d)
+{
+	if (d->eve)
+		d->eve->ops->flush(d->eve);
+	for (size_t i = 0; i < d->config.n_alerts; i++)
+		if (d->alerts[i])
+			d->alerts[i]->ops->flush(d->alerts[i]);
+}
+
 static void on_finding(void *ctx, const struct finding *f)
 {
 	static const char *const states[] = { "", " grew", " is over" };
+	struct daemon *d = ctx;
 
 	log_warn("finding %s%s (%s %s): %.*s", f->id, states[f->state],
 		 severity_name(f->severity) ?: "no longer", finding_class_name(f->class) ?: "",
 		 STR_FMT(f->explain));
 	on_record(ctx,
 		  &(struct record){ .type = RECORD_FINDING, .time_ns = f->time_ns, .finding = f });
+	flush_outputs(d); /* nobody should wait for it */
 }
 
 /* From the kernel to the flow table; the guard looks at what the table has taken in. */
@@ -152,6 +163,8 @@ static void on_drain(void *ctx)
 
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's notices, ignoring");
+	if (d->sentry)
+		detect_beat(sentry_detect(d->sentry), time_now());
 }
 
 static void on_ring(void *ctx, int fd, uint32_t events)
@@ -188,10 +201,7 @@ static void on_second(void *ctx)
 	guard_tick(d->guard);
 	if (d->sentry)
 		sentry_tick(d->sentry);
-	if (d->eve)
-		d->eve->ops->flush(d->eve);
-	for (size_t i = 0; i < d->config.n_alerts; i++)
-		d->alerts[i]->ops->flush(d->alerts[i]);
+	flush_outputs(d);
 }
 
 static void on_stop(void *ctx, int signo)
@@ -379,17 +389,22 @@ static int start_sentry(struct daemon *d)
 
 	if (!d->config.findings)
 		return 0;
+	r = make_folder(d->config.state, 0750);
+	if (r < 0)
+		return r;
 	r = sentry_new(&d->sentry, &(struct sentry_config){
 					   .state = d->config.state,
 					   .loop = d->loop,
 					   .texts = pipeline_texts(d->pipeline),
 					   .procs = pipeline_procs(d->pipeline),
 					   .now = time_now,
+					   .learn_ns = d->config.learn_ns,
 					   .out = { on_finding, d },
 				   });
 	if (r < 0)
 		return log_errno(r, "cannot start to detect");
 	flow_table_watch(pipeline_flows(d->pipeline), detect_watch(sentry_detect(d->sentry)));
+	detect_set_flows(sentry_detect(d->sentry), pipeline_flows(d->pipeline));
 	return 0;
 }
 

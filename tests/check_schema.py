@@ -21,6 +21,7 @@ TYPES = {
     "boolean": lambda v: type(v) is bool,
     "object": lambda v: type(v) is dict,
     "array": lambda v: type(v) is list,
+    "null": lambda v: v is None,
 }
 
 
@@ -63,8 +64,8 @@ class Compiler:
         return self.refs[name]
 
     def kw_type(self, arg, _):
-        is_type = TYPES[arg]
-        return lambda v, path: None if is_type(v) else f"{path}: is no {arg}"
+        types = [TYPES[t] for t in ([arg] if isinstance(arg, str) else arg)]
+        return lambda v, path: None if any(t(v) for t in types) else f"{path}: is no {arg}"
 
     def kw_const(self, arg, _):
         return lambda v, path: None if v == arg and type(v) is type(arg) else f"{path}: is not {arg!r}"

@@ -22,6 +22,7 @@
 struct detect;
 struct intel_slot;
 struct origin;
+struct flow_table;
 struct proc_table;
 
 #define DETECT_WARM_UP_NS (24 * 3600 * 1000000000ULL)
@@ -37,7 +38,7 @@ struct detect_config {
 	const struct addr *resolvers; /* those that are configured; none: not known */
 	size_t n_resolvers;
 	struct intel_slot *intel; /* what feeds say; NULL: nothing does */
-	uint64_t warm_up_ns;      /* live; DETECT_WARM_UP_NS is what people get */
+	uint64_t warm_up_ns;      /* live; 0: DETECT_WARM_UP_NS */
 	bool file_warm_up; /* a recording is treated like a live host: no findings of the first day */
 };
 
@@ -47,6 +48,9 @@ struct detect *detect_free(struct detect *d);
 void detect_record(struct detect *d, const struct record *r);
 struct flow_watch detect_watch(struct detect *d); /* for flow_table_set_watch() */
 void detect_tick(struct detect *d, uint64_t now_ns);
+/* Live: where sockets that processes have are looked up, borrowed; and several times a second, for what cannot wait. */
+void detect_set_flows(struct detect *d, struct flow_table *t);
+void detect_beat(struct detect *d, uint64_t now_ns);
 void detect_finish(struct detect *d, uint64_t now_ns); /* a recording is over: what it comes to */
 
 /*
@@ -87,7 +91,7 @@ const char *detect_detector(size_t i); /* their names; NULL past the last */
 
 struct detect_stats {
 	uint64_t entities, peers, pairs, dossiers, cases_open;
-	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers;
+	uint64_t evicted_pairs, evicted_peers, evicted_entities, evicted_dossiers, evicted_shells;
 	uint64_t no_room;       /* sightings, pairs and evidence that found no place at all */
 	bool warming;           /* the first day: most findings are held back until it is over */
 	uint64_t warm_until_ns; /* while it is not */

@@ -24,6 +24,7 @@ const struct detector *const detectors[] = {
 	&detect_mail,
 	&detect_rawsock,
 	&detect_execution,
+	&detect_shell,
 	NULL,
 };
 // clang-format on

@@ -6,8 +6,8 @@ struct detector;
 
 extern const struct detector detect_beacon;
 extern const struct detector detect_channel;
+extern const struct detector detect_shell;
 extern const struct detector detect_volume;
-extern const struct detector detect_intel;
 extern const struct detector detect_dga;
 extern const struct detector detect_dns;
 extern const struct detector detect_doh;

@@ -17,6 +17,7 @@
 /* A name that has not come by then does not come any more: what the decoders look at is over. */
 #define SETTLE_BYTES 16384
 #define SETTLE_NS (2 * NSEC_PER_SEC)
+#define BEAT_NS (NSEC_PER_SEC / 10)
 #define SMALL_BURST 128 /* payload of a key stroke, a command, a prompt */
 
 static bool is_settled(const struct flow *f, const struct sighting *s, uint64_t now_ns)
@@ -54,7 +55,7 @@ static bool is_housekeeping(enum app_proto app)
 	}
 }
 
-static bool leaves(const struct flow *f)
+bool detect_leaves(const struct flow *f)
 {
 	enum addr_class to = addr_class(&f->key.dst);
 
@@ -76,10 +77,19 @@ static struct sighting *sighting_of(struct detect *d, struct flow *f)
 	return s;
 }
 
+/* From the first of all events on: what comes before the first tick is no older than the site. */
+static void advance(struct detect *d, uint64_t time_ns)
+{
+	if (time_ns > d->now_ns)
+		d->now_ns = time_ns;
+	if (!d->started_ns)
+		d->started_ns = d->now_ns;
+}
+
 static void resolve(struct detect *d, struct sighting *s, const struct flow *f)
 {
 	s->resolved = true;
-	s->pair = leaves(f) ? pair_of_flow(d, f) : NULL;
+	s->pair = detect_leaves(f) ? pair_of_flow(d, f) : NULL;
 	s->ignored = !s->pair;
 	for (const struct detector *const *det = detectors; s->ignored && *det; det++)
 		if ((*det)->aside)
@@ -133,10 +143,7 @@ static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t byt
 	struct detect *d = ctx;
 	struct sighting *s = sighting_of(d, f);
 
-	if (time_ns > d->now_ns)
-		d->now_ns = time_ns;
-	if (!d->started_ns)
-		d->started_ns = d->now_ns;
+	advance(d, time_ns);
 	if (!s || s->ignored)
 		return;
 	count_bursts(s, side, bytes);
@@ -157,9 +164,36 @@ static void on_data(void *ctx, struct flow *f, enum flow_side side, uint64_t byt
 	s->last_up_ns = side == TO_SERVER ? time_ns : s->first_up_ns;
 }
 
+static void on_open(void *ctx, struct flow *f)
+{
+	struct detect *d = ctx;
+
+	advance(d, f->last_ns);
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->open)
+			(*det)->open(d, f);
+}
+
+static void on_exec(void *ctx, struct proc *p, uint64_t time_ns)
+{
+	struct detect *d = ctx;
+
+	advance(d, time_ns);
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->exec)
+			(*det)->exec(d, p);
+}
+
 struct flow_watch detect_watch(struct detect *d)
 {
-	return (struct flow_watch){ .on_data = on_data, .ctx = d };
+	return (struct flow_watch){
+		.on_data = on_data, .on_open = on_open, .on_exec = on_exec, .ctx = d
+	};
+}
+
+void detect_set_flows(struct detect *d, struct flow_table *t)
+{
+	d->flows = t;
 }
 
 /* A flow that came whole (a log), or ended before its name was known. */
@@ -218,6 +252,9 @@ void detect_record(struct detect *d, const struct record *r)
 		return;
 	detect_tick(d, r->time_ns);
 	if (r->type == RECORD_FLOW) {
+		for (const struct detector *const *det = detectors; r->flow_ends && *det; det++)
+			if ((*det)->over)
+				(*det)->over(d, r->flow);
 		flow_reported(d, r);
 		return;
 	}
@@ -231,10 +268,9 @@ void detect_record(struct detect *d, const struct record *r)
 
 void detect_tick(struct detect *d, uint64_t now_ns)
 {
-	if (now_ns > d->now_ns)
-		d->now_ns = now_ns;
-	if (!d->started_ns || d->started_ns > d->now_ns)
-		d->started_ns = d->now_ns; /* or the clock was set back since it was written down */
+	advance(d, now_ns);
+	if (d->started_ns > d->now_ns)
+		d->started_ns = d->now_ns; /* the clock was set back since it was written down */
 	if (d->now_ns < d->next_minute_ns)
 		return;
 	d->next_minute_ns = d->now_ns + 60 * NSEC_PER_SEC;
@@ -242,6 +278,17 @@ void detect_tick(struct detect *d, uint64_t now_ns)
 		if ((*det)->tick)
 			(*det)->tick(d);
 	cases_tick(d);
+}
+
+void detect_beat(struct detect *d, uint64_t now_ns)
+{
+	advance(d, now_ns);
+	if (d->now_ns < d->next_beat_ns)
+		return;
+	d->next_beat_ns = d->now_ns + BEAT_NS;
+	for (const struct detector *const *det = detectors; *det; det++)
+		if ((*det)->beat)
+			(*det)->beat(d);
 }
 
 void detect_stats(const struct detect *d, struct detect_stats *ret)
@@ -252,10 +299,7 @@ void detect_stats(const struct detect *d, struct detect_stats *ret)
 	ret->pairs = d->pairs.used;
 	ret->dossiers = d->dossiers.used;
 	ret->warming = detect_warming(d);
-	ret->warm_until_ns =
-		ret->warming ? d->started_ns + (d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS
-									      : d->cfg.warm_up_ns)
-			     : 0;
+	ret->warm_until_ns = ret->warming ? d->started_ns + detect_learns_ns(d) : 0;
 	ret->memory_bytes = pool_bytes(&d->entities) + pool_bytes(&d->peers) +
 			    pool_bytes(&d->pairs) + pool_bytes(&d->sightings) +
 			    pool_bytes(&d->dossiers) + pool_bytes(&d->evidence);

@@ -122,6 +122,12 @@ struct detector {
 	/* Any record but flows. `s` NULL: of no flow, or of one that is not looked at. */
 	void (*record)(struct detect *d, struct sighting *s, const struct record *r);
 	void (*tick)(struct detect *d); /* once a minute */
+	/* Live: its owner is known, before any payload and perhaps without a pair; again when the socket is passed on. */
+	void (*open)(struct detect *d, struct flow *f);
+	void (*over)(struct detect *d,
+		     const struct flow *f);             /* each flow that ends, looked at or not */
+	void (*exec)(struct detect *d, struct proc *p); /* live: a process is this image now */
+	void (*beat)(struct detect *d);                 /* live, every 100 ms */
 	/* What there is to draw of a pair's finding: f->plot. */
 	void (*plot)(const struct pair *p, struct finding *f);
 	void (*forget)(struct detect *d, struct pair *p);
@@ -142,7 +148,8 @@ extern const struct detector *const detectors[]; /* NULL at the end */
 struct detect {
 	struct detect_config cfg;
 	struct finding_out out;
-	uint64_t now_ns, started_ns, next_minute_ns;
+	uint64_t now_ns, started_ns, next_minute_ns, next_beat_ns;
+	struct flow_table *flows; /* NULL in a recording */
 	struct pool entities, peers, pairs, sightings, dossiers, evidence;
 	struct list entity_lru, peer_lru, pair_lru, dossier_list;
 	struct entity **entity_buckets;
@@ -169,7 +176,11 @@ struct detect {
 	struct icmp_watch *icmp;
 	struct mail_watch *mail;
 	struct pollings *pollings;
+	struct shells *shells;
 };
+
+/* engine.c: is it a flow that detectors look at? */
+bool detect_leaves(const struct flow *f);
 
 /* tables.c */
 int tables_new(struct detect *d);
@@ -240,9 +251,15 @@ static inline uint64_t detect_since(const struct detect *d, uint64_t time_ns)
 	return d->now_ns > time_ns ? d->now_ns - time_ns : 0;
 }
 
+/* For so long nothing is new, and little is told. */
+static inline uint64_t detect_learns_ns(const struct detect *d)
+{
+	return d->cfg.vantage == DETECT_FILE || !d->cfg.warm_up_ns ? DETECT_WARM_UP_NS
+								   : d->cfg.warm_up_ns;
+}
+
 static inline bool detect_warming(const struct detect *d)
 {
 	return (d->cfg.vantage != DETECT_FILE || d->cfg.file_warm_up) &&
-	       d->now_ns - d->started_ns <
-		       (d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS : d->cfg.warm_up_ns);
+	       d->now_ns - d->started_ns < detect_learns_ns(d);
 }

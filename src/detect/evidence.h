@@ -103,6 +103,9 @@ enum evidence_id {
 	/* rawsock */
 	E_PACKET_SOCKET,
 	E_RAW_PROTOCOL,
+	/* shell */
+	E_SHELL_SOCKET,
+	E_SHELL_RELAY,
 	/* tor */
 	E_TOR,
 	E_MADE_UP_NAME,

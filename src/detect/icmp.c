@@ -29,7 +29,7 @@ struct icmp_pair {
 	uint64_t differing, unasked;
 	uint16_t shortest, longest; /* data of answers, by the last of each flow */
 	uint8_t kinds;              /* of requests */
-	uint32_t since;             /* messages since it was last weighed */
+	uint32_t since;             /* messages of the flow when it was last weighed */
 };
 
 struct icmp_watch {
@@ -231,16 +231,19 @@ static void data(struct detect *d, struct sighting *s, const struct flow *f, enu
 		 uint64_t bytes, uint64_t time_ns)
 {
 	struct icmp_pair *h, sum;
+	uint32_t n;
 
 	(void)side;
 	(void)bytes;
 	(void)time_ns;
 	if (!is_icmp(f))
 		return;
+	/* Live, many messages come as one step of the counters. */
+	n = (uint32_t)(f->half[TO_SERVER].packets + f->half[TO_CLIENT].packets);
 	h = state_of(d, s->pair);
-	if (!h || ++h->since < 16)
+	if (!h || (n >= h->since && n - h->since < 16))
 		return;
-	h->since = 0;
+	h->since = n;
 	sum = with_flow(h, f);
 	weigh(d, s->pair, f, &sum);
 }

@@ -52,6 +52,7 @@ static const struct {
 	{ "socat*", PROGRAM_RELAY },
 	{ "openssl", PROGRAM_RELAY },
 	{ "telnet*", PROGRAM_RELAY },
+	{ "inetutils-telnet", PROGRAM_RELAY },
 	{ "websocat", PROGRAM_RELAY },
 	{ "gnutls-cli*", PROGRAM_RELAY },
 	{ "curl", PROGRAM_TRANSFER },

@@ -49,12 +49,13 @@ static uint32_t hour_of(const struct volume_pair *v)
 /* New to a site that had been watched for a day by then. */
 static bool is_new_pair(const struct detect *d, const struct pair *p, uint64_t days)
 {
-	return p->first_ns >= d->started_ns + DAY_NS && d->now_ns - p->first_ns < days * DAY_NS;
+	return p->first_ns >= d->started_ns + detect_learns_ns(d) &&
+	       d->now_ns - p->first_ns < days * DAY_NS;
 }
 
 static bool is_new_here(const struct detect *d, const struct pair *p, uint64_t days)
 {
-	return p->peer->first_ns >= d->started_ns + DAY_NS &&
+	return p->peer->first_ns >= d->started_ns + detect_learns_ns(d) &&
 	       d->now_ns - p->peer->first_ns < days * DAY_NS;
 }
 

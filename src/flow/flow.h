@@ -182,6 +182,10 @@ void flow_table_on_app(struct flow_table *t, void (*fn)(void *ctx, const struct 
 struct flow_watch {
 	void (*on_data)(void *ctx, struct flow *f, enum flow_side side, uint64_t bytes,
 			uint64_t time_ns);
+	/* Live, may be NULL: who has opened it is known; again when its socket is passed on. */
+	void (*on_open)(void *ctx, struct flow *f);
+	/* Live, may be NULL: a process has become this image by exec, or was found running. */
+	void (*on_exec)(void *ctx, struct proc *p, uint64_t time_ns);
 	void *ctx;
 };
 void flow_table_watch(struct flow_table *t, struct flow_watch w);
@@ -197,6 +201,9 @@ struct flow_table_stats {
 	uint64_t memory_bytes; /* of the table itself, names, texts and processes not counted */
 };
 void flow_table_stats(const struct flow_table *t, struct flow_table_stats *ret);
+
+/* The living flow of a socket that a process has, or NULL. Walks all flows, the newest first: for what is rare. */
+struct flow *flow_table_of_socket(struct flow_table *t, const struct stdio *s);
 
 /* Every living flow, oldest first; the callback must not feed events. */
 void flow_table_each(struct flow_table *t, void (*fn)(void *ctx, const struct flow *f), void *ctx);

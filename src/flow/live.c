@@ -67,6 +67,8 @@ void live_open(struct flow_table *t, const struct event *e)
 	own(t, f, e);
 	if (!f->n_names)
 		facts_dns_names(t, f);
+	if (f->proc && t->watch.on_open)
+		t->watch.on_open(t->watch.ctx, f);
 }
 
 static void set_half(struct flow_table *t, struct flow_half *h, uint64_t packets, uint64_t bytes,

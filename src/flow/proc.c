@@ -511,6 +511,14 @@ void proc_table_tick(struct proc_table *t, uint64_t now_ns)
 	}
 }
 
+void proc_table_each(struct proc_table *t, void (*fn)(void *ctx, struct proc *p), void *ctx)
+{
+	for (size_t b = 0; b < BUCKETS; b++)
+		for (struct image *i = t->buckets[b]; i; i = i->next)
+			if (!i->p.ended_ns)
+				fn(ctx, &i->p);
+}
+
 size_t proc_table_count(const struct proc_table *t)
 {
 	return t->images.used;

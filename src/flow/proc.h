@@ -74,6 +74,8 @@ struct proc *proc_ref(struct proc *p); /* NULL stays NULL */
 void proc_put(struct proc_table *t, struct proc *p);
 void proc_table_tick(struct proc_table *t,
 		     uint64_t now_ns); /* drops what ended and is not referred to */
+/* The images that processes are now. For what is rare; the callback must not feed events. */
+void proc_table_each(struct proc_table *t, void (*fn)(void *ctx, struct proc *p), void *ctx);
 size_t proc_table_count(const struct proc_table *t);
 uint64_t proc_table_lost(const struct proc_table *t);
 

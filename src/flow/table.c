@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "decode/quic.h"
+#include "flow/proc_stdio.h"
 
 /* Ids begin at the millisecond of the start, with room for 4,096 flows each: a restart does not use one again. */
 #define FLOW_ID_START_MASK ((1ULL << 41) - 1)
@@ -532,6 +533,8 @@ static void proc_event(struct flow_table *t, const struct event *e)
 	if (!t->cfg.procs)
 		return;
 	p = proc_table_event(t->cfg.procs, e);
+	if (p && t->watch.on_exec && (e->proc.change == PROC_EXEC || e->proc.change == PROC_SEEN))
+		t->watch.on_exec(t->watch.ctx, p, e->time_ns);
 	if (!p || e->proc.change != PROC_PACKET_SOCKET)
 		return;
 	r.proc = p;
@@ -592,6 +595,17 @@ void flow_table_stats(const struct flow_table *t, struct flow_table_stats *ret)
 	ret->memory_bytes = sizeof(*t) + t->n_slots * sizeof(*t->slots) + pool_bytes(&t->flows) +
 			    pool_bytes(&t->streams) + t->stream_bytes + sizeof(*t->dns) +
 			    TLS_HELLO_MAX;
+}
+
+struct flow *flow_table_of_socket(struct flow_table *t, const struct stdio *s)
+{
+	for (struct list *it = t->all.prev; it != &t->all; it = it->prev) {
+		struct flow *f = container_of(it, struct flow, all);
+
+		if (stdio_is_flow(s, f->cookie, &f->key))
+			return f;
+	}
+	return NULL;
 }
 
 void flow_table_each(struct flow_table *t, void (*fn)(void *ctx, const struct flow *f), void *ctx)

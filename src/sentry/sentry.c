@@ -53,7 +53,7 @@ static int make_detect(struct sentry *s)
 						   .texts = s->cfg.texts,
 						   .procs = s->cfg.procs,
 						   .origin = s->origin,
-						   .warm_up_ns = DETECT_WARM_UP_NS,
+						   .warm_up_ns = MAX(s->cfg.learn_ns, (uint64_t)1),
 						   .resolvers = resolvers,
 						   .n_resolvers = system_resolvers(resolvers),
 						   .intel = intel_live_slot(s->intel) },
@@ -324,5 +324,6 @@ void sentry_status(struct sentry *s, struct json *j)
 	json_u64(j, "peers", st.evicted_peers);
 	json_u64(j, "pairs", st.evicted_pairs);
 	json_u64(j, "dossiers", st.evicted_dossiers);
+	json_u64(j, "shells", st.evicted_shells);
 	json_object_end(j);
 }

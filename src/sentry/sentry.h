@@ -21,6 +21,7 @@ struct sentry_config {
 	struct proc_table *procs;
 	struct guard *guard; /* NULL: nothing can be refused */
 	uint64_t (*now)(void);
+	uint64_t learn_ns;      /* see detect_config.warm_up_ns */
 	struct finding_out out; /* findings as they are told */
 };
 

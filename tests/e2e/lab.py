@@ -139,6 +139,13 @@ class Lab:
                 except OSError:
                     time.sleep(0.02)
 
+    def empty_processes(self):
+        """Ends all that runs in the watched cgroup."""
+        path = os.path.join(self.cgroup, "cgroup.kill")
+        with open(path, "w", encoding="ascii") as f:
+            f.write("1")
+        wait_for("the cgroup to be empty", lambda: not open(os.path.join(self.cgroup, "cgroup.procs")).read().strip())
+
     # --- processes ------------------------------------------------------------------------------------------------
 
     def _popen(self, argv, ns, cgroup, **kw):
@@ -237,9 +244,9 @@ class Lab:
                           f"--txt-record=txt.{ZONE},hello", f"--local=/{ZONE}/", "--local-ttl=60",
                           ready=lambda _: self.listens("u", 53) and self.listens("t", 53))
 
-    def small_server(self, what, port, udp=False):
-        """See servers.py: sink, echo, source or reset."""
-        return self.start("/usr/bin/python3", os.path.join(HERE, "servers.py"), what, "udp" if udp else "tcp", port,
+    def small_server(self, what, port, udp=False, *more):
+        """See servers.py: sink, echo, source, reset or c2."""
+        return self.start("/usr/bin/python3", os.path.join(HERE, "servers.py"), what, "udp" if udp else "tcp", port, *more,
                           ready=lambda _: self.listens("u" if udp else "t", port))
 
     def sink(self, port, udp=False):
@@ -247,6 +254,19 @@ class Lab:
 
     def echo(self, port, udp=False):
         return self.small_server("echo", port, udp)
+
+    def dropbear(self, port=2222):
+        """An SSH server where root may log in with a key of the lab's; the ssh command that does, but for the host."""
+        home, key = os.path.join(self.tmp, "home"), os.path.join(self.tmp, "ssh_key")
+        os.makedirs(os.path.join(home, ".ssh"), mode=0o700)
+        host = os.path.join(self.tmp, "ssh_host")
+        must("dropbearkey", "-t", "ed25519", "-f", host)
+        must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+        shutil.copy(key + ".pub", os.path.join(home, ".ssh", "authorized_keys"))
+        self.start("sh", "-c", f"mount --bind {home} /root && chmod 700 /root && exec dropbear -F -E -r {host} -p {port} "
+                   f"-P {self.tmp}/dropbear.pid", ready=lambda _: self.listens("t", port), log="dropbear.log")
+        return (f"ssh -p {port} -i {key} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
+                "-o LogLevel=ERROR")
 
     # --- what is measured -----------------------------------------------------------------------------------------
 
@@ -307,7 +327,7 @@ class Capture:
 class Daemon:
     """egretd watching the lab's cgroup, with a run folder and eve.json of its own."""
 
-    def __init__(self, lab, cgroup=None, build=None):
+    def __init__(self, lab, cgroup=None, build=None, conf=""):
         self.lab = lab
         self.run_dir = tempfile.mkdtemp(prefix="run.", dir=lab.tmp)
         self.eve = os.path.join(self.run_dir, "eve.json")
@@ -315,7 +335,7 @@ class Daemon:
         path = "/" + os.path.relpath(cgroup or lab.cgroup, cgroup2_mount())
         with open(self.conf, "w", encoding="ascii") as f:
             f.write(f'watch host\ncgroup "{path}"\nrun "{self.run_dir}"\nstate "{self.run_dir}/state"\n'
-                    f'eve "{self.eve}"\npage off\npolicy off\nstore off\n')
+                    f'eve "{self.eve}"\npage off\nstore off\n{conf if "policy " in conf else "policy off" + chr(10) + conf}')
         self.child, self.starts = None, 0
         self.start()
 
@@ -359,6 +379,19 @@ class Daemon:
                             return r
             return None
         return wait_for(what, look, seconds)
+
+    def findings(self, *argv):
+        """What `egret findings --json --low` says, as records."""
+        out = self.egret("findings", "--json", "--low", *argv).stdout
+        return [r for r in map(json.loads, out.splitlines()) if r.get("event_type") == "alert"]
+
+    def told(self, match, seconds):
+        """(seconds it took, text) of the first finding in the daemon's own log that matches; None after `seconds`."""
+        begin, text = time.monotonic(), None
+        while not text and time.monotonic() - begin < seconds:
+            text = next((x for x in self.messages().splitlines() if "finding " in x and match in x), None)
+            time.sleep(0.01)
+        return text and (time.time(), text)
 
     def egret(self, *argv, timeout=20):
         return subprocess.run([EGRET, "--run", self.run_dir, *argv], capture_output=True, text=True, timeout=timeout)

@@ -42,6 +42,22 @@ static void test_policy_statements(void **state)
 	assert_false(c.policy[0]);
 }
 
+static void test_learn(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR(""), &messages));
+	assert_int_equal(c.learn_ns, 24 * 3600 * 1000000000ULL);
+	assert_ok(config_parse(&c, "e", STR("learn 0s\n"), &messages));
+	assert_int_equal(c.learn_ns, 0);
+	assert_ok(config_parse(&c, "e", STR("learn 7d\n"), &messages));
+	assert_int_equal(c.learn_ns, 7 * 86400 * 1000000000ULL);
+	assert_err(config_parse(&c, "e", STR("learn 31d\n"), &messages), -EINVAL);
+	assert_err(config_parse(&c, "e", STR("learn\n"), &messages), -EINVAL);
+	assert_err(config_parse(&c, "e", STR("learn soon\n"), &messages), -EINVAL);
+}
+
 static void test_all_statements(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
@@ -175,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty_is_valid),
 		cmocka_unit_test(test_policy_statements),
+		cmocka_unit_test(test_learn),
 		cmocka_unit_test(test_all_statements),
 		cmocka_unit_test(test_findings_and_alerts),
 		cmocka_unit_test(test_what_is_not_built_is_said),
