@@ -17,8 +17,9 @@ static bool in_prefix(const uint8_t *a, const uint8_t *prefix, unsigned bits)
 {
 	unsigned whole = bits / 8, rest = bits % 8;
 
-	if (memcmp(a, prefix, whole))
-		return false;
+	for (unsigned i = 0; i < whole; i++) /* most differ in the first byte */
+		if (a[i] != prefix[i])
+			return false;
 	return !rest || !((a[whole] ^ prefix[whole]) >> (8 - rest));
 }
 

@@ -104,6 +104,7 @@ struct sighting {
 	uint8_t last_side;
 	uint64_t said; /* bit per evidence_id that this flow has given: once is enough */
 	const struct peer_class_row *place; /* volume.c: what kind of place its name is */
+	bool outside;                       /* volume.c: see volume_is_outside() */
 };
 
 struct detector {

@@ -311,7 +311,8 @@ static void flow_seen(struct detect *d, struct sighting *s, const struct flow *f
 	struct pair *p = s->pair;
 	struct entity_volume *v;
 
-	if (!volume_is_outside(f))
+	s->outside = volume_is_outside(f);
+	if (!s->outside)
 		return;
 	v = volume_of(d, p->entity);
 	if (v && p->flows == 1 && p->first_ns >= d->started_ns + DAY_NS) {
@@ -333,7 +334,7 @@ static void data(struct detect *d, struct sighting *s, const struct flow *f, enu
 
 	if (!volume_is_bulk(f))
 		return;
-	if (!volume_is_outside(f)) {
+	if (!s->outside) {
 		if (side == TO_CLIENT && bytes >= 1024 && volume_of(d, p->entity))
 			count_inside(p->entity->volume,
 				     (uint32_t)(time_ns / BUCKET_NS / BUCKETS_AN_HOUR),
@@ -369,7 +370,7 @@ static void data(struct detect *d, struct sighting *s, const struct flow *f, enu
 
 static void report(struct detect *d, struct sighting *s, const struct flow *f, bool ends)
 {
-	if (!volume_is_outside(f))
+	if (!s->outside)
 		return;
 	if (ends && s->pair->volume && volume_is_bulk(f))
 		volume_chunk(d, s->pair->volume, (double)s->up);

@@ -255,10 +255,10 @@ void parse_response(struct parser *p)
 	static const char *const who[] = { "subject", "destination", NULL };
 	/* Classes of findings, and detectors: detect/ has them, which comes after this stage; a test compares. */
 	static const char *const findings[] = {
-		"any",     "c2",   "exfil",  "intel",  "policy",    "beacon",
-		"channel", "dga",  "dns",    "doh",    "execution", "fingerprint",
-		"http",    "icmp", "mail",   "naming", "p2p",       "rawsock",
-		"shell",   "tor",  "volume", NULL,
+		"any",     "c2",    "exfil", "intel",  "policy",    "beacon",
+		"channel", "dga",   "dns",   "doh",    "execution", "fingerprint",
+		"http",    "icmp",  "mail",  "naming", "p2p",       "polling",
+		"rawsock", "shell", "tor",   "volume", NULL,
 	};
 	struct policy_response r = { 0 };
 	struct definition d;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """docs/detection.md against the source: its weight table is src/detect/evidence.c, each detector has its part. --write puts the table
-there and joins docs/detection.d/.
+there.
 """
 import os
 import re
