@@ -38,7 +38,7 @@ struct detect_config {
 	const struct addr *resolvers; /* those that are configured; none: not known */
 	size_t n_resolvers;
 	struct intel_slot *intel; /* what feeds say; NULL: nothing does */
-	uint64_t warm_up_ns;      /* live; 0: DETECT_WARM_UP_NS */
+	uint64_t warm_up_ns;      /* live; DETECT_WARM_UP_NS is what people get */
 	bool file_warm_up; /* a recording is treated like a live host: no findings of the first day */
 };
 

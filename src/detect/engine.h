@@ -255,8 +255,7 @@ static inline uint64_t detect_since(const struct detect *d, uint64_t time_ns)
 /* For so long nothing is new, and little is told. */
 static inline uint64_t detect_learns_ns(const struct detect *d)
 {
-	return d->cfg.vantage == DETECT_FILE || !d->cfg.warm_up_ns ? DETECT_WARM_UP_NS
-								   : d->cfg.warm_up_ns;
+	return d->cfg.vantage == DETECT_FILE ? DETECT_WARM_UP_NS : d->cfg.warm_up_ns;
 }
 
 static inline bool detect_warming(const struct detect *d)

@@ -53,7 +53,7 @@ static int make_detect(struct sentry *s)
 						   .texts = s->cfg.texts,
 						   .procs = s->cfg.procs,
 						   .origin = s->origin,
-						   .warm_up_ns = MAX(s->cfg.learn_ns, (uint64_t)1),
+						   .warm_up_ns = s->cfg.learn_ns,
 						   .resolvers = resolvers,
 						   .n_resolvers = system_resolvers(resolvers),
 						   .intel = intel_live_slot(s->intel) },

@@ -69,7 +69,7 @@ static inline void rig_new(struct rig *r, enum detect_vantage vantage, uint64_t 
 {
 	memset(r, 0, sizeof(*r));
 	rig_config(r, (struct detect_config){ .vantage = vantage,
-					      .warm_up_ns = warm_up_ns ? warm_up_ns : 1 });
+					      .warm_up_ns = warm_up_ns });
 }
 
 static inline void rig_free(struct rig *r)

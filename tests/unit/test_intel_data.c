@@ -108,15 +108,15 @@ static void a_million_names(void **state)
 	struct intel_index *ix = built_from(feeds, ARRAY_SIZE(feeds));
 	unsigned tried = 0, narrow = 0, agreed = 0, benign = 0, hits = 0, invented = 0;
 	struct intel_counts counts;
-	struct str text, rest, one;
+	struct str listed_text, popular, rest, one;
 	struct names names;
 	struct intel_hit hit;
 	char path[512];
 
 	intel_index_counts(ix, &counts);
 	assert_int_equal(counts.names, 1160659);
-	text = slurp(test_data(PREFIX "maltrail-domains.csv.xz", path));
-	names = names_of(text);
+	listed_text = slurp(test_data(PREFIX "maltrail-domains.csv.xz", path));
+	names = names_of(listed_text);
 	for (size_t i = 0; i < names.n; i += 1000) {
 		char below[300], beside[300];
 		struct str name = str_of(names.v[i]);
@@ -140,8 +140,8 @@ static void a_million_names(void **state)
 	assert_true(narrow <= 2);
 	assert_in_range(agreed, tried - narrow, tried);
 
-	rest = slurp(test_data(PREFIX "cloudflare-top10k.json", path));
-	text = rest;
+	popular = slurp(test_data(PREFIX "cloudflare-top10k.json", path));
+	rest = popular;
 	while (str_cut(&rest, '"', &one)) {
 		char name[300];
 		bool listed;
@@ -159,7 +159,8 @@ static void a_million_names(void **state)
 		      hits, invented);
 	assert_true(benign > 9900);
 	assert_int_equal(invented, 0);
-	free((char *)text.p);
+	free((char *)popular.p);
+	free((char *)listed_text.p);
 	free(names.v);
 	intel_index_free(ix);
 }

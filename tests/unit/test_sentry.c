@@ -31,6 +31,7 @@ static uint64_t now(void)
 static void start(void)
 {
 	const struct sentry_config cfg = { .state = fx.dir,
+					   .learn_ns = DETECT_WARM_UP_NS,
 					   .loop = fx.loop,
 					   .texts = fx.rig.texts,
 					   .procs = fx.procs,
