@@ -33,6 +33,7 @@
 #include "guard/answer.h"
 #include "guard/guard.h"
 #include "pipeline.h"
+#include "policy/locate.h"
 #include "policy/subject.h"
 #include "sentry/sentry.h"
 #include "serve/control.h"
@@ -73,6 +74,7 @@ struct daemon {
 	struct sink *alerts[CONFIG_MAX_ALERTS];
 	struct control *control;
 	struct guard *guard;
+	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
@@ -341,7 +343,7 @@ static int open_alerts(struct daemon *d)
 
 static int open_outputs(struct daemon *d)
 {
-	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
+	struct eve_format format = { .vantage = EVE_HOST, .host = d->host, .locator = d->locator };
 	char folder[256], path[sizeof(d->config.run) + 16];
 	char *slash;
 	int r;
@@ -441,6 +443,7 @@ static int start_guard(struct daemon *d)
 				  .state = c->state,
 				  .geo_country = c->geo_country[0] ? c->geo_country : NULL,
 				  .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
+				  .locator = d->locator,
 				  .pin = true,
 				  .whole_host = !c->cgroup[1],
 			  });
@@ -525,6 +528,9 @@ static int run(struct daemon *d)
 			 (struct record_out){ on_record, d });
 	if (r < 0)
 		return log_errno(r, "cannot start");
+	r = locator_new(&d->locator);
+	if (r < 0)
+		return log_errno(r, "cannot start");
 	r = open_outputs(d);
 	if (r >= 0)
 		r = start_sentry(d);
@@ -565,6 +571,7 @@ static void shut_down(struct daemon *d)
 			d->alerts[i]->ops->free(d->alerts[i]);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
+	locator_free(d->locator);
 	pipeline_free(d->pipeline);
 	loop_free(d->loop);
 	if (d->cgroup_fd >= 0)
