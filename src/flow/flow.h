@@ -115,6 +115,7 @@ struct flow {
 
 	const struct flow_place *place; /* of flows of the history; NULL: not known */
 	void *watched; /* of whoever watches; NULL when the flow begins */
+	void *kept;    /* of who keeps history, in the same way (store/keeper.h) */
 
 	/* the table's own */
 	struct list idle, all, report;

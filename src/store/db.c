@@ -129,6 +129,8 @@ static void harden(sqlite3 *db)
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	sqlite3_limit(db, SQLITE_LIMIT_LENGTH, LONGEST_VALUE);
 	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_exec(db, "PRAGMA automatic_index=OFF", NULL, NULL,
+		     NULL); /* ours are there; others hide that one is missing */
 	sqlite3_busy_timeout(db, BUSY_MS);
 }
 

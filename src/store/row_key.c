@@ -34,6 +34,7 @@ void store_row_key(const struct store_row *row, struct store_key_scratch *scratc
 	const struct flow_verdict verdict = { .action = row->rule.action,
 					      .would_refuse = row->rule.would_refuse };
 	const struct store_who *who = &row->who;
+	const struct addr *there = row->key_is_ours_dst ? &row->key.src : &row->key.dst;
 	struct str *d = ret->dim;
 
 	d[STORE_DIM_APP] = either(who->exe, who->comm);
@@ -42,7 +43,7 @@ void store_row_key(const struct store_row *row, struct store_key_scratch *scratc
 	d[STORE_DIM_CONTAINER] = either(who->container_name, who->container_id);
 	d[STORE_DIM_SEGMENT] = row->peer.segment;
 	d[STORE_DIM_NAME] = row->peer.name;
-	if (!row->peer.name.n)
+	if (!row->peer.name.n && !addr_is_unset(there))
 		d[STORE_DIM_NAME] = str_of(addr_format(
 			row->key_is_ours_dst ? &row->key.src : &row->key.dst, scratch->address));
 	d[STORE_DIM_DOMAIN] = row->peer.domain;
