@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "answerer.h"
 #include "attach/attach.h"
 #include "attach/cgroup2.h"
 #include "base/cleanup.h"
@@ -314,6 +315,27 @@ static void on_findings(void *ctx, const struct detect_request *q, const struct 
 		sentry_findings(d->sentry, q, filter, to);
 }
 
+static int on_history(void *ctx, struct str question, int fd, pid_t *ret_pid)
+{
+	struct daemon *d = ctx;
+	_cleanup_close_ int overlay = d->keeper ? keeper_overlay(d->keeper, time_now()) : -1;
+
+	if (!d->keeper)
+		return -EOPNOTSUPP;
+	return answerer_start(
+		&(struct answerer_inputs){
+			.question = question,
+			.state = d->config.state,
+			.host = d->host,
+			.geo_country = d->config.geo_country,
+			.geo_asn = d->config.geo_asn,
+			.policy = guard_policy(d->guard, guard_gen(d->guard)),
+			.overlay = overlay,
+			.candidate = fd,
+		},
+		ret_pid);
+}
+
 static uint64_t on_findings_open(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -374,6 +396,8 @@ static int open_outputs(struct daemon *d)
 					     .policy = on_policy,
 					     .why = on_why,
 					     .policy_ctx = d,
+					     .history = on_history,
+					     .history_ctx = d,
 					     .findings = on_findings,
 					     .detect = on_detect,
 					     .findings_open = on_findings_open,
@@ -678,6 +702,8 @@ int main(int argc, char **argv)
 	int r;
 
 	log_set_name("egretd");
+	if (argc > 1 && !strcmp(argv[1], "--answer"))
+		return answerer_main(argc, argv);
 	r = parse_args(argc, argv, &args);
 	if (r >= 0)
 		return r;

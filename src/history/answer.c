@@ -3,21 +3,15 @@
 
 #include <errno.h>
 
-#include "base/cleanup.h"
 #include "base/time.h"
-#include "history/cover.h"
-#include "history/replay.h"
 #include "history/verbs.h"
 
 #define LINE_MAX_BYTES (8U << 20)
 
-static const struct {
-	int (*answer)(struct answering *a);
-	bool line; /* its only line is made by the verb, no end line follows */
-} verbs[] = {
-	[ASK_FLOWS_KEPT] = { answer_flows_kept }, [ASK_USAGE] = { answer_usage },
-	[ASK_TIMELINE] = { answer_timeline },     [ASK_WHO] = { answer_who },
-	[ASK_FLOW_KEPT] = { answer_flow_kept },   [ASK_REPLAY] = { answer_replay },
+static int (*const verbs[])(struct answering *a) = {
+	[ASK_FLOWS_KEPT] = answer_flows_kept, [ASK_USAGE] = answer_usage,
+	[ASK_TIMELINE] = answer_timeline,     [ASK_WHO] = answer_who,
+	[ASK_FLOW_KEPT] = answer_flow_kept,   [ASK_REPLAY] = answer_replay,
 };
 
 void line_begin(struct answering *a)
@@ -60,7 +54,10 @@ void end_common(struct answering *a)
 		oldest = sum && (!oldest || sum < oldest) ? sum : oldest;
 	}
 	if (skipped)
-		scan_note(s, "%lu files of the history could not be read: what they hold is missing here", skipped);
+		scan_note(s,
+			  "%lu files of the history could not be read: what they hold is missing "
+			  "here",
+			  skipped);
 	json_u64(&a->j, "from", s->span.from_ns / NSEC_PER_SEC);
 	json_u64(&a->j, "to", s->span.to_ns / NSEC_PER_SEC);
 	if (oldest)
@@ -74,7 +71,7 @@ void end_common(struct answering *a)
 	json_array_end(&a->j);
 }
 
-void put_amounts(struct json *j, const struct amounts *s)
+void put_moved(struct json *j, const struct moved *s)
 {
 	json_u64(j, "flows", s->flows);
 	json_u64(j, "up", s->up);
@@ -92,9 +89,11 @@ static const char *words_of(int r)
 {
 	switch (-r) {
 	case ENOMEM:
-		return "not enough memory for this answer: ask for a shorter time, or with a filter";
+		return "not enough memory for this answer: ask for a shorter time, or with a "
+		       "filter";
 	case E2BIG:
-		return "more than can be put together at once: ask for a shorter time, or with a filter";
+		return "more than can be put together at once: ask for a shorter time, or with a "
+		       "filter";
 	case EBADMSG:
 		return "the history holds what cannot be read";
 	default:
@@ -120,7 +119,7 @@ int history_answer(const struct history_source *source, struct str question, FIL
 		a.question = &q;
 		r = scan_open(&a.scan, source, &q, a.error);
 		if (r == 0)
-			r = verbs[q.verb].answer(&a);
+			r = verbs[q.verb](&a);
 		scan_close(&a.scan);
 		question_done(&q);
 	}

@@ -153,8 +153,8 @@ static const char *currency_of(const struct costs *c, const struct group_cost *g
 	return price_at(c->prices, g->slot % (uint32_t)c->n_prices)->currency;
 }
 
-static void put_one(const struct costs *c, struct json *j, const char *key, const struct group_cost *first,
-		    const struct group_cost *all, double factor)
+static void put_one(const struct costs *c, struct json *j, const char *key,
+		    const struct group_cost *first, const struct group_cost *all, double factor)
 {
 	const char *currency = currency_of(c, first);
 	char text[PRICE_TEXT_MAX];
@@ -169,7 +169,8 @@ static void put_one(const struct costs *c, struct json *j, const char *key, cons
 	json_object_end(j);
 }
 
-static bool came_before(const struct costs *c, const struct group_cost *all, const struct group_cost *x)
+static bool came_before(const struct costs *c, const struct group_cost *all,
+			const struct group_cost *x)
 {
 	for (const struct group_cost *y = all; y != x; y = y->next)
 		if (!strcmp(currency_of(c, y), currency_of(c, x)))
@@ -212,6 +213,8 @@ void costs_note(const struct costs *c, struct scan *s)
 	char text[HUMAN_TEXT_MAX];
 
 	if (c && c->unpriced)
-		scan_note(s, "%s are not priced: their price hangs on the address, which sums by name do not know",
+		scan_note(s,
+			  "%s are not priced: their price hangs on the address, which sums by name "
+			  "do not know",
 			  human_bytes(c->unpriced, text));
 }

@@ -22,6 +22,7 @@ void costs_weigh(const struct costs *c, struct group *g);
 /* "cost": {"amount":…,"currency":…}, or a list where there are several currencies; nothing without a price. */
 void costs_put(const struct costs *c, struct json *j, const struct group_cost *bytes);
 /* The same, had each month as much a second until its end: `of` is what was counted of the current one. */
-void costs_put_forecast(const struct costs *c, struct json *j, const struct group_cost *bytes, double factor);
+void costs_put_forecast(const struct costs *c, struct json *j, const struct group_cost *bytes,
+			double factor);
 /* A line of notes: bytes that only an address would price, of sums that do not know it. */
 void costs_note(const struct costs *c, struct scan *s);

@@ -35,10 +35,18 @@ uint64_t cover_month_end(uint64_t time_ns)
 	return (uint64_t)to * NSEC_PER_SEC;
 }
 
-/* Sums of this step are there for that time, or nothing at all is. */
+/*
+ * Sums of this step reach back to that time: they begin earlier, or where the next larger ones do, so that nothing of them has been
+ * thrown away.
+ */
 static bool is_kept(const uint64_t *oldest, enum store_step step, uint64_t t)
 {
-	return (oldest[step] && t >= oldest[step]) || t < oldest[STORE_DAY] || !oldest[STORE_DAY];
+	enum store_step larger = step + 1;
+
+	if (step == STORE_DAY || !oldest[larger] || (oldest[step] && t >= oldest[step]))
+		return true;
+	return oldest[step] && oldest[larger] >= floor_to(oldest[step], larger) &&
+	       is_kept(oldest, larger, t);
 }
 
 static void read_oldest(struct store_reader *r, uint64_t oldest[STORE_STEP_COUNT])
@@ -76,7 +84,8 @@ void cover_plan(struct cover *ret, struct store_reader *r, struct store_span spa
 	to = ceil_to(end, STORE_MINUTE);
 	for (enum store_step s = STORE_MINUTE; s < STORE_DAY && !is_kept(oldest, s, from); s++)
 		from = floor_to(span.from_ns, s + 1);
-	for (enum store_step s = STORE_MINUTE; s < STORE_DAY && !is_kept(oldest, s, floor_to(end - 1, s + 1)); s++)
+	for (enum store_step s = STORE_MINUTE;
+	     s < STORE_DAY && !is_kept(oldest, s, floor_to(end - 1, s + 1)); s++)
 		to = ceil_to(end, s + 1);
 	ret->span = (struct store_span){ from, MAX(to, span.to_ns) };
 	for (uint64_t at = from; at < to;) {

@@ -30,7 +30,7 @@ struct listing {
 	struct buf rows;     /* of one */
 	struct listed *listed;
 	size_t n, cap, wanted;
-	bool more; /* the page is full and there was another */
+	bool more;           /* the page is full and there was another */
 	uint64_t stopped_ns; /* where it was */
 };
 
@@ -327,7 +327,8 @@ int answer_flow_kept(struct answering *a)
 	int r = whole_new(&s.whole);
 
 	if (r == 0)
-		r = scan_rows(&a->scan, (struct store_span){ 0, UINT64_MAX }, &hint, true, take_piece, &s);
+		r = scan_rows(&a->scan, (struct store_span){ 0, UINT64_MAX }, &hint, true,
+			      take_piece, &s);
 	if (r == 0 && !s.n) {
 		snprintf(a->error, sizeof(a->error), "no flow with this id is kept");
 		r = -EINVAL;

@@ -24,7 +24,7 @@ struct groups {
 	struct block *blocks;
 };
 
-void amounts_add(struct amounts *to, const struct amounts *a)
+void moved_add(struct moved *to, const struct moved *a)
 {
 	to->flows += a->flows;
 	to->up += a->up;
@@ -180,7 +180,7 @@ bool group_add_cost(struct groups *g, struct group *of, uint32_t slot, uint64_t 
 /* Larger keys first; then by text, so that the same question has the same answer. */
 static int order(const void *a, const void *b, void *ctx)
 {
-	uint64_t (*key)(const struct group *) = *(uint64_t (**)(const struct group *))ctx;
+	uint64_t (*key)(const struct group *) = *(uint64_t(**)(const struct group *))ctx;
 	const struct group *x = *(struct group *const *)a, *y = *(struct group *const *)b;
 	uint64_t kx = key(x), ky = key(y);
 

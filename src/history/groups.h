@@ -13,11 +13,11 @@
 #define GROUPS_MAX 200000
 #define GROUP_KEYS_MAX 4
 
-struct amounts {
+struct moved {
 	uint64_t flows, up, down, up_packets, down_packets, refused;
 	uint64_t first_ns, last_ns; /* 0: nothing yet */
 };
-void amounts_add(struct amounts *to, const struct amounts *a);
+void moved_add(struct moved *to, const struct moved *a);
 
 struct group_cost {
 	uint32_t slot;
@@ -28,7 +28,7 @@ struct group_cost {
 struct group {
 	struct str key[GROUP_KEYS_MAX];
 	uint64_t hash;
-	struct amounts sum;
+	struct moved sum;
 	struct group_cost *costs;
 	uint64_t cost; /* for sorting; 10^-9 of a unit */
 	size_t series; /* of a timeline: its number; SIZE_MAX: none of its own */
@@ -42,7 +42,11 @@ int groups_new(struct groups **ret, size_t n_keys);
 struct groups *groups_free(struct groups *g);
 /* The group of these texts, made when it is new. NULL: no memory. */
 struct group *groups_get(struct groups *g, const struct str *keys);
-struct group *groups_find(struct groups *g, const struct str *keys); /* never makes one; the rest's when they are among it */
-bool group_add_cost(struct groups *g, struct group *of, uint32_t slot, uint64_t bytes); /* false: no memory */
+struct group *
+groups_find(struct groups *g,
+	    const struct str *keys); /* never makes one; the rest's when they are among it */
+bool group_add_cost(struct groups *g, struct group *of, uint32_t slot,
+		    uint64_t bytes); /* false: no memory */
 /* All of them, by `key` the largest first, the rest last; borrowed until the next call. NULL: no memory. */
-struct group **groups_sorted(struct groups *g, uint64_t (*key)(const struct group *g), size_t *ret_n);
+struct group **groups_sorted(struct groups *g, uint64_t (*key)(const struct group *g),
+			     size_t *ret_n);

@@ -14,7 +14,8 @@ static struct str label_of(const struct portion *p, unsigned dim, struct label_s
 		return STR_NONE; /* of a time of which only sums are kept: the scan has said so */
 	switch (dim) {
 	case DIM_ADDRESS:
-		return str_of(addr_format(row->key_is_ours_dst ? &row->key.src : &row->key.dst, t->address));
+		return str_of(addr_format(row->key_is_ours_dst ? &row->key.src : &row->key.dst,
+					  t->address));
 	case DIM_HOST:
 		return str_of(addr_format(&row->key.src, t->host));
 	case DIM_PORT:

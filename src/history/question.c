@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history/question.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -23,7 +24,8 @@ static const char *const dims[QUESTION_DIM_COUNT] = {
 #define X(id, word, title) word,
 	STORE_DIMS(X)
 #undef X
-	[DIM_ADDRESS] = "address", [DIM_PORT] = "port", [DIM_PROTO] = "proto", [DIM_HOST] = "host"
+		[DIM_ADDRESS] = "address",
+	[DIM_PORT] = "port", [DIM_PROTO] = "proto", [DIM_HOST] = "host"
 };
 
 static const char *const sorts[] = {
@@ -87,9 +89,12 @@ static int take_by(struct reading *r, struct str rest)
 		if (dim < 0 && str_eq(word, STR("program")))
 			dim = STORE_DIM_APP;
 		if (dim < 0)
-			return complain(r, "\"by\": there is no '%.*s'; app, user, unit, container, segment, name, domain, country, asn, "
-					   "protocol, direction, rule, verdict, address, port, proto, host",
-					(int)MIN(word.n, (size_t)40), word.p);
+			return complain(
+				r,
+				"\"by\": there is no '%.*s'; app, user, unit, container, segment, "
+				"name, domain, country, asn, "
+				"protocol, direction, rule, verdict, address, port, proto, host",
+				(int)MIN(word.n, (size_t)40), word.p);
 		if (q->n_by == QUESTION_BY_MAX)
 			return complain(r, "\"by\" takes at most %d words", QUESTION_BY_MAX);
 		q->by[q->n_by] = (unsigned)dim;
@@ -131,7 +136,8 @@ static int take_text(struct reading *r, const char *key, struct str v)
 	if (!strcmp(key, "do")) {
 		at = word_of(v, verbs, ARRAY_SIZE(verbs));
 		if (at < 0)
-			return complain(r, "\"do\" is none of flows, usage, timeline, who, flow, replay");
+			return complain(
+				r, "\"do\" is none of flows, usage, timeline, who, flow, replay");
 		q->verb = (enum question_verb)at;
 		r->has_do = true;
 		return 0;
@@ -143,7 +149,8 @@ static int take_text(struct reading *r, const char *key, struct str v)
 	if (!strcmp(key, "sort")) {
 		at = word_of(v, sorts, ARRAY_SIZE(sorts));
 		if (at < 0)
-			return complain(r, "\"sort\" is none of bytes, up, down, flows, cost, last");
+			return complain(r,
+					"\"sort\" is none of bytes, up, down, flows, cost, last");
 		q->sort = (enum question_sort)at;
 		return 0;
 	}
@@ -152,7 +159,8 @@ static int take_text(struct reading *r, const char *key, struct str v)
 	if (!strcmp(key, "what")) {
 		if (!v.n || v.n >= sizeof(q->what))
 			return complain(r, "\"what\" is an address or a name");
-		memcpy(q->what, v.p, v.n);
+		for (size_t i = 0; i < v.n; i++) /* names are kept in lower case */
+			q->what[i] = (char)tolower((unsigned char)v.p[i]);
 		q->what[v.n] = 0;
 		return 0;
 	}
@@ -221,7 +229,8 @@ static void set_period(struct reading *r)
 static int set_span(struct reading *r)
 {
 	if (r->has_period + r->has_last + (r->has_from || r->has_to) > 1)
-		return complain(r, "\"from\" and \"to\", \"last\" and \"period\" exclude each other");
+		return complain(r,
+				"\"from\" and \"to\", \"last\" and \"period\" exclude each other");
 	if (r->has_period) {
 		set_period(r);
 	} else {
@@ -271,13 +280,13 @@ int question_parse(struct str text, uint64_t now_ns, struct history_question *re
 
 	*ret = (struct history_question){ 0 };
 	error[0] = 0;
-	root = text.n <= QUESTION_MAX
-		       ? json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &where)
-		       : NULL;
+	root = text.n <= QUESTION_MAX ? json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &where)
+				      : NULL;
 	if (!json_is_object(root))
 		e = complain(&r, "a question is one JSON object of at most %d bytes", QUESTION_MAX);
 	if (e == 0)
-		json_object_foreach(root, key, v) {
+		json_object_foreach(root, key, v)
+		{
 			e = take_member(&r, key, v);
 			if (e < 0)
 				break;

@@ -53,8 +53,9 @@ struct question_cursor { /* the last flow that was shown; its last piece ended a
 
 struct history_question {
 	enum question_verb verb;
-	struct store_span span; /* whole seconds; its end may lie in the future: then it is an unfinished period */
-	struct filter *filter;  /* NULL: everything */
+	struct store_span
+		span; /* whole seconds; its end may lie in the future: then it is an unfinished period */
+	struct filter *filter; /* NULL: everything */
 	unsigned by[QUESTION_BY_MAX];
 	size_t n_by;
 	enum question_sort sort;

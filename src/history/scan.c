@@ -44,8 +44,9 @@ static bool is_number(struct str s)
 /* Sums hold these to the letter; a user's number is not among it. */
 static bool sums_hold(const struct filter *f)
 {
-	static const char *const keys[] = { "proc",    "user",    "unit", "app",    "protocol", "dir",
-					    "verdict", "segment", "asn",  "domain", "country",  NULL };
+	static const char *const keys[] = { "proc",     "user",   "unit",    "app",
+					    "protocol", "dir",    "verdict", "segment",
+					    "asn",      "domain", "country", NULL };
 
 	return !(filter_uses(f) & ~bits_of(keys)) && !filter_any_value(f, "user", is_number);
 }
@@ -53,10 +54,12 @@ static bool sums_hold(const struct filter *f)
 /* They hold these in part: the best name, the name of a container, the text of a rule. */
 static bool sums_hold_in_part(const struct filter *f)
 {
-	static const char *const keys[] = { "proc",   "user", "unit",      "app",  "protocol", "dir",  "verdict", "segment", "asn",
-					    "domain", "name", "container", "rule", "country",  NULL };
+	static const char *const keys[] = { "proc", "user",      "unit",    "app",     "protocol",
+					    "dir",  "verdict",   "segment", "asn",     "domain",
+					    "name", "container", "rule",    "country", NULL };
 
-	return !(filter_uses(f) & ~(bits_of(keys) | FILTER_USES_WORD)) && !filter_any_value(f, "user", is_number);
+	return !(filter_uses(f) & ~(bits_of(keys) | FILTER_USES_WORD)) &&
+	       !filter_any_value(f, "user", is_number);
 }
 
 static bool asks_for_pieces(const struct history_question *q)
@@ -75,7 +78,8 @@ bool scan_needs_pieces(const struct history_question *q)
 void scan_hint(const struct history_question *q, struct store_hint *ret, char text[256],
 	       struct addr *addr)
 {
-	struct str name = filter_requires(q->filter, "name"), exe = filter_requires(q->filter, "proc");
+	struct str name = filter_requires(q->filter, "name"),
+		   exe = filter_requires(q->filter, "proc");
 	struct cidr cidr;
 
 	*ret = (struct store_hint){ 0 };
@@ -154,8 +158,8 @@ static int read_overlay(struct scan *s, struct store_span span, store_row_fn fn,
 	return r;
 }
 
-int scan_rows(struct scan *s, struct store_span span, const struct store_hint *hint, bool newest_first,
-	      store_row_fn fn, void *ctx)
+int scan_rows(struct scan *s, struct store_span span, const struct store_hint *hint,
+	      bool newest_first, store_row_fn fn, void *ctx)
 {
 	int r = newest_first ? read_overlay(s, span, fn, ctx) : 0;
 
@@ -173,14 +177,14 @@ static void portion_of_row(struct portion *p, const struct store_row *row, struc
 	p->row = row;
 	p->key = key;
 	p->time_ns = row->to_ns;
-	p->sum = (struct amounts){ .flows = row->flow_id && !row->seq,
-				   .up = row->up_bytes,
-				   .down = row->down_bytes,
-				   .up_packets = row->up_packets,
-				   .down_packets = row->down_packets,
-				   .refused = row->refused_calls + row->refused_packets,
-				   .first_ns = row->from_ns,
-				   .last_ns = row->to_ns };
+	p->sum = (struct moved){ .flows = row->flow_id && !row->seq,
+				 .up = row->up_bytes,
+				 .down = row->down_bytes,
+				 .up_packets = row->up_packets,
+				 .down_packets = row->down_packets,
+				 .refused = row->refused_calls + row->refused_packets,
+				 .first_ns = row->from_ns,
+				 .last_ns = row->to_ns };
 }
 
 struct taking {
@@ -232,14 +236,14 @@ static int take_sum(void *ctx, const struct store_sum *sum)
 	if (!t->unfiltered && t->scan->question->filter &&
 	    !lets_through(t, flow_of_key(t->scan->maker, sum->key)))
 		return 0;
-	p.sum = (struct amounts){ .flows = sum->flows,
-				  .up = sum->up_bytes,
-				  .down = sum->down_bytes,
-				  .up_packets = sum->up_packets,
-				  .down_packets = sum->down_packets,
-				  .refused = sum->refused,
-				  .first_ns = sum->time_ns,
-				  .last_ns = sum->last_ns };
+	p.sum = (struct moved){ .flows = sum->flows,
+				.up = sum->up_bytes,
+				.down = sum->down_bytes,
+				.up_packets = sum->up_packets,
+				.down_packets = sum->down_packets,
+				.refused = sum->refused,
+				.first_ns = sum->time_ns,
+				.last_ns = sum->last_ns };
 	return t->fn(t->ctx, &p);
 }
 
@@ -260,8 +264,8 @@ static int read_step(struct taking *t, const struct cover_part *part)
 	while (r == 0 && at < part->span.to_ns) {
 		uint64_t end = MIN(part->span.to_ns, cover_month_end(at));
 
-		r = store_read_sums(s->reader, part->step, (struct store_span){ at, end }, s->series,
-				    take_sum, t);
+		r = store_read_sums(s->reader, part->step, (struct store_span){ at, end },
+				    s->series, take_sum, t);
 		at = end;
 	}
 	return r;
@@ -302,12 +306,17 @@ static int read_both(struct taking *t)
 	time_format(older.to_ns, text);
 	text[10] = 0;
 	if (asks_for_pieces(s->question) || !sums_hold_in_part(s->question->filter)) {
-		scan_note(s, "flows are kept from %s on: of what was before there are only sums, which do "
-			     "not know what is asked for here", text);
+		scan_note(s,
+			  "flows are kept from %s on: of what was before there are only sums, "
+			  "which do "
+			  "not know what is asked for here",
+			  text);
 		return read_pieces(t, s->span);
 	}
-	scan_note(s, "before %s from sums: these know the best name of a flow alone, the name of a "
-		     "container, the text of a rule", text);
+	scan_note(s,
+		  "before %s from sums: these know the best name of a flow alone, the name of a "
+		  "container, the text of a rule",
+		  text);
 	r = read_sums(t, &older);
 	if (r == 0)
 		r = read_pieces(t, (struct store_span){ older.to_ns, s->span.to_ns });

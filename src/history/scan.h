@@ -13,6 +13,7 @@
 #include "store/read.h"
 
 struct policy;
+struct policy_file;
 
 struct history_source {
 	const char *dir;             /* of the files */
@@ -20,23 +21,28 @@ struct history_source {
 	const struct policy *policy; /* in force, for its prices; NULL: none */
 	const char *host;            /* sensor name in records; NULL: left out */
 	uint64_t now_ns;
+	/* "replay": the policy that is tried, and where lists and databases of both are */
+	const struct policy_file *candidate;
+	size_t n_candidate;
+	const char *lists, *geo_country, *geo_asn; /* NULL: none */
 };
 
 struct portion {
 	const struct store_row *row; /* NULL: of a sum */
 	const struct store_key *key; /* always */
-	struct amounts sum;
+	struct moved sum;
 	uint64_t time_ns; /* where in time it belongs: end of a piece, begin of a bucket */
 	struct flow_maker *maker;
 };
-typedef int (*portion_fn)(void *ctx, const struct portion *p); /* negative: ends the scan, which gives it back */
+typedef int (*portion_fn)(
+	void *ctx, const struct portion *p); /* negative: ends the scan, which gives it back */
 
 struct scan {
 	const struct history_source *source;
 	const struct history_question *question;
 	struct store_reader *reader; /* NULL: nothing is kept yet */
 	struct flow_maker *maker;
-	bool series;            /* portions of sums by bucket, none longer than `step` */
+	bool series; /* portions of sums by bucket, none longer than `step` */
 	enum store_step step;
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */
 	const char *from_what;  /* "minutes", "hours", "days", "flows": the finest that was read */
@@ -53,9 +59,10 @@ int scan_run(struct scan *s, portion_fn fn, void *ctx);
 /* The same for sums over all, without a filter: what a month has cost so far. */
 int scan_all(struct scan *s, struct store_span span, portion_fn fn, void *ctx);
 /* Pieces as rows, filtered as they are or unfiltered; newest first. */
-int scan_rows(struct scan *s, struct store_span span, const struct store_hint *hint, bool newest_first,
-	      store_row_fn fn, void *ctx);
+int scan_rows(struct scan *s, struct store_span span, const struct store_hint *hint,
+	      bool newest_first, store_row_fn fn, void *ctx);
 /* What the filter says of where to look. */
-void scan_hint(const struct history_question *q, struct store_hint *ret, char text[256], struct addr *addr);
+void scan_hint(const struct history_question *q, struct store_hint *ret, char text[256],
+	       struct addr *addr);
 bool scan_filter_is_of_whole_flows(const struct filter *f);
 bool scan_needs_pieces(const struct history_question *q);

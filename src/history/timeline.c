@@ -24,7 +24,7 @@ struct timeline {
 	size_t n_lines;
 	uint64_t start_ns, step_ns;
 	size_t points;
-	struct amounts total;
+	struct moved total;
 };
 
 static int take_total(void *ctx, const struct portion *p)
@@ -39,8 +39,8 @@ static int take_total(void *ctx, const struct portion *p)
 	g = groups_get(t->groups, keys);
 	if (!g)
 		return -ENOMEM;
-	amounts_add(&g->sum, &p->sum);
-	amounts_add(&t->total, &p->sum);
+	moved_add(&g->sum, &p->sum);
+	moved_add(&t->total, &p->sum);
 	return 0;
 }
 
@@ -70,7 +70,8 @@ static int pick_lines(struct timeline *t)
 	struct group **rows = groups_sorted(t->groups, by_bytes, &n);
 	int r = rows ? 0 : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < n && i < t->a->question->limit && !rows[i]->is_others; i++) {
+	for (size_t i = 0; r == 0 && i < n && i < t->a->question->limit && !rows[i]->is_others;
+	     i++) {
 		rows[i]->series = t->n_lines;
 		r = make_line(t, rows[i]);
 	}
@@ -170,7 +171,7 @@ static int put_all(struct timeline *t)
 	json_u64(&a->j, "step", t->step_ns / NSEC_PER_SEC);
 	json_u64(&a->j, "points", t->points);
 	json_object_begin(&a->j, "totals");
-	put_amounts(&a->j, &t->total);
+	put_moved(&a->j, &t->total);
 	json_object_end(&a->j);
 	end_common(a);
 	return line_end(a);
@@ -183,7 +184,8 @@ int answer_timeline(struct answering *a)
 
 	if (scan_filter_is_of_whole_flows(a->question->filter)) {
 		snprintf(a->error, sizeof(a->error),
-			 "a timeline cannot be asked by what a flow is as a whole: up, down, bytes, packets, age, rtt, state, refused");
+			 "a timeline cannot be asked by what a flow is as a whole: up, down, "
+			 "bytes, packets, age, rtt, state, refused");
 		return -EINVAL;
 	}
 	r = groups_new(&t.groups, a->question->n_by);
@@ -199,7 +201,7 @@ int answer_timeline(struct answering *a)
 	}
 	if (r == 0 && a->question->step_s && t.step_ns > a->question->step_s * NSEC_PER_SEC)
 		scan_note(&a->scan, "a step of %lu s is the finest that can be shown of this time",
-			  t.step_ns / NSEC_PER_SEC);
+			  (unsigned long)(t.step_ns / NSEC_PER_SEC));
 	if (r == 0)
 		r = put_all(&t);
 	for (size_t i = 0; i < t.n_lines; i++)

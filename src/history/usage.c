@@ -27,8 +27,8 @@ static int take(void *ctx, const struct portion *p)
 	g = groups_get(u->groups, keys);
 	if (!g)
 		return -ENOMEM;
-	amounts_add(&g->sum, &p->sum);
-	amounts_add(&u->total->sum, &p->sum);
+	moved_add(&g->sum, &p->sum);
+	moved_add(&u->total->sum, &p->sum);
 	if (u->costs && p->sum.up && costs_slot(u->costs, p, &slot) &&
 	    (!group_add_cost(u->groups, g, slot, p->sum.up) ||
 	     !group_add_cost(u->whole, u->total, slot, p->sum.up)))
@@ -84,7 +84,7 @@ static int put_rows(struct usage *u, size_t *ret_all, size_t *ret_shown)
 	for (size_t i = 0; r == 0 && i < *ret_shown; i++) {
 		line_begin(a);
 		put_labels(&a->j, q->by, q->n_by, rows[i]);
-		put_amounts(&a->j, &rows[i]->sum);
+		put_moved(&a->j, &rows[i]->sum);
 		costs_put(u->costs, &a->j, rows[i]->costs);
 		r = line_end(a);
 	}
@@ -119,7 +119,7 @@ static int put_end(struct usage *u, size_t all, size_t shown)
 	json_u64(&a->j, "rows", all);
 	json_u64(&a->j, "shown", shown);
 	json_object_begin(&a->j, "totals");
-	put_amounts(&a->j, &u->total->sum);
+	put_moved(&a->j, &u->total->sum);
 	costs_put(u->costs, &a->j, u->total->costs);
 	json_object_end(&a->j);
 	put_forecast(u);

@@ -24,21 +24,22 @@ int line_end(struct answering *a);
 /* {"end":true, … up to what all of them say: span, oldest, source, notes. The caller ends the line. */
 void end_begin(struct answering *a);
 void end_common(struct answering *a);
-void put_amounts(struct json *j, const struct amounts *s);
-void put_rate_span(struct json *j, const struct amounts *s); /* "first", "last" */
+void put_moved(struct json *j, const struct moved *s);
 
 int answer_usage(struct answering *a);
 int answer_timeline(struct answering *a);
 int answer_flows_kept(struct answering *a);
 int answer_flow_kept(struct answering *a);
 int answer_who(struct answering *a);
+int answer_replay(struct answering *a);
 
 /* labels.c: what a portion is grouped by. Texts live as long as the portion and `scratch`. */
 struct label_scratch {
 	char port[8], proto[8], address[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX];
 };
-void labels_of(const struct portion *p, const unsigned *by, size_t n, struct label_scratch *scratch, struct str *ret);
+void labels_of(const struct portion *p, const unsigned *by, size_t n, struct label_scratch *scratch,
+	       struct str *ret);
 void put_labels(struct json *j, const unsigned *by, size_t n, const struct group *g);
 
-/* One row as an EVE `flow` record, without its end, so that members can be added: record_begin(), …, record_end(). */
+/* One row as an EVE `flow` record, into the line. */
 int put_record(struct answering *a, const struct store_row *row);

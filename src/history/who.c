@@ -21,7 +21,7 @@ struct who {
 	struct str what;
 	bool is_address;
 	struct groups *groups[KINDS];
-	struct amounts total;
+	struct moved total;
 	uint64_t start_ns, step_ns;
 	uint64_t up[POINTS], down[POINTS];
 	struct buf recent; /* the newest records, oldest piece last, with commas */
@@ -51,13 +51,13 @@ static bool is_meant(const struct who *w, const struct store_row *row, const str
 	return false;
 }
 
-static int add(struct who *w, int kind, const struct str *keys, const struct amounts *sum)
+static int add(struct who *w, int kind, const struct str *keys, const struct moved *sum)
 {
 	struct group *g = groups_get(w->groups[kind], keys);
 
 	if (!g)
 		return -ENOMEM;
-	amounts_add(&g->sum, sum);
+	moved_add(&g->sum, sum);
 	return 0;
 }
 
@@ -87,7 +87,7 @@ static int take_recent(struct who *w, const struct store_row *row)
 	return r;
 }
 
-static void take_point(struct who *w, uint64_t time_ns, const struct amounts *s)
+static void take_point(struct who *w, uint64_t time_ns, const struct moved *s)
 {
 	size_t at = time_ns > w->start_ns ? (time_ns - w->start_ns) / w->step_ns : 0;
 
@@ -103,14 +103,14 @@ static int take(void *ctx, const struct store_row *row)
 	char address[ADDR_TEXT_MAX], port[8], proto[8];
 	struct store_key_scratch scratch;
 	struct store_key key;
-	struct amounts sum = { .flows = row->flow_id && !row->seq,
-			       .up = row->up_bytes,
-			       .down = row->down_bytes,
-			       .up_packets = row->up_packets,
-			       .down_packets = row->down_packets,
-			       .refused = row->refused_calls + row->refused_packets,
-			       .first_ns = row->from_ns,
-			       .last_ns = row->to_ns };
+	struct moved sum = { .flows = row->flow_id && !row->seq,
+			     .up = row->up_bytes,
+			     .down = row->down_bytes,
+			     .up_packets = row->up_packets,
+			     .down_packets = row->down_packets,
+			     .refused = row->refused_calls + row->refused_packets,
+			     .first_ns = row->from_ns,
+			     .last_ns = row->to_ns };
 	const char *source = name_source_name((enum name_source)row->peer.name_source);
 	int r;
 
@@ -119,7 +119,7 @@ static int take(void *ctx, const struct store_row *row)
 	store_row_key(row, &scratch, &key);
 	if (!w->total.last_ns)
 		take_place(w, &row->peer);
-	amounts_add(&w->total, &sum);
+	moved_add(&w->total, &sum);
 	take_point(w, row->to_ns, &sum);
 	snprintf(port, sizeof(port), "%u", row->key.dport);
 	r = add(w, ADDRESSES, &(struct str){ addr_format(peer, address), strlen(address) }, &sum);
@@ -127,17 +127,21 @@ static int take(void *ctx, const struct store_row *row)
 		r = add(w, NAMES, (struct str[]){ row->peer.name, str_of(source) }, &sum);
 	for (size_t i = 0; r == 0 && i < row->peer.n_names; i++)
 		if (!str_eq(row->peer.names[i], row->peer.name))
-			r = add(w, NAMES, (struct str[]){ row->peer.names[i], STR("dns") }, &(struct amounts){ .first_ns = row->from_ns, .last_ns = row->to_ns });
+			r = add(w, NAMES, (struct str[]){ row->peer.names[i], STR("dns") },
+				&(struct moved){ .first_ns = row->from_ns, .last_ns = row->to_ns });
 	if (r == 0)
-		r = add(w, APPS, (struct str[]){ key.dim[STORE_DIM_APP], key.dim[STORE_DIM_USER] }, &sum);
+		r = add(w, APPS, (struct str[]){ key.dim[STORE_DIM_APP], key.dim[STORE_DIM_USER] },
+			&sum);
 	if (r == 0)
 		r = add(w, PORTS,
-			(struct str[]){ flow_proto_has_ports(row->key.proto) ? str_of(port) : STR_NONE,
+			(struct str[]){ flow_proto_has_ports(row->key.proto) ? str_of(port)
+									     : STR_NONE,
 					str_of(flow_proto_name(row->key.proto, proto)),
 					key.dim[STORE_DIM_PROTOCOL] },
 			&sum);
 	if (r == 0 && key.dim[STORE_DIM_RULE].n)
-		r = add(w, RULES, (struct str[]){ key.dim[STORE_DIM_RULE], key.dim[STORE_DIM_VERDICT] },
+		r = add(w, RULES,
+			(struct str[]){ key.dim[STORE_DIM_RULE], key.dim[STORE_DIM_VERDICT] },
 			&sum);
 	return r == 0 ? take_recent(w, row) : r;
 }
@@ -167,7 +171,7 @@ static int put_groups(struct who *w, int kind, const char *key, const char *cons
 		for (size_t k = 0; words[k]; k++)
 			if (rows[i]->key[k].n)
 				json_str(j, words[k], rows[i]->key[k]);
-		put_amounts(j, &rows[i]->sum);
+		put_moved(j, &rows[i]->sum);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -261,16 +265,19 @@ static int put_all(struct who *w)
 	if (w->asn)
 		json_u64(j, "asn", w->asn);
 	json_text(j, "as_org", or_null(w->as_org));
-	put_amounts(j, &w->total);
+	put_moved(j, &w->total);
 	r = put_groups(w, NAMES, "names", (const char *[]){ "name", "source", NULL }, by_last);
 	if (r == 0)
-		r = put_groups(w, ADDRESSES, "addresses", (const char *[]){ "address", NULL }, by_last);
+		r = put_groups(w, ADDRESSES, "addresses", (const char *[]){ "address", NULL },
+			       by_last);
 	if (r == 0)
 		r = put_groups(w, APPS, "apps", (const char *[]){ "app", "user", NULL }, by_bytes);
 	if (r == 0)
-		r = put_groups(w, PORTS, "ports", (const char *[]){ "port", "proto", "protocol", NULL }, by_bytes);
+		r = put_groups(w, PORTS, "ports",
+			       (const char *[]){ "port", "proto", "protocol", NULL }, by_bytes);
 	if (r == 0)
-		r = put_groups(w, RULES, "rules", (const char *[]){ "rule", "verdict", NULL }, by_bytes);
+		r = put_groups(w, RULES, "rules", (const char *[]){ "rule", "verdict", NULL },
+			       by_bytes);
 	if (r == 0)
 		r = put_findings(w);
 	if (r < 0)
@@ -286,11 +293,14 @@ static int put_all(struct who *w)
 
 int answer_who(struct answering *a)
 {
-	static const size_t keys[KINDS] = { [NAMES] = 2, [ADDRESSES] = 1, [APPS] = 2, [PORTS] = 3, [RULES] = 2 };
+	static const size_t keys[KINDS] = {
+		[NAMES] = 2, [ADDRESSES] = 1, [APPS] = 2, [PORTS] = 3, [RULES] = 2
+	};
 	const struct store_span *span = &a->question->span;
 	struct who w = { .a = a, .what = str_of(a->question->what), .recent = BUF_INIT(4U << 20) };
 	struct store_hint hint = { 0 };
 	struct addr addr;
+	uint64_t now, length;
 	int r = 0;
 
 	w.is_address = addr_parse(w.what, &addr) == 0;
@@ -298,10 +308,10 @@ int answer_who(struct answering *a)
 		hint.peer = &addr;
 	else
 		hint.name_below = w.what;
-	for (char *c = a->question->what; *c; c++)
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+	now = a->scan.source->now_ns;
 	w.start_ns = span->from_ns;
-	w.step_ns = MAX((MIN(span->to_ns, a->scan.source->now_ns + 1) - MIN(span->from_ns, a->scan.source->now_ns)) / POINTS, NSEC_PER_SEC);
+	length = span->from_ns < now ? MIN(span->to_ns, now + 1) - span->from_ns : 0;
+	w.step_ns = MAX(length / POINTS, NSEC_PER_SEC);
 	for (int i = 0; r == 0 && i < KINDS; i++)
 		r = groups_new(&w.groups[i], keys[i]);
 	if (r == 0)

@@ -172,8 +172,8 @@ static int on_row(void *ctx, const struct store_row *row)
 	return r < 0 ? r : 0;
 }
 
-int whole_flows(struct scan *s, struct store_span span, const struct store_hint *hint, store_row_fn fn,
-		void *ctx)
+int whole_flows(struct scan *s, struct store_span span, const struct store_hint *hint,
+		store_row_fn fn, void *ctx)
 {
 	_cleanup_(whole_freep) struct whole *w = NULL;
 	int r = whole_new(&w);

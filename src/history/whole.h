@@ -7,8 +7,8 @@
 #define WHOLE_FLOWS_MAX 200000 /* flows of several pieces that are put together at once */
 
 /* Every flow of the span, in no order. -E2BIG: more than can be held. */
-int whole_flows(struct scan *s, struct store_span span, const struct store_hint *hint, store_row_fn fn,
-		void *ctx);
+int whole_flows(struct scan *s, struct store_span span, const struct store_hint *hint,
+		store_row_fn fn, void *ctx);
 
 struct whole;
 int whole_new(struct whole **ret);
