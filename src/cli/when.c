@@ -300,18 +300,13 @@ static time_t period_begin(const char *period, time_t t, int steps)
 	return day_begin(&tm);
 }
 
-time_t when_period_end(const char *period, time_t now)
-{
-	return period_begin(period, now, 1);
-}
-
 static int span_of_points(const struct when_words *w, time_t now, struct when_span *ret,
 			  char why[WHEN_WHY])
 {
 	char text[WHEN_TEXT];
 	int r = 0;
 
-	ret->to = now;
+	ret->to = now + 1;
 	if (w->to)
 		r = when_parse(str_of(w->to), now, true, &ret->to, why);
 	ret->from = MAX(ret->to - DAY, (time_t)0);
@@ -345,9 +340,10 @@ int when_span(const struct when_words *w, time_t now, struct when_span *ret, cha
 	}
 	if (points)
 		return span_of_points(w, now, ret, why);
-	ret->to = now;
+	ret->to = now + 1;
 	if (w->period) {
 		ret->from = period_begin(w->period, now, 0);
+		ret->to = period_begin(w->period, now, 1);
 		if (ret->from >= 0)
 			return 0;
 		snprintf(why, WHEN_WHY, "--period %.32s: it is day, week or month", w->period);
@@ -358,7 +354,7 @@ int when_span(const struct when_words *w, time_t now, struct when_span *ret, cha
 			 w->last);
 		return -EINVAL;
 	}
-	ret->from = MAX(now - (time_t)(ns / NSEC_PER_SEC), (time_t)0);
+	ret->from = MAX(ret->to - (time_t)(ns / NSEC_PER_SEC), (time_t)0);
 	return 0;
 }
 

@@ -30,9 +30,11 @@ int when_parse(struct str word, time_t now, bool late, time_t *ret, char why[WHE
 struct when_words {
 	const char *last;      /* "7d": the time up to now */
 	const char *from, *to; /* `from` alone: until now; `to` alone: the 24 h before it */
-	const char *period;    /* "day", "week" (from Monday), "month": of the calendar, so far */
+	const char *
+		period; /* "day", "week" (from Monday), "month": of the calendar, the current one */
 };
 
+/* Until now: the second that is running is in it. A period ends when it ends, in the future. */
 struct when_span {
 	time_t from, to;
 };
@@ -40,10 +42,8 @@ struct when_span {
 /* Nothing given: the last 24 hours. 0; -EINVAL with a sentence in `why`. */
 int when_span(const struct when_words *w, time_t now, struct when_span *ret, char why[WHEN_WHY]);
 
-/* The local day `days` after the one that holds `t`: its first second. */
+/* The first second of the local day that is `days` after the one that holds `t`. */
 time_t when_day(time_t t, int days);
-/* When the current period ends, that is the next one begins; `period` as above. */
-time_t when_period_end(const char *period, time_t now);
 
 #define WHEN_TEXT 32
 /* "2026-11-03 14:00" in local time; "-" for 0. Returns `text`. */

@@ -129,26 +129,26 @@ static void test_days_without_midnight(void **state)
 	assert_string_equal(at("2026-11-03 14:00"), "2026-11-03T17:30:00Z");
 }
 
-static const char *span(struct when_words w)
+static const char *span_at(struct when_words w, time_t now)
 {
 	static char text[WHEN_WHY];
 	char to[WHEN_TEXT], from[WHEN_TEXT];
 	struct when_span s;
 
-	if (when_span(&w, NOW, &s, text) == 0)
+	if (when_span(&w, now, &s, text) == 0)
 		snprintf(text, sizeof(text), "%s %s", when_format_utc(s.from, from),
 			 when_format_utc(s.to, to));
 	return text;
 }
 
-#define SPAN(...) span((struct when_words){ __VA_ARGS__ })
+#define SPAN(...) span_at((struct when_words){ __VA_ARGS__ }, NOW)
 
 static void test_spans(void **state)
 {
-	assert_string_equal(SPAN(.last = NULL), "2026-11-28T02:40:50Z 2026-11-29T02:40:50Z");
-	assert_string_equal(SPAN(.last = "7d"), "2026-11-22T02:40:50Z 2026-11-29T02:40:50Z");
-	assert_string_equal(SPAN(.last = "9999w"), " 2026-11-29T02:40:50Z");
-	assert_string_equal(SPAN(.from = "monday"), "2026-11-22T23:00:00Z 2026-11-29T02:40:50Z");
+	assert_string_equal(SPAN(.last = NULL), "2026-11-28T02:40:51Z 2026-11-29T02:40:51Z");
+	assert_string_equal(SPAN(.last = "7d"), "2026-11-22T02:40:51Z 2026-11-29T02:40:51Z");
+	assert_string_equal(SPAN(.last = "9999w"), " 2026-11-29T02:40:51Z");
+	assert_string_equal(SPAN(.from = "monday"), "2026-11-22T23:00:00Z 2026-11-29T02:40:51Z");
 	assert_string_equal(SPAN(.from = "2026-10-25 02:30", .to = "2026-10-25 02:30"),
 			    "2026-10-25T00:30:00Z 2026-10-25T01:30:00Z");
 	assert_string_equal(SPAN(.to = "yesterday"), "2026-11-26T23:00:00Z 2026-11-27T23:00:00Z");
@@ -160,20 +160,14 @@ static void test_periods(void **state)
 {
 	char text[WHEN_TEXT];
 
-	assert_string_equal(SPAN(.period = "day"), "2026-11-28T23:00:00Z 2026-11-29T02:40:50Z");
-	assert_string_equal(SPAN(.period = "week"), "2026-11-22T23:00:00Z 2026-11-29T02:40:50Z");
-	assert_string_equal(SPAN(.period = "month"), "2026-10-31T23:00:00Z 2026-11-29T02:40:50Z");
-	assert_string_equal(when_format_utc(when_period_end("day", NOW), text),
-			    "2026-11-29T23:00:00Z");
-	assert_string_equal(when_format_utc(when_period_end("week", NOW), text),
-			    "2026-11-29T23:00:00Z");
-	assert_string_equal(when_format_utc(when_period_end("month", NOW), text),
-			    "2026-11-30T23:00:00Z");
+	assert_string_equal(SPAN(.period = "day"), "2026-11-28T23:00:00Z 2026-11-29T23:00:00Z");
+	assert_string_equal(SPAN(.period = "week"), "2026-11-22T23:00:00Z 2026-11-29T23:00:00Z");
+	assert_string_equal(SPAN(.period = "month"), "2026-10-31T23:00:00Z 2026-11-30T23:00:00Z");
 	/* From December into the next year; a month in which clocks change. */
-	assert_string_equal(when_format_utc(when_period_end("month", NOW + 10 * 86400), text),
-			    "2026-12-31T23:00:00Z");
-	assert_string_equal(when_format_utc(when_period_end("month", 1772622000), text),
-			    "2026-03-31T22:00:00Z");
+	assert_string_equal(span_at((struct when_words){ .period = "month" }, NOW + 10 * 86400),
+			    "2026-11-30T23:00:00Z 2026-12-31T23:00:00Z");
+	assert_string_equal(span_at((struct when_words){ .period = "month" }, 1772622000),
+			    "2026-02-28T23:00:00Z 2026-03-31T22:00:00Z");
 	assert_string_equal(when_format_utc(when_day(NOW, -1), text), "2026-11-27T23:00:00Z");
 	assert_string_equal(when_format(NOW, text), "2026-11-29 03:40");
 	assert_string_equal(when_format(0, text), "-");
