@@ -129,7 +129,7 @@ def policy_of(n):
 def first_wave(n):
     curl = ["curl", "-s", "-4", "-o", "/dev/null"]
     n.run(*curl, f"http://{WWW}/", f"http://{EDGE}/big", "--local-port", "41100-41199")
-    n.run(*curl, "--resolve", f"{DASH}:80:{S4}", f"http://{DASH}/")
+    n.run(*curl, "-H", f"Host: {DASH}", f"http://{S4}/")
     n.run("setpriv", "--reuid=65534", "--clear-groups", *curl, f"http://{WWW}/")
     n.run(*curl, "-m", "2", f"http://{S4}:7009/", check=False)              # refused
     n.python(f"import socket\ns=socket.create_connection(('{S4}',7003)); s.sendall(b'x'*500000); s.shutdown(1)\n"
