@@ -19,7 +19,7 @@ from lab import C4, S4, ZONE
 CASES = lab.golden.Cases()
 WWW, DASH, EDGE = f"www.{ZONE}", f"-x.{ZONE}", f"edge.{ZONE}"
 SUMS = ("flows", "up", "down", "packets_up", "packets_down", "refused")
-CHILDREN, QUEUE = 4, 16
+CHILDREN = 4
 ONE_OBJECT = ("who", "flow", "replay")
 
 
@@ -39,8 +39,16 @@ class Answer:
 def connect(d):
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(40)
-    s.connect(os.path.join(d.run_dir, "egret.sock"))
+    lab.wait_for("a place at the socket", lambda: connects(s, os.path.join(d.run_dir, "egret.sock")), 5)
     return s
+
+
+def connects(s, path):
+    try:
+        s.connect(path)
+    except BlockingIOError:         # its queue of new connections is full
+        return False
+    return True
 
 
 def send(d, do, **more):
@@ -70,16 +78,12 @@ def other_side(r):
     return r["src_ip"] if r["egret"].get("direction") == "reply" else r["dest_ip"]
 
 
-def known(word):
-    return "" if word == "unknown" else word
-
-
 def facts(r):
     """The words a flow is summed under."""
     e, p = r["egret"], r.get("process", {})
     return {"app": p.get("executable") or p.get("name", ""), "user": r.get("user", {}).get("name", ""),
-            "name": e.get("name") or other_side(r), "domain": e.get("registered_domain", ""),
-            "protocol": known(r.get("app_proto", "")), "direction": e.get("direction", ""),
+            "name": e.get("name") or other_side(r), "domain": ZONE if e.get("name", "").endswith(ZONE) else "",
+            "protocol": r.get("app_proto", ""), "direction": e.get("direction", ""),
             "rule": e.get("rule", {}).get("text", ""), "verdict": e.get("verdict", ""),
             "segment": "lab" if other_side(r) == S4 else "private", "address": other_side(r),
             "port": str(r.get("dest_port", "")), "proto": r["proto"]}
@@ -169,7 +173,7 @@ def usage(d, want, **span):
     for by in BY:
         a = ask(d, "usage", by=by, limit=1000, **span)
         keys = by.split(",")
-        got = {tuple(known(str(r.get(k, ""))) for k in keys): sums(r) for r in a.rows}
+        got = {tuple(str(r.get(k, "")) for k in keys): sums(r) for r in a.rows}
         CASES.equal(f"usage by {by}", got, group(want, keys))
         CASES.equal(f"usage by {by}: totals", sums(a.end.get("totals", {})), add(want))
     for by in ("unit", "container", "country", "asn", "host"):
@@ -190,13 +194,18 @@ FILTERS = (
     ("app:dns", lambda r: r["protocol"] == "dns"), (f"name:{WWW}", lambda r: WWW in (r["name"], *names(r))),
     ("name:www.*", lambda r: any(x.startswith("www.") for x in (r["name"], *names(r)))),
     (f"domain:{ZONE}", lambda r: r["domain"] == ZONE), ("segment:lab", lambda r: r["segment"] == "lab"),
-    (f"addr:{S4}", lambda r: r["record"]["dest_ip"] == S4), ("dir:reply", lambda r: r["direction"] == "reply"),
+    (f"addr:{S4}", lambda r: r["address"] == S4), ("proc:CURL port:80", lambda r: r["app"] == "/usr/bin/curl" and r["port"] == "80"), ("dir:reply", lambda r: r["direction"] == "reply"),
     ("verdict:deny", lambda r: r["verdict"] == "deny"), ("port:7003", lambda r: r["port"] == "7003"),
     ("proc:curl or port:7003", lambda r: r["app"] == "/usr/bin/curl" or r["port"] == "7003"),
     ("proc:curl -user:root", lambda r: r["app"] == "/usr/bin/curl" and r["user"] != "root"),
     ("proto:udp", lambda r: r["proto"] == "UDP"), ("rule:web", lambda r: "web" in r["rule"]),
     ("name:nothing.example", lambda r: False),
 )
+
+
+def ids(records):
+    """Refused before it became a flow: a record without an id."""
+    return [r["flow_id"] for r in records if r.get("flow_id")]
 
 
 def names(r):
@@ -209,8 +218,9 @@ def filters(d, want, **span):
         a = ask(d, "usage", by="app", filter=text, **span)
         CASES.equal(f"usage, {text}", sums(a.end.get("totals", {})), add(rows))
         a = ask(d, "flows", filter=text, limit=10000, **span)
-        CASES.same_set(f"flows, {text}", [r.get("flow_id") for r in a.rows if r.get("event_type") == "flow"],
-                       [r["record"]["flow_id"] for r in rows if r["flows"]])
+        CASES.same_set(f"flows, {text}", ids(a.rows), [r["record"]["flow_id"] for r in rows if r["flows"]])
+        CASES.equal(f"flows, {text}: refusals", [r["dest_port"] for r in a.rows if not r.get("flow_id")],
+                    [r["record"]["dest_port"] for r in rows if not r["flows"]])
 
 
 def view(r):
@@ -219,7 +229,7 @@ def view(r):
     return {**{k: r.get(k) for k in ("src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto", "community_id", "cgroup")},
             **{k: f.get(k) for k in ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient", "start", "end",
                                      "state", "reason")},
-            **{k: p.get(k) for k in ("pid", "executable", "name", "command_line", "start", "entity_id")},
+            **{"process " + k: p.get(k) for k in ("pid", "executable", "name", "command_line", "start")},
             "parents": [x["pid"] for x in p.get("ancestors", [])][:3], "user": r.get("user", {}).get("name"),
             **{k: e.get(k) for k in ("direction", "name", "name_source", "registered_domain", "verdict", "rule",
                                      "payload_toserver", "payload_toclient")}}
@@ -227,7 +237,8 @@ def view(r):
 
 def flows(d, want, **span):
     a = ask(d, "flows", limit=10000, **span)
-    got = {r["flow_id"]: r for r in a.rows if "flow_id" in r}
+    got = {r["flow_id"]: r for r in a.rows if r.get("flow_id")}
+    CASES.check("flows: no id of zero", all(r.get("flow_id", 1) for r in a.rows), [r for r in a.rows if not r.get("flow_id", 1)])
     for w in want:
         r = w["record"]
         if w["flows"]:
@@ -239,11 +250,10 @@ def flows(d, want, **span):
     pages, after = [], {}
     while len(pages) < 100:
         a = ask(d, "flows", limit=3, **span, **after)
-        pages += [r.get("flow_id") for r in a.rows]
+        pages += ids(a.rows)
         if "next" not in a.end:
             break
         after = {"after": a.end["next"]}
-    pages = [p for p in pages if p]
     CASES.check("flows by pages: each once", len(pages) == len(set(pages)) and set(pages) == set(got), pages, a)
     r = max(want, key=lambda w: w["up"])["record"]
     one = ask(d, "flow", id=r["flow_id"]).end
@@ -280,7 +290,7 @@ def who(d, want, span):
                     {k: add(rows)[k] for k in ("flows", "up", "down", "refused")})
         CASES.check(f"who {what}: kind, programs", o.get("kind") == ("address" if what == S4 else "name") and
                     {a["app"] for a in o.get("apps", [])} == {r["app"] for r in rows}, o)
-        CASES.equal(f"who {what}: flows of late", {r.get("flow_id") for r in o.get("flows_recent", [])} - {None},
+        CASES.equal(f"who {what}: flows of late", set(ids(o.get("flows_recent", []))),
                     {r["record"]["flow_id"] for r in rows if r["flows"]})
         CASES.equal(f"who {what}: ports", {(int(p["port"]), p["proto"]): p["up"] for p in o.get("ports", [])},
                     {(int(p), q): v["up"] for (p, q), v in group(rows, ["port", "proto"]).items()})
@@ -302,7 +312,7 @@ def cost(d, want, span):
     CASES.check("cost of the month so far", got.get("currency") == "USD" and
                 abs(amount * 10**9 - up * 9 // 100) <= 1, a.end, up * 9 // 100)
     parts = sum(decimal.Decimal(str(r["cost"]["amount"])) for r in a.rows if "cost" in r)
-    CASES.equal("cost: the rows add up to the total", parts, amount)
+    CASES.check("cost: the rows add up to the total, roundings apart", 0 <= (amount - parts) * 10**9 <= len(a.rows), parts, amount)
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -321,7 +331,7 @@ def lower(row):
 
 def commands(d, want, name):
     """The four commands in all forms say what the socket says."""
-    forms = ((["flows", "-port:10000-17000", "--last", "1h"], "flow_id"), (["usage", "--by", "app,name", "--last", "1h"], "up"),
+    forms = ((["flows", "not port:10000-17000", "--last", "1h"], "flow_id"), (["usage", "--by", "app,name", "--last", "1h"], "up"),
              (["who", S4, "--last", "1h"], "up"), (["timeline", "--by", "app", "--last", "1h"], "up"))
     for argv, member in forms:
         for form in ([], ["--json"], ["--csv"]):
@@ -345,14 +355,13 @@ def commands(d, want, name):
     CASES.check(f"{name}: a CSV cell that begins with '-' is made harmless", not [r for r in rows if r["name"].startswith("-")] and
                 [r for r in rows if DASH in r["name"]], rows)
     done = d.egret("flows", "proc:curl", "--last", "1h", "--json")
-    CASES.same_set(f"{name}: egret flows FILTER --last", [o["flow_id"] for o in lines_of(done) if o.get("event_type") == "flow" and
-                                                           "flow_id" in o],
+    CASES.same_set(f"{name}: egret flows FILTER --last", ids(lines_of(done)),
                    [r["record"]["flow_id"] for r in want if r["flows"] and r["app"] == "/usr/bin/curl"])
     for argv in (["usage", "--by", "app", "--last", "1h", "port:xyz"], ["usage", "--by", "weather", "--last", "1h"],
                  ["usage", "--by", "app", "--last", "soon"], ["timeline", "--from", "2026-13-01"], ["who"],
                  ["usage", "--by", "app", "--from", "today", "--to", "yesterday"]):
         done = d.egret(*argv)
-        CASES.check(f"{name}: wrong: egret {' '.join(argv)}", done.returncode == 2 and done.stderr, done)
+        CASES.check(f"{name}: wrong: egret {' '.join(argv)}", done.returncode in (1, 2) and done.stderr and not done.stdout, done)
     for argv in (["usage", "--by", "app", "--period", "month"], ["usage", "--by", "name", "--from", "today"],
                  ["timeline", "--app", "curl", "--from", "yesterday"]):
         done = d.egret(*argv)
@@ -393,8 +402,7 @@ HOSTILE = (
     {"do": "usage", "by": "app", "last": 60, "from": 5}, {"do": "usage", "by": "app", "period": "century"},
     {"do": "usage", "by": "app", "filter": "port:x"}, {"do": "usage", "by": "app", "filter": "(" * 4000},
     {"do": "flows", "limit": 10001}, {"do": "flows", "after": "nonsense"}, {"do": "flows", "after": 7},
-    {"do": "timeline", "step": -60}, {"do": "timeline", "step": 7}, {"do": "timeline", "by": "app,name,user"},
-    {"do": "timeline", "step": 60, "last": 400 * 86400}, {"do": "who"}, {"do": "who", "what": ""},
+    {"do": "timeline", "step": -60}, {"do": "timeline", "by": "app,name,user"}, {"do": "who"}, {"do": "who", "what": ""},
     {"do": "who", "what": "x" * 5000}, {"do": "flow"}, {"do": "flow", "id": "x"}, {"do": "flow", "id": -1}, {"do": "replay"},
 )
 
@@ -414,11 +422,8 @@ def many_flows(n):
 
 def slow_and_many(d):
     """Clients that ask for all and do not read; too many; gone in the middle."""
-    slow = [send(d, "flows", limit=10000) for _ in range(CHILDREN + QUEUE + 8)]
-    busy = []
-    for s in slow[CHILDREN + QUEUE:]:
-        busy.append(take(s, "flows").error)
-    CASES.check("more than can wait: busy, at once", all(b and "busy" in b for b in busy), busy)
+    slow = [send(d, "flows", limit=10000) for _ in range(6 * CHILDREN)]
+    lab.wait_for("the children to wait for their clients", lambda: len(children(d)) == CHILDREN)
     CASES.check("clients that do not read: no more than four children, and the daemon lives",
                 0 < len(children(d)) <= CHILDREN and alive(d), children(d))
     for s in slow:
@@ -520,7 +525,7 @@ def main():
         span = {"from": begin, "to": end}
         usage(d, both, **span)
         for what, rows, part in (("before", first, {"from": begin, "to": cut}), ("after", second, {"from": cut, "to": end})):
-            a = ask(d, "usage", by="app", **part)
+            a = ask(d, "usage", by="app,port", **part)
             CASES.equal(f"a cut at a second, {what} it", sums(a.end.get("totals", {})), add(rows))
         filters(d, both, **span)
         flows(d, both, **span)
