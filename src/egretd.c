@@ -38,6 +38,7 @@
 #include "sentry/sentry.h"
 #include "serve/control.h"
 #include "store/eve.h"
+#include "vitals.h"
 
 #define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
 #define SWEEP_EVERY_NS NSEC_PER_SEC
@@ -76,10 +77,10 @@ struct daemon {
 	struct guard *guard;
 	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
+	struct vitals vitals;
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
-		alerts_lost_told;
+	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -241,35 +242,6 @@ static void on_hup(void *ctx, int signo)
 		log_info("%s reopened", d->config.eve);
 }
 
-static void add_status(void *ctx, struct json *j)
-{
-	struct daemon *d = ctx;
-	struct attach_stats stats;
-
-	attach_stats(d->attach, &stats);
-	json_text(j, "version", EGRET_VERSION);
-	json_text(j, "host", d->host);
-	json_text(j, "watch", "host");
-	json_text(j, "cgroup", d->config.cgroup);
-	json_text(j, "eve", d->config.eve[0] ? d->config.eve : "off");
-	json_u64(j, "pid", (uint64_t)getpid());
-	json_u64(j, "uptime_s", (time_now() - d->started_ns) / NSEC_PER_SEC);
-	json_u64(j, "events", stats.events);
-	json_u64(j, "kernel_sockets", stats.map_entries_sockets);
-	json_u64(j, "kernel_peers", stats.map_entries_peers);
-	json_u64(j, "kernel_peers_max", stats.map_capacity_peers);
-	json_u64(j, "kernel_bytes", stats.bpf_bytes);
-	json_bool(j, "backstop", d->config.backstop);
-	json_text(j, "pin", d->pin);
-	json_object_begin(j, "policy");
-	guard_status(d->guard, j);
-	json_object_end(j);
-	json_object_begin(j, "detect");
-	if (d->sentry)
-		sentry_status(d->sentry, j);
-	json_object_end(j);
-}
-
 static void on_policy(void *ctx, const struct policy_request *q, int fd, struct json *j)
 {
 	struct daemon *d = ctx;
@@ -357,8 +329,9 @@ static int open_outputs(struct daemon *d)
 					     .loop = d->loop,
 					     .flows = pipeline_flows(d->pipeline),
 					     .format = format,
-					     .status = add_status,
-					     .status_ctx = d,
+					     .status = vitals_status,
+					     .metrics = vitals_metrics,
+					     .status_ctx = &d->vitals,
 					     .now = time_now,
 					     .policy = on_policy,
 					     .why = on_why,
@@ -463,6 +436,16 @@ static int start_guard(struct daemon *d)
 	return 0;
 }
 
+static void tell_vitals(struct daemon *d)
+{
+	d->vitals.config = &d->config;
+	d->vitals.host = d->host;
+	d->vitals.pin = d->pin;
+	d->vitals.attach = d->attach;
+	d->vitals.guard = d->guard;
+	d->vitals.sentry = d->sentry;
+}
+
 static int start_watching(struct daemon *d)
 {
 	struct attach_config cfg = {
@@ -486,6 +469,7 @@ static int start_watching(struct daemon *d)
 		return r;
 	if (d->sentry)
 		sentry_set_guard(d->sentry, d->guard);
+	tell_vitals(d);
 	r = attach_seed(d->attach);
 	return r < 0 ? log_errno(r, "cannot list what is open already") : 0;
 }
@@ -511,8 +495,9 @@ static int run(struct daemon *d)
 {
 	int r;
 
-	d->started_ns = time_now();
 	gethostname(d->host, sizeof(d->host) - 1);
+	d->vitals.started_ns = time_now();
+	vitals_probe(&d->vitals);
 	r = open_cgroup(d);
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 
 struct conn;
 struct recent;
+struct tally;
 
 #define ANSWER_TOPS_MAX 8 /* live views at once: each costs a pass over all flows a second */
 
@@ -27,9 +28,13 @@ struct answer_source {
 	struct recent *recent; /* NULL: ended flows are not kept */
 	uint64_t *lost;        /* lines lost of all clients */
 	uint64_t clients;
+	struct tally *tally;
+	uint64_t started_ns;
 };
 
 void answer_status(const struct answer_source *s, struct conn *c);
+void answer_metrics(const struct answer_source *s, struct conn *c);
+uint64_t answer_resident_bytes(void); /* of this process; 0 when /proc does not tell */
 
 void answer_policy(const struct answer_source *s, struct conn *c);
 void answer_why(const struct answer_source *s, struct conn *c);

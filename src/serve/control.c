@@ -26,6 +26,7 @@
 #include "serve/conn.h"
 #include "serve/recent.h"
 #include "serve/socket.h"
+#include "serve/tally.h"
 
 #define MAX_CLIENTS 64
 #define RECENT_FLOWS 1000
@@ -41,6 +42,8 @@ struct control {
 	struct recent *recent;
 	struct notice notice;
 	struct buf line; /* one record as text, for all who want it */
+	struct tally *tally;
+	uint64_t started_ns;
 	uint64_t lost;
 };
 
@@ -52,6 +55,8 @@ static struct answer_source source_of(struct control *c)
 		.recent = c->recent,
 		.lost = &c->lost,
 		.clients = c->n_conns,
+		.tally = c->tally,
+		.started_ns = c->started_ns,
 	};
 }
 
@@ -91,6 +96,9 @@ static int begin_answer(struct control *c, struct conn *k)
 	switch (k->request.ask) {
 	case ASK_STATUS:
 		answer_status(&s, k);
+		break;
+	case ASK_METRICS:
+		answer_metrics(&s, k);
 		break;
 	case ASK_POLICY:
 		answer_policy(&s, k);
@@ -380,6 +388,7 @@ static void notice(struct control *c, const struct finding *f, uint64_t time_ns)
 
 void control_record(struct control *c, const struct record *r)
 {
+	tally_record(c->tally, r);
 	if (r->type == RECORD_FINDING)
 		notice(c, r->finding, r->time_ns);
 	if (r->type == RECORD_FLOW && r->flow_ends) {
@@ -413,6 +422,7 @@ struct control *control_free(struct control *c)
 	loop_remove(c->listener);
 	control_socket_close(&c->socket);
 	recent_free(c->recent);
+	tally_free(c->tally);
 	buf_done(&c->line);
 	free(c);
 	return NULL;
@@ -431,7 +441,9 @@ int control_new(struct control **ret, const struct control_config *cfg)
 	c->line = BUF_INIT(LINE_MAX_BYTES);
 	c->socket.fd = -1;
 	list_init(&c->conns);
-	if (refs.texts && refs.names && refs.procs)
+	c->started_ns = cfg->now();
+	r = tally_new(&c->tally);
+	if (r == 0 && refs.texts && refs.names && refs.procs)
 		r = recent_new(&c->recent, RECENT_FLOWS, refs);
 	if (r < 0)
 		return log_errno(r, "cannot serve %s", cfg->path);

@@ -3,6 +3,7 @@
  * The control socket of egretd: a Unix stream socket, one JSON request a line, answers in JSON lines.
  *
  *     {"ask":"status"}                                             → one object
+ *     {"ask":"metrics"}                                            → {"text":"…"}: what Prometheus scrapes
  *     {"ask":"flows","filter":"port:443","limit":100,"sort":"up"}  → one EVE flow record a line, then {"end":true,…}
  *     {"ask":"top","by":"program","filter":"","sort":"rate","limit":50}  → {"rows":[…],"totals":{…},"findings":{"open":N,
  *                                                                     "last":{…}}} each second
@@ -45,7 +46,9 @@ struct control;
 struct json;
 struct detect_request;
 struct filter;
+struct metrics_out;
 struct policy_request;
+struct tally;
 struct why_request;
 struct control_config {
 	const char *path; /* of the socket; its folder must exist */
@@ -53,7 +56,9 @@ struct control_config {
 	struct flow_table *flows;
 	struct eve_format format;
 	void (*status)(void *ctx, struct json *j);
-	void *status_ctx;
+	/* Adds what the daemon knows to the metrics (serve/metrics.h); NULL: nothing. */
+	void (*metrics)(void *ctx, struct tally *tally, struct metrics_out *m);
+	void *status_ctx; /* of both */
 	uint64_t (*now)(void);
 	/* Append the members of an answer; NULL: there is no policy here. `fd` is what came with the request, -1: nothing. */
 	void (*policy)(void *ctx, const struct policy_request *q, int fd, struct json *j);
