@@ -71,8 +71,9 @@ export function ago(t, now = Date.now() / 1000) {
 
 export function money(cost) {
 	if (!cost || !Number.isFinite(cost.amount)) return NONE;
-	const digits = cost.amount !== 0 && Math.abs(cost.amount) < 0.01 ? 4 : 2;
-	return `${cost.amount.toFixed(digits)}\u00a0${cost.currency ?? ""}`.trim();
+	const a = Math.abs(cost.amount), small = a > 0 && a < 0.00005;
+	const text = small ? "<\u202f0.0001" : cost.amount.toFixed(a > 0 && a < 0.01 ? 4 : 2);
+	return `${text}\u00a0${cost.currency ?? ""}`.trim();
 }
 
 /** The last part of a path; other texts as they are. */

@@ -45,8 +45,8 @@ export const Level = ({ level }) => (
 export function Verdict({ record }) {
 	const { verdict, would_deny: would } = record.egret ?? {};
 	if (!verdict) return <span class="dim">{NONE}</span>;
-	return would ? <Chip kind="warn">would {verdict === "audit" ? "deny" : verdict}</Chip> :
-		<Chip kind={verdict === "allow" ? "ok" : verdict === "audit" ? "warn" : "bad"}>{verdict}</Chip>;
+	if (would || verdict === "audit") return <Chip kind="warn">would {verdict === "audit" ? "deny" : verdict}</Chip>;
+	return verdict === "allow" ? <span class="dim">allow</span> : <Chip kind="bad">{verdict}</Chip>;
 }
 
 export const Time = ({ at, relative }) => {
@@ -108,7 +108,7 @@ export const Figure = ({ label, children, kind, note }) => (
 
 export const Facts = ({ rows }) => (
 	<dl class="facts">
-		{rows.filter((r) => r && r[1] !== undefined && r[1] !== null && r[1] !== "").map(([name, value]) => (
+		{rows.filter((r) => r && r[1] !== undefined && r[1] !== null && r[1] !== false && r[1] !== "").map(([name, value]) => (
 			<div key={name}><dt>{name}</dt><dd>{value}</dd></div>
 		))}
 	</dl>

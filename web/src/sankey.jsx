@@ -20,16 +20,17 @@ export function Sankey({ data, height = 330, link, what }) {
 		watch.observe(box.current);
 		return () => watch.disconnect();
 	}, []);
-	const margin = Math.max(70, Math.min(190, width * 0.3));
+	const longest = Math.max(8, ...data.nodes.map((n) => (n.side === "l" ? base(n.key ?? "") : n.key ?? "").length));
+	const margin = Math.min(longest * 6.8 + 14, 200, width * 0.32);
 	const graph = useMemo(() => {
 		if (width < 100 || !data.links.length) return null;
-		return sankey().nodeWidth(10).nodePadding(9).nodeAlign(sankeyJustify).extent([[margin, 6], [width - margin, height - 6]])({
+		return sankey().nodeWidth(10).nodePadding(Math.min(15, height / 14)).nodeAlign(sankeyJustify).extent([[margin, 6], [width - margin, height - 6]])({
 			nodes: data.nodes.map((n) => ({ ...n })), links: data.links.map((l) => ({ ...l })),
 		});
 	}, [data, width, height, margin]);
 	const lefts = graph?.nodes.filter((n) => n.side === "l") ?? [];
 	const colour = (n) => (n.others ? colours.others : colours.series[lefts.indexOf(n) % colours.series.length]);
-	const fits = Math.floor(margin / 6.6);
+	const fits = Math.floor((margin - 8) / 6.6);
 	const label = (n) => {
 		const full = n.others ? "others" : n.side === "l" ? base(n.key) || "(unknown)" : n.key || "(none)";
 		return full.length > fits ? (n.side === "l" ? full.slice(0, fits - 1) + "…" : "…" + full.slice(-(fits - 1))) : full;

@@ -67,7 +67,7 @@ export function Health({ asked }) {
 		<>
 			<dl class="figures">
 				<Figure label="lost" kind={s.lost_total ? "bad" : "ok"}>{count(s.lost_total)}</Figure>
-				<Figure label="runs since">{duration(s.uptime_s)}</Figure>
+				<Figure label="running for">{duration(s.uptime_s)}</Figure>
 				<Figure label="flows seen">{count(s.flows_total)}</Figure>
 				<Figure label="packets">{count(s.packets)}</Figure>
 				<Figure label="memory">{bytes(s.rss_bytes)}</Figure>

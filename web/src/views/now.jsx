@@ -22,7 +22,8 @@ function Rates({ recent, tick, onPick }) {
 	const colours = useColours();
 	const lines = useMemo(() => recent.heaviest(SERIES), [tick]);
 	const times = useMemo(() => recent.times.map((t) => Math.round(t / 1000)), [tick]);
-	const end = times[times.length - 1] ?? 0, range = useMemo(() => [end - 300, end], [end]);
+	const end = times[times.length - 1] ?? 0, begin = Math.max(end - 300, Math.min(times[0] ?? 0, end - 60));
+	const range = useMemo(() => [begin, end], [begin, end]);
 	const colour = (i, l) => (l.label === null ? colours.others : colours.series[i % colours.series.length]);
 	const series = lines.map((l, i) => ({ label: l.label ?? "others", stroke: colour(i, l), fill: colour(i, l), width: 0 }));
 	const pane = (side, title) => {
@@ -30,7 +31,7 @@ function Rates({ recent, tick, onPick }) {
 		return (
 			<div class="pane">
 				<h3><span class={side}>{title}</span></h3>
-				<Chart data={[times, ...stack(lines.map((l) => l[side]))]} series={series} height={118} unit={rate} sync="now" range={range}
+				<Chart data={[times, ...stack(lines.map((l) => l[side]))]} series={series} height={142} unit={rate} sync="now" range={range}
 					text={`${title} over the last minutes; now ${rate(last)}`} />
 			</div>
 		);

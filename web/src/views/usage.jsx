@@ -74,7 +74,7 @@ export function Usage({ q, kept }) {
 				{costs && <Figure label="cost" note={forecast?.cost && `${money(forecast.cost)} by the end of the month`}>{money(totals?.cost)}</Figure>}
 			</dl>
 			<OverTime q={q} asked={month ? { from: data?.from, to: data?.to } : asked} by={by} measure={measure} />
-			<Panel title="Sums" aside={<span class="dim" role="status">{data && `${count(rows.length)} rows, most ${SORTS[sort]} first`}</span>}>
+			<Panel title="Sums" aside={<span class="dim" role="status">{data && `${count(rows.length)} rows, most ${sort === "bytes" ? "bytes" : SORTS[sort]} first`}</span>}>
 				{data && !rows.length ? <Empty title="Nothing moved in this span">{q.filter ? "No flow matches the filter." : "Take a longer span."}</Empty> :
 					<Table label="Sums" columns={columns} rows={rows} rowKey={(r) => `${r[by]}\u0000${then ? r[then] : ""}`} sort={sort}
 						onSort={(s) => change({ sort: s.replace(/^-/, "") }, true)} onOpen={(r) => {
