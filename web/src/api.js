@@ -12,6 +12,31 @@ export class Problem extends Error {
 	}
 }
 
+// --- the token of `egret page`: in the address once, then only in this tab ------------------------------------------------
+
+let token = "", session = null;
+
+/** Takes a token out of the address, so that it stays in no history and no copied link. */
+export function takeToken() {
+	const given = /[#&?]token=([^&]+)/.exec(location.hash);
+	try {
+		if (given) sessionStorage.setItem("egret.token", given[1]);
+		token = sessionStorage.getItem("egret.token") ?? "";
+	} catch {
+		token = given?.[1] ?? "";
+	}
+	if (given) history.replaceState(null, "", location.pathname + location.hash.replace(/[#&?]token=[^&]+/, "").replace(/^(?!#)(.)/, "#$1"));
+}
+
+/** An EventSource cannot send the token itself: a cookie for live views stands for it. */
+function openSession() {
+	session ??= token ? post("/session", {}).catch((e) => {
+		session = null;
+		throw e;
+	}) : Promise.resolve();
+	return session;
+}
+
 // --- the link: up or not, and how often it came back ---------------------------------------------------------------------
 
 let link = { up: true, returns: 0, since: 0 };
@@ -64,7 +89,10 @@ function address(path, params) {
 async function ask(path, params, options) {
 	let response, body;
 	try {
-		response = await fetch(address(path, params), { cache: "no-store", credentials: "same-origin", ...options });
+		response = await fetch(address(path, params), {
+			cache: "no-store", credentials: "same-origin", ...options,
+			headers: { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) },
+		});
 		body = await response.json();
 	} catch (e) {
 		if (e.name === "AbortError") throw e;
@@ -153,6 +181,7 @@ export function useEvents(path, params, types, probe, on) {
 		};
 		const failed = async () => {
 			close();
+			session = null;
 			try {
 				await get(probe, params);
 				if (!over) later();
@@ -162,7 +191,14 @@ export function useEvents(path, params, types, probe, on) {
 				if (e.status === 429) later();
 			}
 		};
-		function open() {
+		async function open() {
+			if (source || document.hidden || over) return;
+			try {
+				await openSession();
+			} catch {
+				failed();
+				return;
+			}
 			if (source || document.hidden || over) return;
 			source = new EventSource(address(path, params));
 			for (const type of types) source.addEventListener(type, (e) => {

@@ -2,7 +2,7 @@
 // The page: where one is, what state egret is in, and the view that is open.
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useLink } from "./api.js";
+import { takeToken, useLink } from "./api.js";
 import { ago, count, duration } from "./format.js";
 import { Chip, kept as store, Note, useStatus } from "./parts.jsx";
 import { format, useRoute, VIEWS } from "./route.js";
@@ -122,4 +122,5 @@ function App() {
 }
 
 setTheme(store.get("theme", "auto"));
+takeToken();
 render(<App />, document.getElementById("app"));

@@ -29,6 +29,21 @@ export function useColours() {
 	return colours;
 }
 
+const seats = new Map();
+
+/** A colour for each label, the same wherever and whenever it is drawn as long as two of one picture do not want the same. */
+export function seatsOf(labels, n = 6) {
+	const taken = new Set(), out = new Map();
+	for (const label of labels) {
+		let seat = seats.get(label) ?? seats.size % n;
+		for (let i = 0; i < n && taken.has(seat); i++) seat = (seat + 1) % n;
+		taken.add(seat);
+		if (!seats.has(label) && seats.size < 1000) seats.set(label, seat);
+		out.set(label, seat);
+	}
+	return out;
+}
+
 const TIMES = (u, ticks) => {
 	const span = u.scales.x.max - u.scales.x.min;
 	return ticks.map((t, i) => (span > 2 * 86400 ? date(t).slice(5) + (span < 8 * 86400 ? " " + clock(t, false) : "") :

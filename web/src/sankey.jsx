@@ -2,7 +2,7 @@
 // Who → whom as bands, as wide as the bytes they moved (d3-sankey).
 import { sankey, sankeyJustify } from "d3-sankey";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { useColours } from "./chart.jsx";
+import { seatsOf, useColours } from "./chart.jsx";
 import { base, bytes } from "./format.js";
 
 function path(l) {
@@ -29,7 +29,8 @@ export function Sankey({ data, height = 330, link, what }) {
 		});
 	}, [data, width, height, margin]);
 	const lefts = graph?.nodes.filter((n) => n.side === "l") ?? [];
-	const colour = (n) => (n.others ? colours.others : colours.series[lefts.indexOf(n) % colours.series.length]);
+	const seats = seatsOf(lefts.filter((n) => !n.others).sort((a, b) => b.value - a.value).map((n) => base(n.key)));
+	const colour = (n) => (n.others ? colours.others : colours.series[seats.get(base(n.key))]);
 	const fits = Math.floor((margin - 8) / 6.6);
 	const label = (n) => {
 		const full = n.others ? "others" : n.side === "l" ? base(n.key) || "(unknown)" : n.key || "(none)";

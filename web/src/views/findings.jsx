@@ -61,17 +61,19 @@ function Evidence({ f }) {
 
 function Acknowledge({ record, onDone }) {
 	const f = record.egret.finding;
-	const [scope, setScope] = useState(""), [forS, setFor] = useState("2592000"), [detector, setDetector] = useState(false), [note, setNote] = useState("");
+	const [scope, setScope] = useState("both"), [forS, setFor] = useState("2592000"), [detector, setDetector] = useState(false), [note, setNote] = useState("");
 	return (
 		<fieldset>
 			<legend>This is ordinary</legend>
-			<Choice label="What it covers" value={scope} onChange={setScope} options={[["", "this program to this peer"], ["entity", "this program, anywhere"], ["peer", "any program to this peer"]]} />
+			<Choice label="What it covers" value={scope} onChange={setScope} options={[["both", "this program to this peer"], ["entity", "this program, anywhere"], ["peer", "any program to this peer"]]} />
 			<Choice label="For" value={forS} onChange={setFor} options={FORS} />
 			<label class="check"><input type="checkbox" checked={detector} onChange={() => setDetector(!detector)} /> only what <code>{f.detector}</code> finds</label>
 			<label class="line">Note <input type="text" maxLength={200} value={note} onInput={(e) => setNote(e.currentTarget.value)} /></label>
 			<Act kind="main" run={async () => {
+				const entity = record.process?.executable ?? f.entity;
 				const r = await post("/findings/ack", {
-					id: f.id, for: Number(forS), ...(scope ? { class: scope } : {}), ...(detector ? { detector: f.detector } : {}), ...(note ? { note } : {}),
+					...{ both: { id: f.id }, entity: { entity }, peer: { peer: f.peer } }[scope],
+					for: Number(forS), ...(detector ? { detector: f.detector } : {}), ...(note ? { note } : {}),
 				});
 				if (r.done) onDone();
 				return r;

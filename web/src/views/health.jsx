@@ -107,7 +107,7 @@ export function Health({ asked }) {
 				<Feeds />
 				<Panel title="Who looks">
 					<Facts rows={[["clients of the control socket", count(s.clients)], ["you are", s.you?.how], ["you may", s.you?.change ? "read and change" : "read"]]} />
-					<General of={s.web} />
+					<General of={s.page} />
 				</Panel>
 			</div>
 			<Trouble problem={asked.problem} />

@@ -2,7 +2,7 @@
 // What leaves at this moment.
 import { useMemo, useRef, useState } from "preact/hooks";
 import { useAsk, useEvents } from "../api.js";
-import { Chart, useColours } from "../chart.jsx";
+import { Chart, seatsOf, useColours } from "../chart.jsx";
 import { add, dimTerm } from "../filter.js";
 import { count, plural, rate } from "../format.js";
 import { Bar, Choice, Down, Empty, Figure, FilterBox, Panel, Switch, Time, Trouble, Up, useKept } from "../parts.jsx";
@@ -24,8 +24,9 @@ function Rates({ recent, tick, onPick }) {
 	const times = useMemo(() => recent.times.map((t) => Math.round(t / 1000)), [tick]);
 	const end = times[times.length - 1] ?? 0, begin = Math.max(end - 300, Math.min(times[0] ?? 0, end - 60));
 	const range = useMemo(() => [begin, end], [begin, end]);
-	const colour = (i, l) => (l.label === null ? colours.others : colours.series[i % colours.series.length]);
-	const series = lines.map((l, i) => ({ label: l.label ?? "others", stroke: colour(i, l), fill: colour(i, l), width: 0 }));
+	const seats = seatsOf(lines.map((l) => l.label).filter((l) => l !== null));
+	const colour = (l) => (l.label === null ? colours.others : colours.series[seats.get(l.label)]);
+	const series = lines.map((l) => ({ label: l.label ?? "others", stroke: colour(l), fill: colour(l), width: 0 }));
 	const pane = (side, title) => {
 		const last = lines.reduce((n, l) => n + (l[side][l[side].length - 1] ?? 0), 0);
 		return (
@@ -41,9 +42,9 @@ function Rates({ recent, tick, onPick }) {
 			{pane("up", "leaving")}
 			{pane("down", "coming in")}
 			<ul class="legend">
-				{lines.map((l, i) => (
+				{lines.map((l) => (
 					<li key={l.label ?? "\u0000"}>
-						<i class={l.label === null ? "c0" : `c${i + 1}`} aria-hidden="true" />
+						<i class={l.label === null ? "c0" : `c${seats.get(l.label) + 1}`} aria-hidden="true" />
 						{l.label === null ? "others" : <button type="button" class="link" onClick={() => onPick(l.label)}>{l.label}</button>}
 					</li>
 				))}

@@ -2,7 +2,7 @@
 // How much, by whom, in which span, and what it costs.
 import { useMemo } from "preact/hooks";
 import { useAsk } from "../api.js";
-import { Chart, useColours } from "../chart.jsx";
+import { Chart, seatsOf, useColours } from "../chart.jsx";
 import { add, dimTerm } from "../filter.js";
 import { base, bytes, count, duration, money, NONE } from "../format.js";
 import { Bar, Choice, Down, Empty, Figure, FilterBox, Note, Panel, Source, SpanBox, Switch, Time, Trouble, Up } from "../parts.jsx";
@@ -24,13 +24,15 @@ function OverTime({ q, asked, by, measure }) {
 		return { data: [Array.from({ length: data.points }, (_, i) => data.start + i * data.step), ...stack(rows)], names: data.rows.map((r) => (r.others ? null : r.key[by])) };
 	}, [data, measure]);
 	if (!drawn) return null;
-	const colour = (name, i) => (name === null ? colours.others : colours.series[i % colours.series.length]);
+	const short = (n) => (by === "app" ? base(n) : n);
+	const seats = seatsOf(drawn.names.filter((n) => n !== null).map(short));
+	const colour = (name) => (name === null ? colours.others : colours.series[seats.get(short(name))]);
 	return (
 		<Panel title="Over time" aside={<span class="dim">{duration(data.step)} a step</span>}>
 			<Chart data={drawn.data} height={150} text={`Bytes over time by ${title(by)}, the heaviest ${drawn.names.length}`}
-				series={drawn.names.map((n, i) => ({ label: n ?? "others", stroke: colour(n, i), fill: colour(n, i), width: 0, stepped: true }))}
+				series={drawn.names.map((n) => ({ label: n ?? "others", stroke: colour(n), fill: colour(n), width: 0, stepped: true }))}
 				onSpan={(from, to) => change({ from, to, last: undefined, period: undefined })} />
-			<ul class="legend">{drawn.names.map((n, i) => <li key={i}><i class={n === null ? "c0" : `c${i + 1}`} aria-hidden="true" />{n === null ? "others" : (by === "app" ? base(n) : n) || "(not known)"}</li>)}</ul>
+			<ul class="legend">{drawn.names.map((n, i) => <li key={i}><i class={n === null ? "c0" : `c${seats.get(short(n)) + 1}`} aria-hidden="true" />{n === null ? "others" : short(n) || "(not known)"}</li>)}</ul>
 		</Panel>
 	);
 }
