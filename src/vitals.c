@@ -10,6 +10,7 @@
 #include "config.h"
 #include "guard/guard.h"
 #include "sentry/sentry.h"
+#include "serve/page.h"
 #include "serve/tally.h"
 
 void vitals_probe(struct vitals *v)
@@ -95,6 +96,11 @@ void vitals_status(void *ctx, struct json *j)
 	json_text(j, "pin", v->pin);
 	json_object_begin(j, "policy");
 	guard_status(v->guard, j);
+	json_object_end(j);
+	json_object_begin(j, "page");
+	json_bool(j, "on", v->config->page.on);
+	if (v->page)
+		page_status(v->page, j);
 	json_object_end(j);
 	json_object_begin(j, "detect");
 	if (v->sentry)

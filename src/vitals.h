@@ -11,6 +11,7 @@ struct config;
 struct guard;
 struct json;
 struct metrics_out;
+struct page;
 struct sentry;
 struct tally;
 
@@ -20,7 +21,8 @@ struct vitals {
 	const struct config *config; /* borrowed, as all that follows */
 	struct attach *attach;
 	struct guard *guard;
-	struct sentry *sentry; /* NULL: findings off */
+	struct sentry *sentry;   /* NULL: findings off */
+	const struct page *page; /* NULL: there is none */
 	const char *host, *pin;
 	uint64_t started_ns;
 	struct feature features[VITALS_FEATURES]; /* of this kernel, as they were at the start */

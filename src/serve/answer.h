@@ -8,6 +8,8 @@
 #include "serve/control.h"
 
 struct conn;
+struct json;
+struct rights;
 struct recent;
 struct tally;
 
@@ -35,6 +37,12 @@ struct answer_source {
 void answer_status(const struct answer_source *s, struct conn *c);
 void answer_metrics(const struct answer_source *s, struct conn *c);
 uint64_t answer_resident_bytes(void); /* of this process; 0 when /proc does not tell */
+
+/* {"ask":"rights"}: what whoever asks may do; {"ask":"keys"}: the filter language; {"ask":"page"}: `egret page`. */
+void answer_rights(const struct answer_source *s, struct conn *c);
+void answer_put_rights(struct json *j, const char *key, const struct rights *r);
+void answer_keys(const struct answer_source *s, struct conn *c);
+void answer_page(const struct answer_source *s, struct conn *c);
 
 void answer_policy(const struct answer_source *s, struct conn *c);
 void answer_why(const struct answer_source *s, struct conn *c);

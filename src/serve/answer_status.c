@@ -77,6 +77,8 @@ void answer_status(const struct answer_source *s, struct conn *c)
 	json_u64(&j, "clients", s->clients);
 	if (s->cfg->status)
 		s->cfg->status(s->cfg->status_ctx, &j);
+	if (c->web)
+		answer_put_rights(&j, "you", &c->rights);
 	json_object_end(&j);
 	buf_putc(&c->out, '\n');
 	conn_line_end(c, from, s->lost);

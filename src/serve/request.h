@@ -9,6 +9,7 @@
 #include "flow/record.h"
 #include "flow/rollup.h"
 #include "serve/request_detect.h"
+#include "serve/request_page.h"
 #include "serve/request_policy.h"
 
 struct filter;
@@ -16,6 +17,7 @@ struct filter;
 #define REQUEST_MAX 8192 /* bytes of a request line */
 #define REQUEST_LABEL_MAX 512
 #define REQUEST_ERROR_MAX 256
+#define REQUEST_TOKEN_MAX 80
 
 enum ask {
 	ASK_STATUS,
@@ -23,7 +25,10 @@ enum ask {
 	ASK_POLICY,
 	ASK_WHY,
 	ASK_DETECT,
+	ASK_PAGE,
+	ASK_KEYS,
 	ASK_FINDINGS,
+	ASK_RIGHTS,
 	ASK_FLOWS,
 	ASK_TOP,
 	ASK_EVENTS
@@ -60,10 +65,13 @@ struct request {
 	enum rollup_key group_by;
 	size_t group_label_n;
 	char group_label[REQUEST_LABEL_MAX];
+	char token[REQUEST_TOKEN_MAX],
+		certificate[REQUEST_TOKEN_MAX]; /* with it asks who came over HTTP */
 	union {
 		struct policy_request policy; /* ASK_POLICY */
 		struct why_request why;       /* ASK_WHY */
 		struct detect_request detect; /* ASK_DETECT, ASK_FINDINGS */
+		struct page_request page;     /* ASK_PAGE */
 	};
 };
 
