@@ -11,7 +11,7 @@
 #include "guard/guard.h"
 #include "sentry/sentry.h"
 #include "serve/page.h"
-#include "serve/tally.h"
+#include "serve/totals.h"
 
 void vitals_probe(struct vitals *v)
 {
@@ -129,7 +129,7 @@ static void on_hits(void *ctx, const struct guard_hits *h)
 			 r->file.p, r->line);
 	else
 		snprintf(label, sizeof(label), "%s", r->is_implied ? "implied" : "default");
-	tally_verdict(ctx, str_of(label), policy_action_name(h->action), r->text, h->verdicts);
+	totals_verdict(ctx, str_of(label), policy_action_name(h->action), r->text, h->verdicts);
 }
 
 static void metric_maps(struct attach *a, struct metrics_out *m)
@@ -166,7 +166,7 @@ static void metric_feed(void *ctx, const struct feed_health *f)
 						      : f->expired || f->problem.n);
 }
 
-void vitals_metrics(void *ctx, struct tally *t, struct metrics_out *m)
+void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m)
 {
 	static const enum metric of_feeds[] = { METRIC_FEED_ENTRIES, METRIC_FEED_AGE,
 						METRIC_FEED_FAILING };
@@ -175,9 +175,9 @@ void vitals_metrics(void *ctx, struct tally *t, struct metrics_out *m)
 	metric_begin(m, METRIC_POLICY_MODE);
 	metric_label(m, "mode", str_of(guard_mode_name(guard_mode(v->guard))));
 	metric_u64(m, 1);
-	tally_verdicts_begin(t);
+	totals_verdicts_begin(t);
 	guard_each_hits(v->guard, on_hits, t);
-	tally_verdicts_put(t, m);
+	totals_verdicts_put(t, m);
 	metric_maps(v->attach, m);
 	for (size_t i = 0; i < sizeof(of_feeds) / sizeof(of_feeds[0]); i++) {
 		struct feeds_out o = { m, of_feeds[i] };

@@ -13,7 +13,7 @@ struct json;
 struct metrics_out;
 struct page;
 struct sentry;
-struct tally;
+struct totals;
 
 #define VITALS_FEATURES 64
 
@@ -32,4 +32,4 @@ struct vitals {
 void vitals_probe(struct vitals *v); /* the features; needs the rights of the start */
 /* For control_config; `ctx` is a struct vitals. */
 void vitals_status(void *ctx, struct json *j);
-void vitals_metrics(void *ctx, struct tally *t, struct metrics_out *m);
+void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m);

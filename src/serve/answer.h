@@ -11,7 +11,7 @@ struct conn;
 struct json;
 struct rights;
 struct recent;
-struct tally;
+struct totals;
 
 #define ANSWER_TOPS_MAX 8 /* live views at once: each costs a pass over all flows a second */
 
@@ -30,7 +30,7 @@ struct answer_source {
 	struct recent *recent; /* NULL: ended flows are not kept */
 	uint64_t *lost;        /* lines lost of all clients */
 	uint64_t clients;
-	struct tally *tally;
+	struct totals *totals;
 	uint64_t started_ns;
 };
 

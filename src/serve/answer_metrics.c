@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "serve/conn.h"
-#include "serve/tally.h"
+#include "serve/totals.h"
 
 #define TEXT_MAX (1U << 20)
 
@@ -30,7 +30,7 @@ static void put_flows(const struct answer_source *s, struct metrics_out *m)
 	flow_table_stats(s->cfg->flows, &st);
 	/* What is lost here reaches the table's counters only with the daemon's next tick. */
 	st.loss[LOSS_CLIENT_QUEUE] = MAX(st.loss[LOSS_CLIENT_QUEUE], *s->lost);
-	tally_put(s->tally, s->cfg->flows, s->cfg->now(), m);
+	totals_put(s->totals, s->cfg->flows, s->cfg->now(), m);
 	metric_put(m, METRIC_PACKETS, st.packets);
 	metric_put(m, METRIC_FLOWS, st.flows_total);
 	metric_put(m, METRIC_ACTIVE_FLOWS, st.flows_now);
@@ -90,7 +90,7 @@ void answer_metrics(const struct answer_source *s, struct conn *c)
 	metric_u64(&m, 1);
 	put_flows(s, &m);
 	if (s->cfg->metrics)
-		s->cfg->metrics(s->cfg->status_ctx, s->tally, &m);
+		s->cfg->metrics(s->cfg->status_ctx, s->totals, &m);
 	put_process(s, &m);
 	if (text.failed) {
 		conn_error(c, "not enough memory for the metrics");

@@ -27,7 +27,7 @@
 #include "serve/recent.h"
 #include "serve/rights.h"
 #include "serve/socket.h"
-#include "serve/tally.h"
+#include "serve/totals.h"
 #include "serve/tokens.h"
 
 #define MAX_CLIENTS 64
@@ -46,7 +46,7 @@ struct control {
 	struct recent *recent;
 	struct notice notice;
 	struct buf line; /* one record as text, for all who want it */
-	struct tally *tally;
+	struct totals *totals;
 	uint64_t started_ns;
 	uint64_t lost;
 };
@@ -59,7 +59,7 @@ static struct answer_source source_of(struct control *c)
 		.recent = c->recent,
 		.lost = &c->lost,
 		.clients = c->n_conns,
-		.tally = c->tally,
+		.totals = c->totals,
 		.started_ns = c->started_ns,
 	};
 }
@@ -463,7 +463,7 @@ static void notice(struct control *c, const struct finding *f, uint64_t time_ns)
 
 void control_record(struct control *c, const struct record *r)
 {
-	tally_record(c->tally, r);
+	totals_record(c->totals, r);
 	if (r->type == RECORD_FINDING)
 		notice(c, r->finding, r->time_ns);
 	if (r->type == RECORD_FLOW && r->flow_ends) {
@@ -497,7 +497,7 @@ struct control *control_free(struct control *c)
 	loop_remove(c->listener);
 	control_socket_close(&c->socket);
 	recent_free(c->recent);
-	tally_free(c->tally);
+	totals_free(c->totals);
 	buf_done(&c->line);
 	free(c);
 	return NULL;
@@ -517,7 +517,7 @@ int control_new(struct control **ret, const struct control_config *cfg)
 	c->socket.fd = -1;
 	list_init(&c->conns);
 	c->started_ns = cfg->now();
-	r = tally_new(&c->tally);
+	r = totals_new(&c->totals);
 	if (r == 0 && refs.texts && refs.names && refs.procs)
 		r = recent_new(&c->recent, RECENT_FLOWS, refs);
 	if (r < 0)

@@ -55,7 +55,7 @@ struct filter;
 struct metrics_out;
 struct page_request;
 struct policy_request;
-struct tally;
+struct totals;
 struct tokens;
 struct why_request;
 struct control_config {
@@ -65,7 +65,7 @@ struct control_config {
 	struct eve_format format;
 	void (*status)(void *ctx, struct json *j);
 	/* Adds what the daemon knows to the metrics (serve/metrics.h); NULL: nothing. */
-	void (*metrics)(void *ctx, struct tally *tally, struct metrics_out *m);
+	void (*metrics)(void *ctx, struct totals *totals, struct metrics_out *m);
 	void *status_ctx; /* of both */
 	uint64_t (*now)(void);
 	/* Append the members of an answer; NULL: there is no policy here. `fd` is what came with the request, -1: nothing. */

@@ -2,12 +2,15 @@
 /* Private to serve/: a bounded table of counters that rise by what somebody else's numbers have grown, in the order they came. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "policy/keys.h"
 
 struct rising_count {
 	struct str id;  /* of the table */
 	uint64_t seen;  /* the number, when it was last looked at */
 	uint64_t value; /* what was counted so far */
+	bool labelled;  /* it has a label of its own */
 };
 
 struct rising {

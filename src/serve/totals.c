@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/tally.h"
+#include "serve/totals.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,10 +15,11 @@
 #define RULE_LABELS 400 /* beyond: "other" */
 #define ID_MAX 600
 
-struct tally {
+struct totals {
 	struct rollup *rollup;
 	struct rising programs[2]; /* up, down: by name */
 	uint64_t others[2];
+	size_t n_labels[2];
 	struct rising findings; /* by "detector\0severity" */
 	struct rising rules;    /* by verdict and text */
 	struct rising labels;   /* by "rule\0verdict" */
@@ -28,11 +29,11 @@ struct tally {
 
 static const char *const directions[] = { "up", "down" };
 
-DEFINE_CLEANUP(struct tally, tally_free);
+DEFINE_CLEANUP(struct totals, totals_free);
 
-int tally_new(struct tally **ret)
+int totals_new(struct totals **ret)
 {
-	_cleanup_(tally_freep) struct tally *t = calloc(1, sizeof(*t));
+	_cleanup_(totals_freep) struct totals *t = calloc(1, sizeof(*t));
 	int r;
 
 	if (!t)
@@ -53,7 +54,7 @@ int tally_new(struct tally **ret)
 	return r;
 }
 
-struct tally *tally_free(struct tally *t)
+struct totals *totals_free(struct totals *t)
 {
 	if (!t)
 		return NULL;
@@ -94,7 +95,7 @@ static void put_pairs(const struct rising *r, enum metric id, const char *first,
 
 /* --- flows and findings ---------------------------------------------------------------------------------------------- */
 
-static void count_finding(struct tally *t, const struct finding *f)
+static void count_finding(struct totals *t, const struct finding *f)
 {
 	struct rising_count *c;
 	char id[ID_MAX];
@@ -107,7 +108,7 @@ static void count_finding(struct tally *t, const struct finding *f)
 		c->value++;
 }
 
-void tally_record(struct tally *t, const struct record *r)
+void totals_record(struct totals *t, const struct record *r)
 {
 	if (r->type == RECORD_FINDING)
 		count_finding(t, r->finding);
@@ -117,35 +118,42 @@ void tally_record(struct tally *t, const struct record *r)
 
 static void add_living(void *ctx, const struct flow *f)
 {
-	struct tally *t = ctx;
+	struct totals *t = ctx;
 
 	rollup_flow(t->rollup, f, false);
 }
 
 /*
- * What a program has moved since the last time goes to its own counter while it is among the first, else to "other": so neither
- * falls when the order changes. A flow that another program takes up is that one's, with all its bytes.
+ * What a program has moved since the last time goes to its own counter once it has a label, else to "other": so neither falls, and
+ * all together are what was moved. A label is for life. A flow that another program takes up is that one's, with all its bytes.
  */
-static void put_programs(struct tally *t, int side, const struct rollup_row *rows, size_t n,
+static void put_programs(struct totals *t, int side, const struct rollup_row *rows, size_t n,
 			 struct metrics_out *m)
 {
+	struct rising *programs = &t->programs[side];
+
 	for (size_t i = 0; i < n; i++) {
-		struct rising_count *c = rising_at(&t->programs[side], rows[i].label);
+		struct rising_count *c = rising_at(programs, rows[i].label);
 		uint64_t number = side ? rows[i].down_bytes : rows[i].up_bytes, more;
 
 		if (!c)
 			continue; /* no memory: seen the next time, with all that it has moved */
 		more = number > c->seen ? number - c->seen : 0;
 		c->seen = number;
-		if (i >= TALLY_PROGRAMS) {
-			t->others[side] += more;
-			continue;
+		if (!c->labelled && i < TOTALS_FIRST && t->n_labels[side] < TOTALS_LABELS &&
+		    !str_eq(c->id, STR("(others)"))) {
+			c->labelled = true;
+			t->n_labels[side]++;
 		}
-		c->value += more;
+		*(c->labelled ? &c->value : &t->others[side]) += more;
+	}
+	for (size_t i = 0; i < programs->n; i++) {
+		if (!programs->counts[i].labelled)
+			continue;
 		metric_begin(m, METRIC_BYTES);
 		metric_label(m, "direction", str_of(directions[side]));
-		metric_label(m, "app", c->id);
-		metric_u64(m, c->value);
+		metric_label(m, "app", programs->counts[i].id);
+		metric_u64(m, programs->counts[i].value);
 	}
 	metric_begin(m, METRIC_BYTES);
 	metric_label(m, "direction", str_of(directions[side]));
@@ -153,7 +161,7 @@ static void put_programs(struct tally *t, int side, const struct rollup_row *row
 	metric_u64(m, t->others[side]);
 }
 
-void tally_put(struct tally *t, struct flow_table *flows, uint64_t now_ns, struct metrics_out *m)
+void totals_put(struct totals *t, struct flow_table *flows, uint64_t now_ns, struct metrics_out *m)
 {
 	const struct rollup_row *rows;
 	size_t n;
@@ -168,13 +176,13 @@ void tally_put(struct tally *t, struct flow_table *flows, uint64_t now_ns, struc
 
 /* --- rules ------------------------------------------------------------------------------------------------------------ */
 
-void tally_verdicts_begin(struct tally *t)
+void totals_verdicts_begin(struct totals *t)
 {
 	t->forgot = false;
 }
 
 /* What a rule has counted since the last time. After a restart of its count, all of it. */
-static uint64_t growth_of(struct tally *t, struct str id, uint64_t hits)
+static uint64_t growth_of(struct totals *t, struct str id, uint64_t hits)
 {
 	struct rising_count *c = rising_at(&t->rules, id);
 	uint64_t more;
@@ -192,8 +200,8 @@ static uint64_t growth_of(struct tally *t, struct str id, uint64_t hits)
 	return more;
 }
 
-void tally_verdict(struct tally *t, struct str rule, const char *verdict, struct str text,
-		   uint64_t hits)
+void totals_verdict(struct totals *t, struct str rule, const char *verdict, struct str text,
+		    uint64_t hits)
 {
 	struct rising_count *c;
 	char id[ID_MAX];
@@ -209,7 +217,7 @@ void tally_verdict(struct tally *t, struct str rule, const char *verdict, struct
 		c->value += more;
 }
 
-void tally_verdicts_put(struct tally *t, struct metrics_out *m)
+void totals_verdicts_put(struct totals *t, struct metrics_out *m)
 {
 	put_pairs(&t->labels, METRIC_VERDICTS, "rule", "verdict", m);
 	for (size_t i = 0; i < t->rest.n; i++) {
