@@ -25,31 +25,29 @@ static void put_maps(struct attach *a, struct json *j)
 	struct attach_map maps[ATTACH_MAPS];
 	size_t n = attach_maps(a, maps);
 
-	json_array_begin(j, "maps");
+	json_object_begin(j, "maps");
 	for (size_t i = 0; i < n; i++) {
-		json_object_begin(j, NULL);
-		json_text(j, "map", maps[i].name);
+		json_object_begin(j, maps[i].name);
 		json_u64(j, "entries", maps[i].entries);
-		json_u64(j, "capacity", maps[i].capacity);
+		json_u64(j, "max", maps[i].capacity);
 		json_object_end(j);
 	}
-	json_array_end(j);
+	json_object_end(j);
 }
 
 static void put_features(const struct vitals *v, struct json *j)
 {
-	static const char *const states[] = { "yes", "no", "not tried" };
-
 	json_array_begin(j, "features");
 	for (size_t i = 0; i < v->n_features; i++) {
 		const struct feature *f = &v->features[i];
+		bool there = f->state == FEATURE_YES;
 
 		json_object_begin(j, NULL);
-		json_text(j, "feature", f->name);
-		json_text(j, "here", states[f->state]);
-		json_text(j, "used_for", f->used_for);
-		if (f->state != FEATURE_YES) {
-			json_text(j, "lost", f->lost ?: "egret cannot watch without it");
+		json_text(j, "name", f->name);
+		if (f->state != FEATURE_NO_RIGHTS) /* then it was not tried */
+			json_bool(j, "there", there);
+		json_text(j, "text", there ? f->used_for : f->lost ?: "egret cannot watch without it");
+		if (!there) {
 			json_text(j, "remedy", f->remedy);
 			json_text(j, "since", f->since);
 		}

@@ -142,33 +142,35 @@ static void print_counts(const json_t *j)
 	printf("clients    %s\n", human_count(number(j, "clients"), a));
 }
 
-/* The maps of the kernel that are the fullest, and what of the kernel is not there. */
+/* What the kernel's maps hold, and what of the kernel is not there. */
 static void print_kernel(const json_t *j, struct buf *safe)
 {
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX];
-	const json_t *v;
-	size_t i, n = 0;
+	json_t *v, *maps = json_object_get(j, "maps");
+	const char *key, *sep = "maps       ";
+	size_t i;
 
-	printf("maps       ");
-	json_array_foreach(json_object_get(j, "maps"), i, v)
+	json_object_foreach(maps, key, v)
 	{
-		uint64_t entries = number(v, "entries"), capacity = number(v, "capacity");
+		uint64_t entries = number(v, "entries"), max = number(v, "max");
 
-		if (!entries || !capacity)
+		if (!entries || !max)
 			continue;
-		printf("%s%s ", n++ ? ", " : "", text(v, "map", safe));
-		printf("%s of %s (%llu %%)", human_count(entries, a), human_count(capacity, b),
-		       (unsigned long long)(entries * 100 / capacity));
+		buf_clear(safe);
+		cell_put_all(safe, str_of(key));
+		printf("%s%s %s of %s (%llu %%)", sep, safe->p, human_count(entries, a),
+		       human_count(max, b), (unsigned long long)(entries * 100 / max));
+		sep = ", ";
 	}
-	puts(n ? "" : "empty");
+	if (json_object_size(maps))
+		puts(sep[0] == ',' ? "" : "maps       empty");
 	json_array_foreach(json_object_get(j, "features"), i, v)
 	{
-		const char *here = json_string_value(json_object_get(v, "here"));
-
-		if (!here || !strcmp(here, "yes"))
+		if (json_is_true(json_object_get(v, "there")))
 			continue;
-		printf("kernel     without %s", text(v, "feature", safe));
-		printf(": %s\n", text(v, "lost", safe));
+		printf("kernel     %s %s", json_object_get(v, "there") ? "without" : "not tried:",
+		       text(v, "name", safe));
+		printf(": %s\n", text(v, "text", safe));
 	}
 }
 

@@ -15,8 +15,7 @@
 #define METRICS(X)                                                                              \
 	X(BUILD_INFO, "egret_build_info", "gauge", "version", "Always 1: which egret this is.") \
 	X(BYTES, "egret_bytes_total", "counter", "direction app",                               \
-	  "Bytes of IP packets, up or down, by program: 100 that were among the first 30, and " \
-	  "other.")                                                                             \
+	  "Bytes of IP packets, up or down, by program: the largest, and other.")               \
 	X(PACKETS, "egret_packets_total", "counter", "", "IP packets of all flows, both ways.") \
 	X(FLOWS, "egret_flows_total", "counter", "", "Flows seen.")                             \
 	X(ACTIVE_FLOWS, "egret_active_flows", "gauge", "", "Flows that live now.")              \

@@ -120,6 +120,15 @@ def bytes_of_records(d, watch):
         CASES.equal(f"{direction}: bytes of {PYTHON}", mine.get(PYTHON), want.get(PYTHON, (0, 0))[side])
 
 
+def labels_are_those_of_the_table(watch):
+    with open(os.path.join(lab.SOURCE, "docs", "metrics.md"), encoding="utf-8") as f:
+        table = {m[0]: sorted(re.findall(r"`(\w+)`", m[1])) for m in
+                 re.findall(r"^\| `(\w+)` \| \w+ \| ([^|]*) \|", f.read(), re.M)}
+    wrong = [k for k in watch.last if table.get(k[0]) != [name for name, _ in k[1]]]
+    CASES.equal("labels are those of docs/metrics.md", wrong, [])
+    CASES.equal("metrics of the table that never came", sorted(set(table) - {k[0] for k in watch.last}), ["egret_findings_total"])
+
+
 def labels_are_harmless(watch):
     text = str([k for k in watch.last])
     CASES.check("no label has an address, a host or a pid", not re.search(r"\d+\.\d+\.\d+\.\d+|lab\.example|'pid'", text))
@@ -203,13 +212,14 @@ def health(d):
     if not CASES.check("egret status --json", done.stdout.startswith("{"), done):
         return
     j = json.loads(done.stdout)
-    maps = {m["map"]: m for m in j["maps"]}
+    maps = j["maps"]
     CASES.check("maps: fill and capacity", {"sockets", "peers", "processes", "paths", "handshakes"} <= set(maps) and all(
-        0 <= m["entries"] <= m["capacity"] for m in maps.values()), maps)
+        0 <= m["entries"] <= m["max"] for m in maps.values()), maps)
     CASES.check("maps: processes are counted", maps.get("processes", {}).get("entries", 0) > 3, maps)
-    features = {f["feature"]: f for f in j["features"]}
-    CASES.check("features: those of doctor", len(features) > 10 and all(
-        f["here"] == "yes" or f["lost"] for f in features.values()), features)
+    doctor = subprocess.run([lab.EGRET, "doctor"], capture_output=True, text=True).stdout
+    CASES.check("features: those of doctor", len(j["features"]) > 10 and all(
+        f["text"] and re.search(rf"^{re.escape(f['name'])} +{'yes' if f['there'] else 'NO'}\b", doctor, re.M)
+        for f in j["features"]), j["features"], doctor)
     feeds = {f["name"]: f for f in j["feeds"]}
     CASES.check("lists: entries and age", feeds.get("bad", {}).get("entries") == 2 and
                 0 <= feeds["bad"].get("age_s", -1) < 3600 and "age_s" not in feeds.get("gone", {"age_s": 0}), feeds)
@@ -249,6 +259,7 @@ def main():
         prometheus(n, d, port, watch)
         promtool(d)
         labels_are_harmless(watch)
+        labels_are_those_of_the_table(watch)
         CASES.check(f"no counter fell in {watch.looks} looks", not watch.fell, watch.fell[:5])
         CASES.equal("ends well", d.stop(), 0)
     except (RuntimeError, TimeoutError, ValueError, subprocess.SubprocessError, OSError) as e:
