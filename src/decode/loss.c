@@ -19,7 +19,8 @@ static const struct loss_words words[LOSS_COUNT] = {
 	[LOSS_MAP_HANDSHAKE] = { "inbound handshakes whose first packets are not in the counts",
 				 "a SYN flood? The counts of established connections are right" },
 	[LOSS_MAP_JUDGE] = { "no buffer to judge with: what could not be judged was refused",
-			     "nothing, if it was once: 256 verdicts were under way at the same time" },
+			     "nothing, if it was once: 256 verdicts were under way at the same "
+			     "time" },
 	[LOSS_MAP_WHO] = { "programs, paths or groups the kernel had no room for: rules that name "
 			   "them do not hold",
 			   "a program that is started under ever new paths? The log names the "
