@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "serve/page.h"
 #include "store/alert_sink.h"
+#include "store/store.h"
 
 #define CONFIG_MAX_INSIDE 64
 #define CONFIG_MAX_ALERTS 8
@@ -31,7 +32,10 @@ struct config {
 	size_t n_alerts;
 	struct page_settings page;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
-	char geo_country[256], geo_asn[256]; /* .mmdb files; empty: none */
+	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
+	const struct store_kind *store;          /* of history; NULL: off */
+	uint64_t keep_flows_ns, keep_rollups_ns; /* how long: 0: for ever */
+	uint64_t keep_bytes;                     /* how much; 0: no limit */
 };
 
 /*

@@ -32,6 +32,7 @@
 #include "flow/record.h"
 #include "guard/answer.h"
 #include "guard/guard.h"
+#include "keep.h"
 #include "pipeline.h"
 #include "policy/locate.h"
 #include "policy/subject.h"
@@ -62,10 +63,12 @@ struct daemon {
 	struct sentry *sentry; /* NULL: findings off */
 	struct vitals vitals;
 	struct tokens *tokens;
-	struct page *page; /* NULL: off, or nothing of it works */
+	struct page *page;     /* NULL: off, or nothing of it works */
+	struct keeper *keeper; /* NULL: no history */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told;
+	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told,
+		store_lost_told, store_unwritten_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -81,6 +84,7 @@ static void on_record(void *ctx, const struct record *r)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->put(d->alerts[i], r);
+	keeper_record(d->keeper, r);
 	if (d->control)
 		control_record(d->control, r);
 	if (d->sentry)
@@ -183,9 +187,14 @@ static void on_second(void *ctx)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
 	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
 	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
+	tell_loss(d, LOSS_STORE_QUEUE, keeper_lost(d->keeper, LOSS_STORE_QUEUE),
+		  &d->store_lost_told);
+	tell_loss(d, LOSS_STORE_WRITE, keeper_lost(d->keeper, LOSS_STORE_WRITE),
+		  &d->store_unwritten_told);
 	if (d->control)
 		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 	pipeline_tick(d->pipeline, time_now());
+	keeper_tick(d->keeper, time_now());
 	guard_tick(d->guard);
 	if (d->sentry)
 		sentry_tick(d->sentry);
@@ -510,6 +519,7 @@ static void tell_vitals(struct daemon *d)
 	d->vitals.guard = d->guard;
 	d->vitals.sentry = d->sentry;
 	d->vitals.page = d->page;
+	d->vitals.keeper = d->keeper;
 }
 
 static int run(struct daemon *d)
@@ -541,6 +551,9 @@ static int run(struct daemon *d)
 	if (r >= 0)
 		r = start_sentry(d);
 	if (r >= 0)
+		r = keep_history(&d->keeper, &d->config, pipeline_flows(d->pipeline), d->locator,
+				 d->host, d->vitals.started_ns);
+	if (r >= 0)
 		r = start_watching(d);
 	if (r >= 0)
 		r = add_sources(d);
@@ -548,6 +561,8 @@ static int run(struct daemon *d)
 		r = open_page(d);
 	if (r >= 0)
 		r = daemon_drop_capabilities();
+	if (r >= 0)
+		r = keeper_start(d->keeper); /* its thread has no more rights than ours now */
 	if (r < 0)
 		return r;
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
@@ -582,6 +597,7 @@ static void shut_down(struct daemon *d)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->free(d->alerts[i]);
+	keeper_free(d->keeper);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
 	locator_free(d->locator);

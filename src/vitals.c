@@ -12,6 +12,7 @@
 #include "sentry/sentry.h"
 #include "serve/page.h"
 #include "serve/totals.h"
+#include "store/keeper.h"
 
 void vitals_probe(struct vitals *v)
 {
@@ -104,6 +105,9 @@ void vitals_status(void *ctx, struct json *j)
 	if (v->sentry)
 		sentry_status(v->sentry, j);
 	json_object_end(j);
+	json_object_begin(j, "history");
+	keeper_status(v->keeper, j);
+	json_object_end(j);
 	json_array_begin(j, "feeds");
 	guard_each_list(v->guard, put_feed, j);
 	if (v->sentry)
@@ -144,6 +148,32 @@ static void metric_maps(struct attach *a, struct metrics_out *m)
 	}
 }
 
+static void metric_store(struct keeper *k, struct metrics_out *m)
+{
+	static const char *const le[STORE_WRITE_STEPS] = { "0.001", "0.005", "0.025", "0.1",
+							   "0.5",   "2.5",   "+Inf" };
+	struct store_stats st;
+	uint64_t n = 0;
+
+	if (!k)
+		return;
+	keeper_stats(k, &st);
+	metric_put(m, METRIC_STORE_ROWS, st.rows);
+	metric_put(m, METRIC_STORE_QUEUED, st.queued_bytes);
+	metric_put(m, METRIC_STORE_DISK, st.disk_bytes);
+	metric_put(m, METRIC_STORE_FAILING, st.problem[0] != 0);
+	for (size_t i = 0; i < STORE_WRITE_STEPS; i++) {
+		n += st.write_steps[i];
+		metric_begin_part(m, METRIC_STORE_BATCH, "_bucket");
+		metric_label(m, "le", str_of(le[i]));
+		metric_u64(m, n);
+	}
+	metric_begin_part(m, METRIC_STORE_BATCH, "_sum");
+	metric_f64(m, (double)st.write_ns_total / NSEC_PER_SEC);
+	metric_begin_part(m, METRIC_STORE_BATCH, "_count");
+	metric_u64(m, n);
+}
+
 /* One family after the other, and so each feed three times. */
 struct feeds_out {
 	struct metrics_out *m;
@@ -177,6 +207,7 @@ void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m)
 	guard_each_hits(v->guard, on_hits, t);
 	totals_verdicts_put(t, m);
 	metric_maps(v->attach, m);
+	metric_store(v->keeper, m);
 	for (size_t i = 0; i < sizeof(of_feeds) / sizeof(of_feeds[0]); i++) {
 		struct feeds_out o = { m, of_feeds[i] };
 

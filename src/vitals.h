@@ -10,6 +10,7 @@ struct attach;
 struct config;
 struct guard;
 struct json;
+struct keeper;
 struct metrics_out;
 struct page;
 struct sentry;
@@ -23,6 +24,7 @@ struct vitals {
 	struct guard *guard;
 	struct sentry *sentry;   /* NULL: findings off */
 	const struct page *page; /* NULL: there is none */
+	struct keeper *keeper;   /* NULL: no history */
 	const char *host, *pin;
 	uint64_t started_ns;
 	struct feature features[VITALS_FEATURES]; /* of this kernel, as they were at the start */

@@ -107,6 +107,7 @@ struct flow {
 	struct flow_verdict verdict;
 
 	void *watched; /* of whoever watches; NULL when the flow begins */
+	void *kept;    /* of who keeps history, in the same way (store/keeper.h) */
 
 	/* the table's own */
 	struct list idle, all, report;

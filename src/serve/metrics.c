@@ -23,6 +23,12 @@ void metric_begin(struct metrics_out *m, enum metric id)
 	buf_puts(m->out, metrics[id].name);
 }
 
+void metric_begin_part(struct metrics_out *m, enum metric id, const char *part)
+{
+	metric_begin(m, id);
+	buf_puts(m->out, part);
+}
+
 static void put_value(struct buf *out, struct str s)
 {
 	size_t n;

@@ -42,6 +42,14 @@
 	  "How long ago it was last fetched, confirmed or written.")                            \
 	X(FEED_FAILING, "egret_feed_failing", "gauge", "kind feed",                             \
 	  "1 when it could not be read or fetched, or has expired.")                            \
+	X(STORE_ROWS, "egret_store_rows_total", "counter", "",                                  \
+	  "Pieces of flows written to history.")                                                \
+	X(STORE_QUEUED, "egret_store_queued_bytes", "gauge", "", "What waits to be written.")   \
+	X(STORE_DISK, "egret_store_disk_bytes", "gauge", "", "Size of the history on disk.")    \
+	X(STORE_FAILING, "egret_store_failing", "gauge", "",                                    \
+	  "1 when something hinders the writing.")                                              \
+	X(STORE_BATCH, "egret_store_batch_seconds", "histogram", "",                            \
+	  "How long it took to write a batch.")                                                 \
 	X(CPU, "process_cpu_seconds_total", "counter", "", "User and system time of egretd.")   \
 	X(RESIDENT, "process_resident_memory_bytes", "gauge", "", "Resident memory of egretd.") \
 	X(OPEN_FDS, "process_open_fds", "gauge", "", "Open file descriptors of egretd.")        \
@@ -65,6 +73,8 @@ struct metrics_out {
 
 /* One sample is a begin, its labels, and a value. Label values are cut at 128 bytes, what is not UTF-8 in them is U+FFFD. */
 void metric_begin(struct metrics_out *m, enum metric id);
+/* Of a histogram: "_bucket", "_sum", "_count". */
+void metric_begin_part(struct metrics_out *m, enum metric id, const char *part);
 void metric_label(struct metrics_out *m, const char *label, struct str value);
 void metric_u64(struct metrics_out *m, uint64_t value);
 void metric_f64(struct metrics_out *m, double value);
