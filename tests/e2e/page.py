@@ -145,7 +145,7 @@ def tests(n):
     browser = Browser("page.mjs", PAGE_URL=d.page, PAGE_EMPTY=empty.page, PAGE_STRANGER=path, PAGE_FOLDER=folder, PAGE_HOSTILE=HOSTILE)
     try:
         browser.run({
-            "stop": d.stop, "start": d.start, "link": lambda: d.egret("page", "--print", "--change").stdout.strip(),
+            "stop": d.stop, "start": d.start, "link": lambda: d.egret("page", "--change").stdout.strip(),
             "quiet": traffic.stop,
         })
     finally:
