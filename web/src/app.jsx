@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { takeToken, useLink } from "./api.js";
 import { ago, count, duration } from "./format.js";
 import { Chip, kept as store, Note, useStatus } from "./parts.jsx";
-import { format, useRoute, VIEWS } from "./route.js";
+import { format, parse, VIEWS } from "./route.js";
 import { Findings } from "./views/findings.jsx";
 import { Flows } from "./views/flows.jsx";
 import { Health } from "./views/health.jsx";
@@ -16,6 +16,16 @@ import "./app.css";
 
 const SHOW = { now: Now, flows: Flows, findings: Findings, policy: Policy, usage: Usage, health: Health };
 const THEMES = { auto: "as the system", light: "light", dark: "dark" };
+
+function useRoute() {
+	const [route, setRoute] = useState(() => parse(location.hash));
+	useEffect(() => {
+		const on = () => setRoute(parse(location.hash));
+		addEventListener("hashchange", on);
+		return () => removeEventListener("hashchange", on);
+	}, []);
+	return route;
+}
 
 function setTheme(theme) {
 	if (theme === "auto") delete document.documentElement.dataset.theme;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The address of what is seen: #/VIEW?filter=…&last=…&open=…; a link to it shows the same.
-import { useEffect, useState } from "preact/hooks";
 
 export const VIEWS = ["now", "flows", "findings", "policy", "usage", "health"];
 
@@ -27,16 +26,6 @@ export function change(more, keep = false) {
 	} else {
 		location.hash = to;
 	}
-}
-
-export function useRoute() {
-	const [route, setRoute] = useState(() => parse(location.hash));
-	useEffect(() => {
-		const on = () => setRoute(parse(location.hash));
-		addEventListener("hashchange", on);
-		return () => removeEventListener("hashchange", on);
-	}, []);
-	return route;
 }
 
 /** The span that a query names, as members of a question. */

@@ -36,10 +36,11 @@ export function Table({ label, columns, rows, rowKey, open, onOpen, sort, onSort
 	}, []);
 
 	useEffect(() => {
-		if (!moved.current) return;
+		const row = moved.current && body.current.querySelector(`[data-at="${here}"]`);
+		if (!row) return; // scrolled to, but not drawn yet
 		moved.current = false;
-		body.current?.querySelector(`[data-at="${here}"]`)?.focus({ preventScroll: true });
-	}, [here, first]);
+		row.focus({ preventScroll: true });
+	}, [here, first, last]);
 
 	const go = (to) => {
 		const next = Math.max(0, Math.min(rows.length - 1, to)), el = scroller.current;

@@ -10,7 +10,7 @@ import { change, span } from "../route.js";
 import { sorted } from "../sums.js";
 import { Table } from "../table.jsx";
 
-const PAGE = 500, MOST = 10000;
+const FIRST = 500, MORE = 2500, MOST = 10000;
 
 const COLUMNS = [
 	{ key: "start", title: "began", value: (r) => seconds(r.flow.start), num: true, render: (r) => when(seconds(r.flow.start)) },
@@ -34,8 +34,8 @@ const COLUMNS = [
 
 /** Pages of history, more of them on demand. Where none is kept: what lives, and what ended lately. */
 function useFlows(q, kept) {
-	const asked = { ...span(q), filter: q.filter, limit: PAGE };
-	const firstPage = useAsk(kept ? "/history/flows" : "/flows", kept ? asked : { ended: 1, filter: q.filter, sort: "last", limit: PAGE * 10 });
+	const asked = { ...span(q), filter: q.filter, limit: FIRST };
+	const firstPage = useAsk(kept ? "/history/flows" : "/flows", kept ? asked : { ended: 1, filter: q.filter, sort: "last", limit: MOST / 2 });
 	const [more, setMore] = useState({ of: null, rows: [], next: undefined });
 	const busy = useRef(false);
 	useEffect(() => setMore({ of: firstPage.data, rows: [], next: firstPage.data?.next }), [firstPage.data]);
@@ -45,7 +45,7 @@ function useFlows(q, kept) {
 		if (busy.current || !current.next) return;
 		busy.current = true;
 		try {
-			const page = await get("/history/flows", { ...asked, after: current.next });
+			const page = await get("/history/flows", { ...asked, limit: MORE, after: current.next });
 			setMore((m) => (m.of === firstPage.data ? { ...m, rows: [...m.rows, ...page.rows], next: page.next } : m));
 		} catch (e) {
 			setMore((m) => ({ ...m, problem: e }));
@@ -113,7 +113,7 @@ export function Flows({ q, kept }) {
 				<Panel title="Flows" aside={
 					<span class="dim" role="status">
 						{flows.data && (part ? `${count(rows.length)} of ${count(total)}${q.sort ? ", sorted among those" : ", newest first"}` : count(total))}
-						{flows.next && (rows.length < MOST ? <> <button type="button" onClick={flows.load}>{count(PAGE)} more</button></> :
+						{flows.next && (rows.length < MOST ? <> <button type="button" onClick={flows.load}>{count(MORE)} more</button></> :
 							`; more than ${count(MOST)} are not shown: narrow the filter or the span`)}
 					</span>
 				}>

@@ -122,7 +122,7 @@ export function Now({ q, status }) {
 				</Panel>
 				<Diagram q={q} kept={!!kept} />
 			</div>
-			<Panel title={`By ${BY.find(([v]) => v === by)[1]}`} aside={<span class="dim">since egretd started, flows that live and those that ended while you look</span>}>
+			<Panel title={`By ${BY.find(([v]) => v === by)[1]}`} aside={<span class="dim">flows that live, and those that ended while you look</span>}>
 				{live && !rows.length ? <Empty title={q.filter ? "No flow matches the filter" : "Nothing has left yet"}>
 					{q.filter ? "Change it, or clear it with ×." : "As soon as a program opens a connection it stands here."}</Empty> :
 					<Table label="Live sums" columns={columns} rows={rows} rowKey={(r) => r.label} sort={sort} onSort={(s) => change({ sort: s }, true)}

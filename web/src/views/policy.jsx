@@ -129,7 +129,7 @@ function Replay({ answer }) {
 }
 
 function Editor({ policy, may, again }) {
-	const asked = useAsk("/policy/text");
+	const asked = useAsk(policy.rules ? "/policy/text" : "");
 	const [text, setText] = useState(null), [replay, setReplay] = useState(null), [last, setLast] = useState("24h");
 	const [mode, setMode] = useState(policy.mode === "enforce" ? "enforce" : "watch"), [confirm, setConfirm] = useState("60");
 	const now = text ?? asked.data?.files?.[0]?.text ?? asked.data?.text ?? "";
