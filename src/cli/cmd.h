@@ -11,6 +11,7 @@ int cmd_top(int argc, char **argv);
 int cmd_flows(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_page(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_policy_check(int argc, char **argv);
 int cmd_policy_load(int argc, char **argv);
