@@ -33,12 +33,14 @@
 #include "guard/answer.h"
 #include "guard/guard.h"
 #include "pipeline.h"
+#include "policy/locate.h"
 #include "policy/subject.h"
 #include "sentry/sentry.h"
 #include "serve/control.h"
 #include "serve/page.h"
 #include "serve/tokens.h"
 #include "store/eve.h"
+#include "vitals.h"
 #include "web/web.h"
 
 #define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
@@ -56,13 +58,14 @@ struct daemon {
 	struct sink *alerts[CONFIG_MAX_ALERTS];
 	struct control *control;
 	struct guard *guard;
+	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
+	struct vitals vitals;
 	struct tokens *tokens;
 	struct page *page; /* NULL: off, or nothing of it works */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
-		alerts_lost_told;
+	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -224,40 +227,6 @@ static void on_hup(void *ctx, int signo)
 		log_info("%s reopened", d->config.eve);
 }
 
-static void add_status(void *ctx, struct json *j)
-{
-	struct daemon *d = ctx;
-	struct attach_stats stats;
-
-	attach_stats(d->attach, &stats);
-	json_text(j, "version", EGRET_VERSION);
-	json_text(j, "host", d->host);
-	json_text(j, "watch", "host");
-	json_text(j, "cgroup", d->config.cgroup);
-	json_text(j, "eve", d->config.eve[0] ? d->config.eve : "off");
-	json_u64(j, "pid", (uint64_t)getpid());
-	json_u64(j, "uptime_s", (time_now() - d->started_ns) / NSEC_PER_SEC);
-	json_u64(j, "events", stats.events);
-	json_u64(j, "kernel_sockets", stats.map_entries_sockets);
-	json_u64(j, "kernel_peers", stats.map_entries_peers);
-	json_u64(j, "kernel_peers_max", stats.map_capacity_peers);
-	json_u64(j, "kernel_bytes", stats.bpf_bytes);
-	json_bool(j, "backstop", d->config.backstop);
-	json_text(j, "pin", d->pin);
-	json_object_begin(j, "policy");
-	guard_status(d->guard, j);
-	json_object_end(j);
-	json_object_begin(j, "page");
-	json_bool(j, "on", d->config.page.on);
-	if (d->page)
-		page_status(d->page, j);
-	json_object_end(j);
-	json_object_begin(j, "detect");
-	if (d->sentry)
-		sentry_status(d->sentry, j);
-	json_object_end(j);
-}
-
 static void on_page(void *ctx, const struct page_request *q, struct json *j)
 {
 	struct daemon *d = ctx;
@@ -342,7 +311,7 @@ static int open_alerts(struct daemon *d)
 
 static int open_outputs(struct daemon *d)
 {
-	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
+	struct eve_format format = { .vantage = EVE_HOST, .host = d->host, .locator = d->locator };
 	char folder[256], path[sizeof(d->config.run) + 16];
 	char *slash;
 	int r;
@@ -359,8 +328,9 @@ static int open_outputs(struct daemon *d)
 					     .loop = d->loop,
 					     .flows = pipeline_flows(d->pipeline),
 					     .format = format,
-					     .status = add_status,
-					     .status_ctx = d,
+					     .status = vitals_status,
+					     .metrics = vitals_metrics,
+					     .status_ctx = &d->vitals,
 					     .now = time_now,
 					     .policy = on_policy,
 					     .why = on_why,
@@ -449,6 +419,7 @@ static int start_guard(struct daemon *d)
 				  .state = c->state,
 				  .geo_country = c->geo_country[0] ? c->geo_country : NULL,
 				  .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
+				  .locator = d->locator,
 				  .pin = true,
 				  .whole_host = !c->cgroup[1],
 			  });
@@ -530,12 +501,24 @@ static int add_sources(struct daemon *d)
 	return r < 0 ? log_errno(r, "cannot start the event loop") : 0;
 }
 
+static void tell_vitals(struct daemon *d)
+{
+	d->vitals.config = &d->config;
+	d->vitals.host = d->host;
+	d->vitals.pin = d->pin;
+	d->vitals.attach = d->attach;
+	d->vitals.guard = d->guard;
+	d->vitals.sentry = d->sentry;
+	d->vitals.page = d->page;
+}
+
 static int run(struct daemon *d)
 {
 	int r;
 
-	d->started_ns = time_now();
 	gethostname(d->host, sizeof(d->host) - 1);
+	d->vitals.started_ns = time_now();
+	vitals_probe(&d->vitals);
 	r = open_cgroup(d);
 	if (r < 0)
 		return r;
@@ -549,6 +532,9 @@ static int run(struct daemon *d)
 						    .inside = d->config.inside,
 						    .n_inside = d->config.n_inside },
 			 (struct record_out){ on_record, d });
+	if (r < 0)
+		return log_errno(r, "cannot start");
+	r = locator_new(&d->locator);
 	if (r < 0)
 		return log_errno(r, "cannot start");
 	r = open_outputs(d);
@@ -565,6 +551,7 @@ static int run(struct daemon *d)
 	if (r < 0)
 		return r;
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
+	tell_vitals(d);
 	if (d->page)
 		page_start(d->page);
 	daemon_notify_ready();
@@ -587,7 +574,7 @@ static void shut_down(struct daemon *d)
 	attach_free(d->attach); /* hands on the last notices */
 	if (d->pipeline)
 		flow_table_finish(pipeline_flows(d->pipeline));
-	d->page = page_free(d->page);
+	d->vitals.page = d->page = page_free(d->page);
 	control_free(d->control);
 	tokens_free(d->tokens);
 	if (d->eve)
@@ -597,6 +584,7 @@ static void shut_down(struct daemon *d)
 			d->alerts[i]->ops->free(d->alerts[i]);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
+	locator_free(d->locator);
 	pipeline_free(d->pipeline);
 	loop_free(d->loop);
 	if (d->cgroup_fd >= 0)

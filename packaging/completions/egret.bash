@@ -133,7 +133,7 @@ _egret() {
 		*) _egret_filter ;;
 		esac
 		;;
-	status) _egret_words '--json --help' ;;
+	status) _egret_words '--json --metrics --help' ;;
 	exec) _egret_exec ;;
 	read)
 		case $cur in

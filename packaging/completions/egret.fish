@@ -42,6 +42,7 @@ complete -c egret -n '__fish_seen_subcommand_from flows' -l json -d 'EVE records
 complete -c egret -n '__fish_seen_subcommand_from flows' -l csv -d 'Comma-separated values'
 
 complete -c egret -n '__fish_seen_subcommand_from status' -l json -d 'Print the answer as JSON'
+complete -c egret -n '__fish_seen_subcommand_from status' -l metrics -d 'As Prometheus reads it'
 
 complete -c egret -n '__fish_seen_subcommand_from exec' -l policy -r -F -d 'In force for the command'
 complete -c egret -n '__fish_seen_subcommand_from exec' -l watch -d 'Refuse nothing'

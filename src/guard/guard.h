@@ -25,6 +25,7 @@ struct flow;
 struct flow_table;
 struct guard;
 struct json;
+struct locator;
 struct loop;
 struct name_table;
 struct proc_table;
@@ -39,8 +40,9 @@ struct guard_config {
 	const char *state;        /* folder; NULL: nothing is kept, lists are not downloaded */
 	const char *lists; /* folder of downloads to read when there is no state; NULL: none */
 	const char *geo_country, *geo_asn; /* .mmdb files; NULL: none */
-	bool lenient_lists;                /* one that was never downloaded is empty (egretd -T) */
-	bool pin;                          /* enforcement outlives the process */
+	struct locator *locator; /* is told databases and segments in force; NULL: nobody asks */
+	bool lenient_lists;      /* one that was never downloaded is empty (egretd -T) */
+	bool pin;                /* enforcement outlives the process */
 	bool whole_host; /* every socket of the host is watched: one that is not known is judged, too */
 	uint64_t (*now)(void); /* Unix ns; NULL: the clock */
 };
@@ -113,6 +115,27 @@ bool guard_rule_of(const struct policy *p, size_t rule, struct guard_rule *ret);
 
 enum guard_mode guard_mode(const struct guard *g);
 uint32_t guard_gen(const struct guard *g); /* 0: no policy */
+
+/* Rules of the policy in force that decided something, with what they decided, over loads and restarts. */
+struct guard_hits {
+	struct guard_rule rule;
+	enum eg_action action;
+	uint64_t verdicts;
+};
+void guard_each_hits(const struct guard *g, void (*fn)(void *ctx, const struct guard_hits *h),
+		     void *ctx);
+
+/* Its lists: how they are. Of feeds of threat intelligence sentry.h tells the same. */
+struct feed_health {
+	const char *kind; /* "list", "intel" */
+	struct str name, from;
+	uint64_t entries;
+	int64_t age_s; /* since it was fetched, confirmed or written; -1: not known */
+	bool expired;
+	struct str problem; /* empty: none */
+};
+typedef void (*feed_health_fn)(void *ctx, const struct feed_health *f);
+void guard_each_list(const struct guard *g, feed_health_fn fn, void *ctx);
 
 /* Members of a JSON object, for `egret status` and `egret policy show`. */
 void guard_status(const struct guard *g, struct json *j);

@@ -27,6 +27,7 @@
 #include "serve/recent.h"
 #include "serve/rights.h"
 #include "serve/socket.h"
+#include "serve/totals.h"
 #include "serve/tokens.h"
 
 #define MAX_CLIENTS 64
@@ -45,6 +46,8 @@ struct control {
 	struct recent *recent;
 	struct notice notice;
 	struct buf line; /* one record as text, for all who want it */
+	struct totals *totals;
+	uint64_t started_ns;
 	uint64_t lost;
 };
 
@@ -56,6 +59,8 @@ static struct answer_source source_of(struct control *c)
 		.recent = c->recent,
 		.lost = &c->lost,
 		.clients = c->n_conns,
+		.totals = c->totals,
+		.started_ns = c->started_ns,
 	};
 }
 
@@ -96,6 +101,9 @@ static int begin_answer(struct control *c, struct conn *k)
 	switch (k->request.ask) {
 	case ASK_STATUS:
 		answer_status(&s, k);
+		break;
+	case ASK_METRICS:
+		answer_metrics(&s, k);
 		break;
 	case ASK_POLICY:
 		answer_policy(&s, k);
@@ -455,6 +463,7 @@ static void notice(struct control *c, const struct finding *f, uint64_t time_ns)
 
 void control_record(struct control *c, const struct record *r)
 {
+	totals_record(c->totals, r);
 	if (r->type == RECORD_FINDING)
 		notice(c, r->finding, r->time_ns);
 	if (r->type == RECORD_FLOW && r->flow_ends) {
@@ -488,6 +497,7 @@ struct control *control_free(struct control *c)
 	loop_remove(c->listener);
 	control_socket_close(&c->socket);
 	recent_free(c->recent);
+	totals_free(c->totals);
 	buf_done(&c->line);
 	free(c);
 	return NULL;
@@ -506,7 +516,9 @@ int control_new(struct control **ret, const struct control_config *cfg)
 	c->line = BUF_INIT(LINE_MAX_BYTES);
 	c->socket.fd = -1;
 	list_init(&c->conns);
-	if (refs.texts && refs.names && refs.procs)
+	c->started_ns = cfg->now();
+	r = totals_new(&c->totals);
+	if (r == 0 && refs.texts && refs.names && refs.procs)
 		r = recent_new(&c->recent, RECENT_FLOWS, refs);
 	if (r < 0)
 		return log_errno(r, "cannot serve %s", cfg->path);

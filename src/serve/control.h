@@ -3,6 +3,7 @@
  * The control socket of egretd: a Unix stream socket, one JSON request a line, answers in JSON lines.
  *
  *     {"ask":"status"}                                             → one object
+ *     {"ask":"metrics"}                                            → {"text":"…"}: what Prometheus scrapes
  *     {"ask":"flows","filter":"port:443","limit":100,"sort":"up"}  → one EVE flow record a line, then {"end":true,…}
  *     {"ask":"top","by":"program","filter":"","sort":"rate","limit":50}  → {"rows":[…],"totals":{…},"findings":{"open":N,
  *                                                                     "last":{…}}} each second
@@ -51,8 +52,10 @@ struct control;
 struct json;
 struct detect_request;
 struct filter;
+struct metrics_out;
 struct page_request;
 struct policy_request;
+struct totals;
 struct tokens;
 struct why_request;
 struct control_config {
@@ -61,7 +64,9 @@ struct control_config {
 	struct flow_table *flows;
 	struct eve_format format;
 	void (*status)(void *ctx, struct json *j);
-	void *status_ctx;
+	/* Adds what the daemon knows to the metrics (serve/metrics.h); NULL: nothing. */
+	void (*metrics)(void *ctx, struct totals *totals, struct metrics_out *m);
+	void *status_ctx; /* of both */
 	uint64_t (*now)(void);
 	/* Append the members of an answer; NULL: there is no policy here. `fd` is what came with the request, -1: nothing. */
 	void (*policy)(void *ctx, const struct policy_request *q, int fd, struct json *j);

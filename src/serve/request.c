@@ -33,15 +33,15 @@ static int find_word(const char *const *names, size_t n, const char *word)
 
 static int read_ask(struct request *r, const json_t *v, char *error)
 {
-	static const char *const names[] = { "status", "policy", "why",      "detect",
-					     "page",   "keys",   "findings", "rights",
-					     "flows",  "top",    "events" };
+	static const char *const names[] = { "status", "metrics", "policy", "why",
+					     "detect", "page",    "keys",   "findings",
+					     "rights", "flows",   "top",    "events" };
 	int at = json_is_string(v) ? find_word(names, ARRAY_SIZE(names), json_string_value(v)) : -1;
 
 	if (at < 0)
 		return complain(error,
 				"\"ask\" is none of status, flows, top, events, findings, "
-				"policy, why, detect, page, keys, rights",
+				"policy, why, detect, page, keys, rights, metrics",
 				NULL);
 	r->ask = (enum ask)at;
 	return 0;

@@ -21,6 +21,7 @@ struct filter;
 
 enum ask {
 	ASK_STATUS,
+	ASK_METRICS,
 	ASK_POLICY,
 	ASK_WHY,
 	ASK_DETECT,

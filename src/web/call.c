@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/loop.h"
 #include "base/time.h"
 #include "web/ask.h"
 #include "web/server.h"
-#include "web/upstream.h"
 
 #define ANSWER_MAX (32U << 20)
 #define COOKIE "egret-live"
@@ -50,9 +51,8 @@ struct call *call_free(struct call *c)
 	s = c->place->server;
 	if (c->conn)
 		c->conn->call = NULL;
-	if (c->up)
-		s->n_calls--;
-	upstream_free(c->up);
+	question_over(c);
+	loop_remove(c->hang_up);
 	hub_leave(&s->hubs, &c->stream);
 	buf_done(&c->body);
 	buf_done(&c->members);
@@ -77,13 +77,12 @@ void call_wake(void *call)
 		return;
 	c->suspended = false;
 	MHD_resume_connection(c->mhd);
+	eventfd_write(c->place->server->wake_fd, 1); /* MHD notices when it is run, no earlier */
 }
 
 void call_done(struct call *c, unsigned status)
 {
-	if (c->up)
-		c->place->server->n_calls--;
-	c->up = upstream_free(c->up);
+	question_over(c);
 	c->status = status;
 	if (c->answer.failed) {
 		buf_clear(&c->answer);

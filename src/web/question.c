@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -244,40 +245,82 @@ static int pack_file(const struct call *c)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-static void send_question(struct call *c, const char *ask, void (*line)(void *ctx, struct str line))
+/* Which of the three a call is about to ask. */
+static const char *first_ask(const struct call *c)
+{
+	return c->route->shape == WEB_LIVE || c->route->shape == WEB_LOCAL ? "\"ask\":\"rights\""
+									   : c->route->ask;
+}
+
+static void on_first_line(void *ctx, struct str line)
+{
+	struct call *c = ctx;
+
+	if (c->route->shape == WEB_LIVE)
+		on_live_rights(c, line);
+	else if (c->route->shape == WEB_LOCAL)
+		on_session_rights(c, line);
+	else
+		on_line(c, line);
+}
+
+static void send_question(struct call *c)
 {
 	_cleanup_buf_ struct buf request = BUF_INIT(REQUEST_MAX);
 	struct server *s = c->place->server;
 	_cleanup_close_ int file = pack_file(c);
 	int r;
 
-	put_request(c, ask, &request);
+	put_request(c, first_ask(c), &request);
 	if (request.failed || file < -1) {
 		call_fail(c, MHD_HTTP_BAD_REQUEST, "so long a request cannot be passed on");
 		return;
 	}
-	r = s->n_calls >= CALLS_MAX
-		    ? -EBUSY
-		    : upstream_new(&c->up, s->loop, s->channel, client_socket(c), buf_str(&request),
-				   file, (struct upstream_out){ line, on_end, c });
+	r = upstream_new(&c->up, s->loop, s->channel, client_socket(c), buf_str(&request), file,
+			 (struct upstream_out){ on_first_line, on_end, c });
 	if (r < 0)
-		call_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE,
-			  r == -EBUSY ? "too many questions at once; ask again"
-				      : "egretd does not answer");
+		call_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, "egretd does not answer");
 	else
 		s->n_calls++;
 }
 
+void question_next(struct server *s)
+{
+	while (!list_empty(&s->queue) && s->n_calls < CALLS_MAX) {
+		struct call *c = container_of(s->queue.next, struct call, queue);
+
+		list_del(&c->queue);
+		c->queued = false;
+		send_question(c);
+	}
+}
+
+void question_over(struct call *c)
+{
+	struct server *s = c->place->server;
+
+	if (c->queued)
+		list_del(&c->queue);
+	c->queued = false;
+	if (c->up) {
+		s->n_calls--;
+		if (!list_empty(&s->queue))
+			eventfd_write(s->wake_fd,
+				      1); /* question_next(), but not in the middle of this */
+	}
+	c->up = upstream_free(c->up);
+}
+
 void question_ask(struct call *c)
 {
-	if (c->route->shape == WEB_LIVE) {
-		send_question(c, "\"ask\":\"rights\"", on_live_rights);
-	} else if (c->route->shape != WEB_LOCAL) {
-		send_question(c, c->route->ask, on_line);
-	} else if (c->route->method[0] == 'P') {
-		send_question(c, "\"ask\":\"rights\"", on_session_rights);
-	} else {
-		buf_put_str(&c->answer, buf_str(&c->place->server->openapi));
+	struct server *s = c->place->server;
+
+	if (c->route->shape == WEB_LOCAL && c->route->method[0] == 'G') {
+		buf_put_str(&c->answer, buf_str(&s->openapi));
 		call_done(c, MHD_HTTP_OK);
+		return;
 	}
+	list_push_back(&s->queue, &c->queue);
+	c->queued = true;
+	question_next(s);
 }

@@ -2,9 +2,11 @@
 /* What goes out: the same strict headers on everything, gzip where it pays. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <zlib.h>
 
 #include "base/cleanup.h"
+#include "base/loop.h"
 #include "web/page_assets.h"
 #include "web/server.h"
 
@@ -116,8 +118,21 @@ static ssize_t read_stream(void *ctx, uint64_t at, char *to, size_t max)
 	return n;
 }
 
+/* MHD itself does not look at a connection that waits. */
+static void on_hang_up(void *ctx, int fd, uint32_t events)
+{
+	struct call *c = ctx;
+
+	loop_remove(c->hang_up);
+	c->hang_up = NULL;
+	hub_leave(&c->place->server->hubs, &c->stream);
+	c->stream.waiting = false;
+	call_wake(c);
+}
+
 static enum MHD_Result send_stream(struct call *c)
 {
+	int fd = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
 								   read_stream, c, NULL);
 
@@ -125,6 +140,8 @@ static enum MHD_Result send_stream(struct call *c)
 		return MHD_NO;
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (loop_add_io(c->place->server->loop, fd, EPOLLRDHUP, on_hang_up, c, &c->hang_up) < 0)
+		c->hang_up = NULL; /* found later, when something is to be sent */
 	link_set(c->conn, LINK_LIVE);
 	return queue(c, MHD_HTTP_OK, r);
 }

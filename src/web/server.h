@@ -19,6 +19,7 @@
 #define TOKEN_MAX SESSION_TOKEN_MAX
 
 struct loop;
+struct loop_source;
 struct server;
 struct upstream;
 
@@ -37,6 +38,7 @@ struct server {
 	bool given[WEB_FDS]; /* which of serve/page.h came along */
 	struct place tcp, local;
 	struct list links;
+	struct list queue; /* of calls that wait until fewer are with the daemon */
 	struct hubs hubs;
 	struct limit limit;
 	struct sessions sessions;
@@ -46,7 +48,8 @@ struct server {
 
 /* How long a connection may be at what it does before it is cut off: link_deadline() in web.c. */
 enum link_phase {
-	LINK_IDLE,    /* nothing, or a head that is not whole */
+	LINK_FRESH,   /* its first head is not whole */
+	LINK_IDLE,    /* after a request: nothing, or a head that is not whole */
 	LINK_BODY,    /* a body that is not whole */
 	LINK_WAITING, /* for the daemon */
 	LINK_SENDING,
@@ -69,7 +72,9 @@ struct call {
 	char *uri;
 	struct str path, query;
 	const struct web_route *route; /* NULL: not of the API */
-	bool begun, asked, suspended, body_too_large, head;
+	bool begun, asked, suspended, body_too_large;
+	bool queued;
+	struct list queue;
 	struct buf body, members, file;
 	char token[TOKEN_MAX];
 	struct upstream *up;
@@ -81,6 +86,7 @@ struct call {
 	uint64_t rows, lost;
 	bool live;
 	struct hub_stream stream;
+	struct loop_source *hang_up; /* a live view is left as soon as its client is gone */
 };
 
 void link_set(struct link *l, enum link_phase phase);
@@ -97,6 +103,8 @@ void call_wake(void *call);
 
 /* question.c: from a call that is fine so far to the daemon and back */
 void question_ask(struct call *c);
+void question_over(struct call *c);   /* it needs the daemon no longer, wherever it was */
+void question_next(struct server *s); /* those that wait, as far as there is room */
 
 /* reply.c */
 enum MHD_Result reply_send(struct call *c);

@@ -47,9 +47,11 @@ void link_set(struct link *l, enum link_phase phase)
 
 static uint64_t link_deadline(const struct link *l)
 {
-	static const unsigned seconds[] = {
-		[LINK_IDLE] = 30, [LINK_BODY] = 20, [LINK_WAITING] = 60, [LINK_SENDING] = 300
-	};
+	static const unsigned seconds[] = { [LINK_FRESH] = 10,
+					    [LINK_IDLE] = 30,
+					    [LINK_BODY] = 15,
+					    [LINK_WAITING] = 60,
+					    [LINK_SENDING] = 300 };
 
 	return l->phase == LINK_LIVE ? UINT64_MAX : l->since_ns + seconds[l->phase] * NSEC_PER_SEC;
 }
@@ -73,7 +75,7 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **keep,
 		return; /* its requests are refused */
 	l->server = p->server;
 	l->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	link_set(l, LINK_IDLE);
+	link_set(l, LINK_FRESH);
 	list_push_back(&p->server->links, &l->link);
 }
 
@@ -137,6 +139,7 @@ static void on_wake(void *ctx, int fd, uint32_t events)
 
 	if (eventfd_read(fd, &n) < 0)
 		return;
+	question_next(s);
 	run_place(s, &s->tcp);
 	run_place(s, &s->local);
 }
@@ -351,6 +354,7 @@ int web_main(void)
 	s->openapi = BUF_INIT(OPENAPI_MAX);
 	s->limit.seed = hash_random_seed();
 	list_init(&s->links);
+	list_init(&s->queue);
 	hubs_init(&s->hubs);
 	r = s->wake_fd < 0 ? log_errno(errno, "cannot start") : cage_enter();
 	if (r >= 0)

@@ -129,11 +129,22 @@ static void test_findings_and_alerts(void **state)
 static void test_page(void **state)
 {
 	static const char *const bad[] = {
-		"page\n", "page 8710\n", "page localhost:8710\n", "page 127.0.0.1\n", "page 127.0.0.1:0\n",
-		"page 127.0.0.1:65536\n", "page ::1:8710\n", "page [127.0.0.1]:8710\n", "page [::1]8710\n",
-		"page 0.0.0.0:8710\n", "page [::]:8710\n", "page 192.0.2.1:8710 tls\n",
-		"page 192.0.2.1:8710 tls \"/c\"\n", "page 192.0.2.1:8710 tls \"c\" \"/k\"\n",
-		"page 192.0.2.1:8710 tls \"/c\" \"/k\" client-ca\n", "page off 127.0.0.1:8710\n",
+		"page\n",
+		"page 8710\n",
+		"page localhost:8710\n",
+		"page 127.0.0.1\n",
+		"page 127.0.0.1:0\n",
+		"page 127.0.0.1:65536\n",
+		"page ::1:8710\n",
+		"page [127.0.0.1]:8710\n",
+		"page [::1]8710\n",
+		"page 0.0.0.0:8710\n",
+		"page [::]:8710\n",
+		"page 192.0.2.1:8710 tls\n",
+		"page 192.0.2.1:8710 tls \"/c\"\n",
+		"page 192.0.2.1:8710 tls \"c\" \"/k\"\n",
+		"page 192.0.2.1:8710 tls \"/c\" \"/k\" client-ca\n",
+		"page off 127.0.0.1:8710\n",
 	};
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
 	char text[ADDR_TEXT_MAX];
@@ -148,9 +159,8 @@ static void test_page(void **state)
 	assert_ok(config_parse(&c, "e", STR("page [::1]:1\n"), &messages));
 	assert_string_equal(addr_format(&c.page.addr, text), "::1");
 	assert_int_equal(c.page.port, 1);
-	assert_ok(config_parse(&c, "e",
-			       STR("page 0.0.0.0:443 tls \"/c\" \"/k\" client-ca \"/a\"\n"),
-			       &messages));
+	assert_ok(config_parse(
+		&c, "e", STR("page 0.0.0.0:443 tls \"/c\" \"/k\" client-ca \"/a\"\n"), &messages));
 	assert_str(buf_str(&messages), "");
 	assert_string_equal(c.page.cert, "/c");
 	assert_string_equal(c.page.key, "/k");
