@@ -18,15 +18,19 @@ from lab import S4
 CASES = lab.golden.Cases()
 NPM = os.path.join(lab.BUILD, "src", "web", "page_assets.S.built", "npm")
 CHROMIUM = "chromium-headless-shell"
+# Names of the lab, each with an address of its own: what is told of one is never said of another.
+NAMES = {name: f"10.77.0.{10 + i}" for i, name in enumerate((
+    "www.shop.example", "api.shop.example", "mirror.deb.example", "git.forge.example", "backup.storage.example",
+    "stats.vendor.example"))}
 POLICY = f"""\
 # what this host may say to whom
 resolvers {S4}
-segment lab = 10.77.0.0/24, fd77::/64
 app web = "/usr/bin/curl", "/usr/bin/wget"
 
-allow app web to *.lab.example port 80, 443  as "the web tools fetch from the lab"
-allow port 53/udp, 53/tcp to segment lab
-deny  to {S4} port 7001  alert high "not ours"  as "the old sink"
+allow app web to *.shop.example, mirror.deb.example port 80, 443  as "the web tools fetch"
+allow app "/usr/bin/python3*" to backup.storage.example port 7001  as "the nightly backup"
+allow app "/usr/lib/git-core/*" to git.forge.example port 443
+deny  to *.vendor.example  alert high "telemetry"  as "nobody asked for it"
 default deny
 """
 HOSTILE = "<img src=x onerror=document.title=1>"
@@ -41,22 +45,24 @@ def free_port():
 class Traffic:
     """Programs that fetch, upload and talk, one after the other, until stop()."""
 
-    PYTHON = "import socket,sys\ns=socket.create_connection(('%s',%d)); s.sendall(b'x'*%d)"
+    UPLOAD = "import socket\ns=socket.create_connection(('%s',7001)); s.sendall(b'x'*%d)"
+    TALK = "import socket,time\ns=socket.create_connection(('%s',7003))\nwhile True:\n s.sendall(b'y'*20000); s.recv(99999); time.sleep(.4)"
+    BEACON = "use IO::Socket; my $s=IO::Socket::INET->new('stats.vendor.example:80'); print $s \"POST /t HTTP/1.0\\r\\n\\r\\n\"; <$s>"
 
     def __init__(self, n):
         self.n, self.over = n, threading.Event()
-        n.start("/usr/bin/python3", "-uc", f"import socket,time\ns=socket.create_connection(('{S4}',7003))\n"
-                "while True:\n s.sendall(b'y'*20000); s.recv(99999); time.sleep(.4)", HOSTILE, ns=n.client, watched=True)
+        n.start("/usr/bin/python3", "-uc", self.TALK % S4, HOSTILE, ns=n.client, watched=True)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def commands(self, i):
         size = "big" if i % 3 == 0 else ""
-        yield "curl", "-sk", "-o", "/dev/null", "https://www.lab.example/" + size
-        yield "wget", "-qO", "/dev/null", "--no-check-certificate", "https://edge.lab.example/" + size
-        yield "/usr/bin/python3", "-c", self.PYTHON % (S4, 7001, i % 5 * 700_000)
-        yield "curl", "-sk", "https://quic.lab.example/", "-d", "@" + os.path.join(self.n.tmp, "www", "index.html")
-        yield "perl", "-MIO::Socket", "-e", f"my $s=IO::Socket::INET->new('{S4}:80');print $s \"GET / HTTP/1.0\\r\\n\\r\\n\";<$s>"
+        yield "curl", "-sk", "-o", "/dev/null", "https://www.shop.example/" + size
+        yield "wget", "-qO", "/dev/null", "--no-check-certificate", "https://mirror.deb.example/" + size
+        yield "curl", "-sk", "-o", "/dev/null", "https://api.shop.example/", "--data-binary", f"@{self.n.tmp}/body"
+        yield "/usr/bin/python3", "-c", self.UPLOAD % ("backup.storage.example", (i % 4 + 1) * 250_000)
+        yield "env", "GIT_SSL_NO_VERIFY=1", "git", "ls-remote", "https://git.forge.example/repo.git"
+        yield "perl", "-e", self.BEACON
 
     def run(self):
         i = 0
@@ -120,13 +126,24 @@ class Browser:
         CASES.check("the browser went through to the end", self.child.wait(20) == 0, f"ended after: {last}")
 
 
+def names(n):
+    """Answers for NAMES on the server's first address."""
+    for address in NAMES.values():
+        lab.must("ip", "-n", n.server, "addr", "add", address + "/24", "dev", "s0")
+    n.start("dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--log-facility=-", "--user=root",
+            f"--pid-file={n.tmp}/dnsmasq.pid", "--bind-interfaces", "-i", "s0", "--local=/example/", "--local-ttl=60",
+            *(f"--host-record={name},{address}" for name, address in NAMES.items()), ready=lambda _: n.listens("u", 53))
+
+
 def prepare(n):
+    names(n)
     n.nginx()
-    n.dnsmasq()
     n.echo(7003)
     n.sink(7001)
     n.sink(7002, udp=True)
     n.small_server("c2", 4444)
+    with open(os.path.join(n.tmp, "body"), "wb") as f:
+        f.write(os.urandom(300_000))
     policy = os.path.join(n.tmp, "policy.egret")
     with open(policy, "w", encoding="ascii") as f:
         f.write(POLICY)
@@ -169,7 +186,7 @@ def main():
     if not os.path.isdir(os.path.join(NPM, "node_modules", "playwright-core")):
         CASES.skip("page", "the build has no page (node, npm or the npm registry was missing)")
         return CASES.end()
-    lab.need(CASES, "node", CHROMIUM, "socat", "wget", "setpriv")
+    lab.need(CASES, "node", CHROMIUM, "socat", "wget", "setpriv", "git", "perl", "dnsmasq")
     n = lab.Lab("pag")
     try:
         if sys.argv[1:2] == ["--shots"]:

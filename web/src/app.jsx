@@ -87,7 +87,7 @@ function App() {
 	const { view, q } = useRoute(), link = useLink(), asked = useStatus();
 	const main = useRef(null), first = useRef(true);
 	const s = asked.data, refused = asked.problem?.status === 401 || asked.problem?.status === 403;
-	const kept = !!s?.history;
+	const kept = !!s?.history?.kind;
 	const View = SHOW[view];
 	useKeys();
 	useEffect(() => {

@@ -46,7 +46,7 @@ export function seatsOf(labels, n = 6) {
 
 const TIMES = (u, ticks) => {
 	const span = u.scales.x.max - u.scales.x.min;
-	return ticks.map((t, i) => (span > 2 * 86400 ? date(t).slice(5) + (span < 8 * 86400 ? " " + clock(t, false) : "") :
+	return ticks.map((t, i) => (u.valToPos(t, "x") < 16 ? "" : span > 2 * 86400 ? date(t).slice(5) + (span < 8 * 86400 ? " " + clock(t, false) : "") :
 		clock(t, span < 300) + (i === 0 && span > 43200 ? "\n" + date(t).slice(5) : "")));
 };
 

@@ -31,7 +31,7 @@ await Promise.all([
 	shot("now-dark", { ...WIDE, colorScheme: "dark" }, "#/now", ".band", minute),
 	shot("phone", { ...PHONE, colorScheme: "dark" }, "#/now", "[data-live]", minute),
 ]);
-await shot("flows", { ...WIDE, colorScheme: "light" }, "#/flows?last=15m&filter=port:443", "tr.opens", async (page) => {
+await shot("flows", { ...WIDE, colorScheme: "light" }, "#/flows?last=15m&filter=port:443%20or%20port:7001", "tr.opens", async (page) => {
 	await open("curl")(page);
 	await page.getByRole("button", { name: /^Why/ }).click();
 	await page.waitForSelector(".why");

@@ -78,7 +78,7 @@ function Diagram({ q, kept }) {
 	);
 }
 
-export function Now({ q, status }) {
+export function Now({ q, kept }) {
 	const by = BY.some(([v]) => v === q.by) ? q.by : "program";
 	const recent = useRef(null), [top, setTop] = useState(null);
 	const shown = JSON.stringify([by, q.filter]);
@@ -101,7 +101,6 @@ export function Now({ q, status }) {
 	];
 	const sort = q.sort ?? "up_rate";
 	const rows = useMemo(() => (live ? sorted(live.rows, sort, columns) : []), [live, sort]);
-	const kept = status?.history && status.history.kind !== "off" && status.history.off !== true;
 	return (
 		<>
 			<div class="tools">
@@ -120,7 +119,7 @@ export function Now({ q, status }) {
 				<Panel title="Rate" class="rates" aside={<span class="dim">by {BY.find(([v]) => v === by)[1]}, 5 minutes</span>}>
 					<Rates recent={recent.current.data} tick={live?.time_ms} onPick={pick} />
 				</Panel>
-				<Diagram q={q} kept={!!kept} />
+				<Diagram q={q} kept={kept} />
 			</div>
 			<Panel title={`By ${BY.find(([v]) => v === by)[1]}`} aside={<span class="dim">flows that live, and those that ended while you look</span>}>
 				{live && !rows.length ? <Empty title={q.filter ? "No flow matches the filter" : "Nothing has left yet"}>

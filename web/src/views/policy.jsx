@@ -2,7 +2,7 @@
 // What may leave: the rules in force, what they did, and an edited policy tried on the past before it is loaded.
 import { useEffect, useState } from "preact/hooks";
 import { post, useAsk } from "../api.js";
-import { base, bytes, count, duration, moment, NONE, plural, seconds } from "../format.js";
+import { base, count, duration, NONE, plural, seconds } from "../format.js";
 import { Act, Chip, Choice, Down, Empty, Figure, Note, Panel, Time, Trouble, Up } from "../parts.jsx";
 import { format } from "../route.js";
 
@@ -103,27 +103,37 @@ function WouldDeny({ kept }) {
 	);
 }
 
-/** What a replay says, whatever list it is in: what changes for whom. */
+function Changed({ title, rows, all }) {
+	if (!rows?.length) return null;
+	return (
+		<table class="plain">
+			<caption>{title}{all > rows.length ? `: ${count(all)}, the heaviest ${count(rows.length)}` : ""}</caption>
+			<thead><tr><th scope="col">program</th><th scope="col">to</th><th scope="col">port</th><th scope="col" class="num">flows</th><th scope="col">by the rule</th></tr></thead>
+			<tbody>{rows.map((r, i) => <tr key={i}><td>{r.program}</td><td>{r.to}</td><td>{r.port}</td><td class="num">{count(r.flows + r.attempts)}</td><td class="wrap"><code>{r.rule}</code></td></tr>)}</tbody>
+		</table>
+	);
+}
+
+/** What changes, as `egret policy diff` says it: statements, and what was recorded judged anew. */
 function Replay({ answer }) {
-	if (answer.messages && !answer.flows) return <pre class="messages" tabIndex={0}>{answer.messages}</pre>;
-	const lists = Object.entries(answer).filter(([, v]) => Array.isArray(v) && v.length && typeof v[0] === "object");
-	const single = Object.entries(answer).filter(([, v]) => typeof v === "number" || typeof v === "string");
-	const changes = lists.length > 0;
+	const e = answer.effect;
 	return (
 		<div class="replay">
 			{answer.messages && <pre class="messages" tabIndex={0}>{answer.messages}</pre>}
-			<p><strong>{changes ? "What changes:" : "Nothing changes for what was recorded."}</strong></p>
-			<dl class="facts">{single.filter(([k]) => k !== "messages").map(([k, v]) => <div key={k}><dt>{k.replace(/_/g, " ")}</dt><dd>{typeof v === "number" ? count(v) : v}</dd></div>)}</dl>
-			{lists.map(([name, rows]) => {
-				const keys = [...new Set(rows.flatMap((r) => Object.keys(r)))];
-				return (
-					<table class="plain" key={name}>
-						<caption>{name.replace(/_/g, " ")}</caption>
-						<thead><tr>{keys.map((k) => <th scope="col" key={k}>{k.replace(/_/g, " ")}</th>)}</tr></thead>
-						<tbody>{rows.slice(0, 200).map((r, i) => <tr key={i}>{keys.map((k) => <td key={k} class="wrap">{typeof r[k] === "object" && r[k] ? JSON.stringify(r[k]) : r[k] ?? ""}</td>)}</tr>)}</tbody>
-					</table>
-				);
-			})}
+			{answer.statements?.length === 0 && <p>It says what is in force.</p>}
+			<ul class="list">{(answer.statements ?? []).map((s, i) => (
+				<li key={i}><Chip kind={s.kind === "removed" ? "bad" : s.kind === "added" ? "ok" : "warn"}>{s.kind}</Chip>{" "}
+					{s.before && <><span class="dim">{s.before.line}</span> <code>{s.kind === "added" || s.kind === "removed" ? s.before.text : <del>{s.before.text}</del>}</code> </>}
+					{s.after && <><span class="dim">{s.after.line}</span> <code>{s.after.text}</code></>}</li>
+			))}</ul>
+			{e && (
+				<>
+					<p><strong>Of {plural(e.flows, "recorded flow")}, {count(e.refused_now)} would be refused that passed, {count(e.passed_now)} would pass that were refused</strong>; {count(e.same)} end
+						as they did{e.other_rule ? `, ${count(e.other_rule)} of them by another rule` : ""}{e.unknown ? `; of ${count(e.unknown)} too little is known` : ""}.</p>
+					<Changed title="Refused from now on" rows={e.top_refused_now} all={e.refused_now} />
+					<Changed title="Let through from now on" rows={e.top_passed_now} all={e.passed_now} />
+				</>
+			)}
 		</div>
 	);
 }
