@@ -207,7 +207,20 @@ static void parse_learn(struct parser *p)
 			     "a time of at most 30d is expected here, as 24h");
 }
 
-/* journal | (syslog | cef) local|"udp://…"|"tcp://…" [from LEVEL] */
+/* Behind a "tls://…": ca "FILE". */
+static void parse_ca(struct parser *p, struct alert_config *a)
+{
+	struct lex_token t = lex_peek(&p->lex);
+
+	if (!is_word(&t, "ca"))
+		return;
+	if (!str_has_prefix(str_of(a->to), STR("tls://")))
+		lex_complain(&p->lex, &t, "error", "'ca' belongs to tls://ADDRESS:PORT");
+	lex_next(&p->lex);
+	take_path(p, a->ca, sizeof(a->ca));
+}
+
+/* journal | (syslog | cef) local|"udp://…"|"tcp://…"|"tls://…" [ca "FILE"] [from LEVEL] */
 static void parse_alerts(struct parser *p)
 {
 	static const char *const forms[] = { "syslog", "cef", "journal", NULL };
@@ -228,6 +241,7 @@ static void parse_alerts(struct parser *p)
 			lex_complain(&p->lex, &t, "error", "%s", why);
 			return;
 		}
+		parse_ca(p, &a);
 		t = lex_peek(&p->lex);
 	}
 	if (is_word(&t, "from")) {
