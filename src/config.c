@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/lex.h"
 #include "base/time.h"
+#include "store/ipfix.h"
 
 #define MAX_FILE (1U << 20)
 #define LEARN_MAX_NS (30 * 86400 * NSEC_PER_SEC)
@@ -27,6 +28,7 @@ static void config_defaults(struct config *c)
 		.policy = "/etc/egret/policy.egret",
 		.findings = true,
 		.learn_ns = 24 * 3600 * NSEC_PER_SEC,
+		.ipfix_domain = 1,
 	};
 }
 
@@ -260,6 +262,35 @@ static void parse_alerts(struct parser *p)
 		c->alerts[c->n_alerts++] = a;
 }
 
+/* off | "udp://…" | "tcp://…" [domain NUMBER] */
+static void parse_ipfix(struct parser *p)
+{
+	struct lex_token t = lex_next(&p->lex);
+	struct config *c = p->config;
+	uint64_t domain;
+
+	c->ipfix[0] = 0;
+	if (is_word(&t, "off"))
+		return;
+	snprintf(c->ipfix, sizeof(c->ipfix), "%.*s", STR_FMT(t.text));
+	if (t.kind != LEX_STRING || t.text.n >= sizeof(c->ipfix) || !ipfix_target_ok(c->ipfix)) {
+		lex_complain(
+			&p->lex, &t, "error",
+			"\"udp://ADDRESS:PORT\", \"tcp://ADDRESS:PORT\" or off is expected here");
+		return;
+	}
+	t = lex_peek(&p->lex);
+	if (!is_word(&t, "domain"))
+		return;
+	lex_next(&p->lex);
+	t = lex_next(&p->lex);
+	if (t.kind != LEX_WORD || str_parse_u64(t.text, &domain) < 0 || domain > UINT32_MAX)
+		lex_complain(&p->lex, &t, "error",
+			     "the number of an observation domain is expected here");
+	else
+		c->ipfix_domain = (uint32_t)domain;
+}
+
 static void parse_backstop(struct parser *p)
 {
 	static const char *const words[] = { "off", "on", NULL };
@@ -301,6 +332,7 @@ static const struct statement {
 	{ "gateway", parse_gateway }, { "backstop", parse_backstop },
 	{ "geo", parse_geo },         { "findings", parse_findings },
 	{ "alerts", parse_alerts },   { "learn", parse_learn },
+	{ "ipfix", parse_ipfix },
 };
 
 static void unknown_statement(struct parser *p, const struct lex_token *t)

@@ -37,6 +37,7 @@
 #include "sentry/sentry.h"
 #include "serve/control.h"
 #include "store/eve.h"
+#include "store/ipfix.h"
 
 #define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
 #define SWEEP_EVERY_NS NSEC_PER_SEC
@@ -71,13 +72,14 @@ struct daemon {
 	struct pipeline *pipeline;
 	struct sink *eve;
 	struct sink *alerts[CONFIG_MAX_ALERTS];
+	struct sink *ipfix; /* NULL: off */
 	struct control *control;
 	struct guard *guard;
 	struct sentry *sentry; /* NULL: findings off */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
 	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
-		alerts_lost_told;
+		alerts_lost_told, ipfix_lost, ipfix_lost_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -93,6 +95,8 @@ static void on_record(void *ctx, const struct record *r)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->put(d->alerts[i], r);
+	if (d->ipfix)
+		d->ipfix->ops->put(d->ipfix, r);
 	if (d->control)
 		control_record(d->control, r);
 	if (d->sentry)
@@ -111,6 +115,8 @@ static void flush_outputs(struct daemon *d)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->flush(d->alerts[i]);
+	if (d->ipfix)
+		d->ipfix->ops->flush(d->ipfix);
 }
 
 static void on_finding(void *ctx, const struct finding *f)
@@ -195,6 +201,7 @@ static void on_second(void *ctx)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
 	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
 	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
+	tell_loss(d, LOSS_IPFIX_SEND, d->ipfix_lost, &d->ipfix_lost_told);
 	if (d->control)
 		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 	pipeline_tick(d->pipeline, time_now());
@@ -259,6 +266,11 @@ static void add_status(void *ctx, struct json *j)
 	json_u64(j, "kernel_bytes", stats.bpf_bytes);
 	json_bool(j, "backstop", d->config.backstop);
 	json_text(j, "pin", d->pin);
+	if (d->ipfix) {
+		json_object_begin(j, "ipfix");
+		ipfix_status(d->ipfix, j);
+		json_object_end(j);
+	}
 	json_object_begin(j, "policy");
 	guard_status(d->guard, j);
 	json_object_end(j);
@@ -339,6 +351,15 @@ static int open_alerts(struct daemon *d)
 	return r < 0 ? log_errno(r, "cannot send alerts") : 0;
 }
 
+static int open_ipfix(struct daemon *d)
+{
+	int r = d->config.ipfix[0] ? ipfix_sink_new(&d->ipfix, d->config.ipfix,
+						    d->config.ipfix_domain, &d->ipfix_lost)
+				   : 0;
+
+	return r < 0 ? log_errno(r, "cannot send flows to %s", d->config.ipfix) : 0;
+}
+
 static int open_outputs(struct daemon *d)
 {
 	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
@@ -371,6 +392,8 @@ static int open_outputs(struct daemon *d)
 				     });
 	if (r >= 0)
 		r = open_alerts(d);
+	if (r >= 0)
+		r = open_ipfix(d);
 	if (r < 0 || !d->config.eve[0])
 		return r;
 	snprintf(folder, sizeof(folder), "%s", d->config.eve);
@@ -563,6 +586,8 @@ static void shut_down(struct daemon *d)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->free(d->alerts[i]);
+	if (d->ipfix)
+		d->ipfix->ops->free(d->ipfix);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
 	pipeline_free(d->pipeline);

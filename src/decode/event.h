@@ -182,7 +182,8 @@ struct event_fact {
 	X(FRAGMENTS, "fragments")         /* fragments never completed, or over the limit */       \
 	X(CLIENT_QUEUE, "client-queue")   /* a client of the control socket was too slow */        \
 	X(EVE_WRITE, "eve-write")         /* a record could not be written */                      \
-	X(ALERT_SEND, "alert-send")       /* an alert found no room to wait for its log */
+	X(ALERT_SEND, "alert-send")       /* an alert found no room to wait for its log */         \
+	X(IPFIX_SEND, "ipfix-send")       /* a flow found no room to wait for its collector */
 
 enum loss_reason {
 #define X(id, name) LOSS_##id,

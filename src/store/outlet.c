@@ -91,6 +91,16 @@ int outlet_target_parse(struct outlet_target *ret, struct str to)
 	return -EINVAL;
 }
 
+bool outlet_is_well(const struct outlet *o)
+{
+	return !o->failing;
+}
+
+size_t outlet_waiting(const struct outlet *o)
+{
+	return o->queue.n;
+}
+
 bool outlet_is_stream(const struct outlet *o)
 {
 	return o->cfg.target.kind == OUTLET_TCP || o->cfg.target.kind == OUTLET_TLS;

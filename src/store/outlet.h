@@ -59,6 +59,8 @@ void outlet_put(struct outlet *o, struct str frame, uint32_t weight); /* copied 
 int outlet_flush(struct outlet *o);
 void outlet_hang_up(struct outlet *o); /* the next flush begins anew */
 
+bool outlet_is_well(const struct outlet *o);   /* the last try went well, or is not over */
+size_t outlet_waiting(const struct outlet *o); /* bytes */
 bool outlet_is_stream(const struct outlet *o);
 size_t outlet_datagram_max(
 	const struct outlet *o); /* UDP: what the path takes as far as is known; else SIZE_MAX */
