@@ -16,7 +16,7 @@
 
 #define QUEUE_MAX (1U << 20)
 #define MESSAGE_MAX 1400 /* also over TCP: a message that is lost takes few flows with it */
-#define TEMPLATES_EVERY_NS (300 * NSEC_PER_SEC)
+#define TEMPLATES_EVERY_NS (60 * NSEC_PER_SEC)
 #define TEMPLATES_EVERY_MESSAGES 500
 #define LIVING_MAX 65536
 #define BUCKETS 4096

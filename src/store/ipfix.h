@@ -4,7 +4,7 @@
  * information elements, the other side's in their reverse ones (PEN 29305). A flow that lives long is told in pieces: each has what
  * moved since the one before (deltaCounts) and its own start; flowId joins them.
  *
- * Templates go out on each new connection; over UDP again every 5 minutes and every 500 messages, for collectors may come
+ * Templates go out on each new connection; over UDP again every minute and every 500 messages, for collectors may come
  * later (RFC 7011 8.4). Only elements of IANA's registry, so that every collector knows them.
  */
 #pragma once
