@@ -15,6 +15,7 @@
 #include "store/outlet.h"
 
 #define QUEUE_MAX (1U << 20)
+#define FLUSH_AT (64U << 10)
 #define MESSAGE_MAX 1400 /* also over TCP: a message that is lost takes few flows with it */
 #define TEMPLATES_EVERY_NS (60 * NSEC_PER_SEC)
 #define TEMPLATES_EVERY_MESSAGES 500
@@ -80,6 +81,8 @@ static void end_message(struct ipfix *s)
 {
 	if (s->records)
 		outlet_put(s->out, buf_str(&s->message), s->records);
+	if (outlet_waiting(s->out) >= FLUSH_AT && outlet_is_well(s->out))
+		outlet_flush(s->out); /* a burst is not held back for the next second */
 	begin_message(s);
 }
 
