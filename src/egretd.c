@@ -32,12 +32,11 @@
 #include "flow/record.h"
 #include "guard/answer.h"
 #include "guard/guard.h"
+#include "outputs.h"
 #include "pipeline.h"
 #include "policy/subject.h"
 #include "sentry/sentry.h"
 #include "serve/control.h"
-#include "store/eve.h"
-#include "store/ipfix.h"
 
 #define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
 #define SWEEP_EVERY_NS NSEC_PER_SEC
@@ -70,16 +69,13 @@ struct daemon {
 	struct loop *loop;
 	struct attach *attach;
 	struct pipeline *pipeline;
-	struct sink *eve;
-	struct sink *alerts[CONFIG_MAX_ALERTS];
-	struct sink *ipfix; /* NULL: off */
+	struct outputs *outputs;
 	struct control *control;
 	struct guard *guard;
 	struct sentry *sentry; /* NULL: findings off */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
-		alerts_lost_told, ipfix_lost, ipfix_lost_told;
+	uint64_t started_ns, control_lost_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -90,13 +86,8 @@ static void on_record(void *ctx, const struct record *r)
 {
 	struct daemon *d = ctx;
 
-	if (d->eve)
-		d->eve->ops->put(d->eve, r);
-	for (size_t i = 0; i < d->config.n_alerts; i++)
-		if (d->alerts[i])
-			d->alerts[i]->ops->put(d->alerts[i], r);
-	if (d->ipfix)
-		d->ipfix->ops->put(d->ipfix, r);
+	if (d->outputs)
+		outputs_put(d->outputs, r);
 	if (d->control)
 		control_record(d->control, r);
 	if (d->sentry)
@@ -106,17 +97,6 @@ static void on_record(void *ctx, const struct record *r)
 	if (r->type == RECORD_PACKET_SOCKET)
 		log_warn("%.*s (pid %u) opened a packet socket: what it sends that way is not seen",
 			 STR_FMT(proc_name(r->proc)), r->proc->pid);
-}
-
-static void flush_outputs(struct daemon *d)
-{
-	if (d->eve)
-		d->eve->ops->flush(d->eve);
-	for (size_t i = 0; i < d->config.n_alerts; i++)
-		if (d->alerts[i])
-			d->alerts[i]->ops->flush(d->alerts[i]);
-	if (d->ipfix)
-		d->ipfix->ops->flush(d->ipfix);
 }
 
 static void on_finding(void *ctx, const struct finding *f)
@@ -129,7 +109,7 @@ static void on_finding(void *ctx, const struct finding *f)
 		 STR_FMT(f->explain));
 	on_record(ctx,
 		  &(struct record){ .type = RECORD_FINDING, .time_ns = f->time_ns, .finding = f });
-	flush_outputs(d); /* nobody should wait for it */
+	outputs_flush(d->outputs); /* nobody should wait for it */
 }
 
 /* From the kernel to the flow table; the guard looks at what the table has taken in. */
@@ -179,17 +159,24 @@ static void on_ring(void *ctx, int fd, uint32_t events)
 }
 
 /* Losses of the stages after the flow table come in as events like all others, so that one list has them all. */
-static void tell_loss(struct daemon *d, enum loss_reason reason, uint64_t now_lost, uint64_t *told)
+static void on_loss(void *ctx, enum loss_reason reason, uint64_t count)
 {
-	if (now_lost == *told)
-		return;
-	pipeline_input(d->pipeline)
-		.on_event(
-			pipeline_input(d->pipeline).ctx,
-			&(struct event){ .type = EVENT_LOSS,
-					 .time_ns = time_now(),
-					 .loss = { .reason = reason, .count = now_lost - *told } });
-	*told = now_lost;
+	struct daemon *d = ctx;
+	struct event_out to = pipeline_input(d->pipeline);
+
+	to.on_event(to.ctx, &(struct event){ .type = EVENT_LOSS,
+					     .time_ns = time_now(),
+					     .loss = { .reason = reason, .count = count } });
+}
+
+static void tell_losses(struct daemon *d)
+{
+	uint64_t more = control_lost(d->control) - d->control_lost_told;
+
+	outputs_losses(d->outputs, on_loss, d);
+	d->control_lost_told += more;
+	if (more)
+		on_loss(d, LOSS_CLIENT_QUEUE, more);
 }
 
 static void on_second(void *ctx)
@@ -199,16 +186,12 @@ static void on_second(void *ctx)
 
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
-	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
-	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
-	tell_loss(d, LOSS_IPFIX_SEND, d->ipfix_lost, &d->ipfix_lost_told);
-	if (d->control)
-		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
+	tell_losses(d);
 	pipeline_tick(d->pipeline, time_now());
 	guard_tick(d->guard);
 	if (d->sentry)
 		sentry_tick(d->sentry);
-	flush_outputs(d);
+	outputs_flush(d->outputs);
 }
 
 static void on_stop(void *ctx, int signo)
@@ -238,11 +221,10 @@ static void on_hup(void *ctx, int signo)
 		log_error("the policy is not reloaded: what was in force stays");
 	if (d->sentry)
 		sentry_reload(d->sentry);
-	r = d->eve ? d->eve->ops->reopen(d->eve) : 0;
-
+	r = outputs_reopen(d->outputs);
 	if (r < 0)
 		log_errno(r, "cannot reopen %s, going on with the old file", d->config.eve);
-	else if (d->eve)
+	else if (d->config.eve[0])
 		log_info("%s reopened", d->config.eve);
 }
 
@@ -256,7 +238,7 @@ static void add_status(void *ctx, struct json *j)
 	json_text(j, "host", d->host);
 	json_text(j, "watch", "host");
 	json_text(j, "cgroup", d->config.cgroup);
-	json_text(j, "eve", d->config.eve[0] ? d->config.eve : "off");
+	outputs_status(d->outputs, j);
 	json_u64(j, "pid", (uint64_t)getpid());
 	json_u64(j, "uptime_s", (time_now() - d->started_ns) / NSEC_PER_SEC);
 	json_u64(j, "events", stats.events);
@@ -266,11 +248,6 @@ static void add_status(void *ctx, struct json *j)
 	json_u64(j, "kernel_bytes", stats.bpf_bytes);
 	json_bool(j, "backstop", d->config.backstop);
 	json_text(j, "pin", d->pin);
-	if (d->ipfix) {
-		json_object_begin(j, "ipfix");
-		ipfix_status(d->ipfix, j);
-		json_object_end(j);
-	}
 	json_object_begin(j, "policy");
 	guard_status(d->guard, j);
 	json_object_end(j);
@@ -342,29 +319,10 @@ static int make_folder(const char *path, mode_t mode)
 	return 0;
 }
 
-static int open_alerts(struct daemon *d)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < d->config.n_alerts; i++)
-		r = alert_sink_new(&d->alerts[i], &d->config.alerts[i], d->host, &d->alerts_lost);
-	return r < 0 ? log_errno(r, "cannot send alerts") : 0;
-}
-
-static int open_ipfix(struct daemon *d)
-{
-	int r = d->config.ipfix[0] ? ipfix_sink_new(&d->ipfix, d->config.ipfix,
-						    d->config.ipfix_domain, &d->ipfix_lost)
-				   : 0;
-
-	return r < 0 ? log_errno(r, "cannot send flows to %s", d->config.ipfix) : 0;
-}
-
 static int open_outputs(struct daemon *d)
 {
 	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
-	char folder[256], path[sizeof(d->config.run) + 16];
-	char *slash;
+	char path[sizeof(d->config.run) + 16];
 	int r;
 
 	r = make_folder(d->config.run, 0755);
@@ -390,20 +348,7 @@ static int open_outputs(struct daemon *d)
 					     .names = pipeline_names(d->pipeline),
 					     .procs = pipeline_procs(d->pipeline),
 				     });
-	if (r >= 0)
-		r = open_alerts(d);
-	if (r >= 0)
-		r = open_ipfix(d);
-	if (r < 0 || !d->config.eve[0])
-		return r;
-	snprintf(folder, sizeof(folder), "%s", d->config.eve);
-	slash = strrchr(folder, '/');
-	*slash = 0;
-	r = folder[0] ? make_folder(folder, 0750) : 0;
-	if (r < 0)
-		return r;
-	r = eve_sink_new(&d->eve, &format, d->config.eve, &d->eve_lost);
-	return r < 0 ? log_errno(r, "cannot write %s", d->config.eve) : 0;
+	return r < 0 ? r : outputs_new(&d->outputs, &d->config, &format);
 }
 
 static int start_sentry(struct daemon *d)
@@ -581,13 +526,7 @@ static void shut_down(struct daemon *d)
 	if (d->pipeline)
 		flow_table_finish(pipeline_flows(d->pipeline));
 	control_free(d->control);
-	if (d->eve)
-		d->eve->ops->free(d->eve);
-	for (size_t i = 0; i < d->config.n_alerts; i++)
-		if (d->alerts[i])
-			d->alerts[i]->ops->free(d->alerts[i]);
-	if (d->ipfix)
-		d->ipfix->ops->free(d->ipfix);
+	d->outputs = outputs_free(d->outputs);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
 	pipeline_free(d->pipeline);

@@ -94,7 +94,8 @@ static void print_ipfix(const json_t *j, struct buf *safe)
 
 	if (!p)
 		return;
-	printf("ipfix      %s: %s flow records sent", text(p, "to", safe), human_count(number(p, "flows"), a));
+	printf("ipfix      %s: %s flow records sent", text(p, "to", safe),
+	       human_count(number(p, "flows"), a));
 	if (number(p, "waiting_bytes"))
 		printf(", %s wait", human_bytes(number(p, "waiting_bytes"), a));
 	puts(json_is_false(json_object_get(p, "reachable")) ? ", cannot be reached" : "");
@@ -244,7 +245,7 @@ static int run(bool as_json)
 	if (j && !as_json) {
 		print_losses(j, &safe);
 		print_watching(j, &safe);
-	print_ipfix(j, &safe);
+		print_ipfix(j, &safe);
 		print_policy(j, &safe);
 		print_detect(j, &safe);
 		print_counts(j);

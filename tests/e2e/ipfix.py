@@ -121,8 +121,9 @@ class Nfcapd:
     def __init__(self, n, port):
         self.folder = os.path.join(n.tmp, f"nfcapd.{len(n.children)}")
         os.mkdir(self.folder)
-        self.child = receivers.start(n, "nfcapd", "-w", self.folder, "-b", "127.0.0.1", "-p", port, "-t", "3600", "-I", "egret",
-                                     "-P", self.folder + ".pid", ready=lambda: receivers.is_bound("udp", port))
+        argv = [{"flows": self.folder, "4739": port}.get(x, x) for x in receivers.recipe_command("nfcapd")]
+        self.child = receivers.start(n, *argv, "-b", "127.0.0.1", "-I", "egret", "-P", self.folder + ".pid",
+                                     ready=lambda: receivers.is_bound("udp", port))
 
     def stop(self):
         """Ends it; what it took, as nfdump reads it."""
@@ -131,7 +132,8 @@ class Nfcapd:
         self.said = receivers.messages(self.child)
         rows = []
         for path in glob.glob(os.path.join(self.folder, "nfcapd.2*")):
-            out = subprocess.run(["nfdump", "-r", path, "-o", "raw", "-q"], capture_output=True, text=True).stdout
+            argv = [path if x.startswith("flows/") else x for x in receivers.recipe_command("nfdump")]
+            out = subprocess.run(argv, capture_output=True, text=True).stdout
             rows += [dict(re.findall(r"^  ([\w ]+?) *= *(\S*)", one, re.M)) for one in out.split("Flow Record:")[1:]]
         return rows
 

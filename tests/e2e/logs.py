@@ -48,20 +48,20 @@ class Rsyslog:
         self.conf = os.path.join(self.folder, "rsyslog.conf")
         rules = "\n".join(f'ruleset(name="{x}") {{ action(type="omfile" file="{self.folder}/{x}.json" template="all") }}'
                           for x in ("local", "udp", "tcp", "tls"))
+        tls = receivers.recipe_block("rsyslog.conf")
+        for shown, ours in (("/etc/rsyslog/ca.pem", os.path.join(n.tmp, "ca.crt")), ("/etc/rsyslog/cert.pem", crt),
+                            ("/etc/rsyslog/key.pem", key), ('port="6514"', f'address="127.0.0.1" port="{self.tls}" ruleset="tls"')):
+            tls = tls.replace(shown, ours)
         with open(self.conf, "w", encoding="ascii") as f:
-            f.write(f'global(workDirectory="{self.folder}" maxMessageSize="64k" net.enableDNS="off"\n'
-                    f'  defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{n.tmp}/ca.crt"\n'
-                    f'  defaultNetstreamDriverCertFile="{crt}" defaultNetstreamDriverKeyFile="{key}")\n'
-                    'module(load="imuxsock" SysSock.Use="off")\nmodule(load="imudp")\nmodule(load="imtcp")\n'
+            f.write(f'global(workDirectory="{self.folder}" maxMessageSize="64k" net.enableDNS="off")\n'
+                    'module(load="imuxsock" SysSock.Use="off")\nmodule(load="imudp")\n'
                     f'template(name="all" type="list") {{ constant(value="{{") {properties}\n'
                     'property(outname="text" name="msg" format="jsonf") constant(value="}\\n") }\n'
-                    f'{rules}\n'
+                    f'{rules}\n{tls}\n'
                     f'input(type="imuxsock" Socket="{self.local}" CreatePath="on" UseSpecialParser="off" ParseHostname="on"'
                     ' RateLimit.Interval="0" ruleset="local")\n'
                     f'input(type="imudp" address="127.0.0.1" port="{self.udp}" ruleset="udp")\n'
-                    f'input(type="imtcp" address="127.0.0.1" port="{self.tcp}" StreamDriver.Name="ptcp" ruleset="tcp")\n'
-                    f'input(type="imtcp" address="127.0.0.1" port="{self.tls}" StreamDriver.Name="ossl" StreamDriver.Mode="1"'
-                    ' StreamDriver.AuthMode="anon" ruleset="tls")\n')
+                    f'input(type="imtcp" address="127.0.0.1" port="{self.tcp}" StreamDriver.Name="ptcp" ruleset="tcp")\n')
         self.start()
 
     def start(self):
@@ -100,7 +100,7 @@ class Journal:
         return subprocess.run(["nsenter", "-m", "-t", str(self.child.pid), *argv], capture_output=True, text=True)
 
     def took(self):
-        out = self.inside("journalctl", "-D", "/run/log/journal", "-o", "json", "-q", "SYSLOG_IDENTIFIER=egretd").stdout
+        out = self.inside(*receivers.recipe_command("journalctl"), "-D", "/run/log/journal", "-q").stdout
         return [json.loads(line) for line in out.splitlines()]
 
 

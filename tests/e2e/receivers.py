@@ -1,10 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What receives what egretd sends: programs outside the lab's namespaces, where egretd itself runs, on the loopback alone."""
 import os
+import re
 import socket
 import subprocess
 
 import lab
+
+
+with open(os.path.join(lab.SOURCE, "docs", "recipes", "send-records-elsewhere.md"), encoding="utf-8") as f:
+    RECIPE = f.read()
+
+
+def recipe_command(program):
+    """How docs/recipes/send-records-elsewhere.md calls it: words."""
+    return re.search(rf"^    \$ ({program} .*)$", RECIPE, re.M).group(1).split()
+
+
+def recipe_block(name):
+    return re.search(rf"^```{re.escape(name)}\n(.*?)^```", RECIPE, re.M | re.S).group(1)
 
 
 def free_port(kind=socket.SOCK_DGRAM):
