@@ -31,6 +31,8 @@ struct config {
 	struct alert_config alerts[CONFIG_MAX_ALERTS];
 	size_t n_alerts;
 	struct page_settings page;
+	char ipfix[128]; /* collector of flows, as ipfix_target_ok(); empty: off */
+	uint32_t ipfix_domain;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */
