@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/human.h"
@@ -523,4 +524,9 @@ int config_read(struct config *ret, const char *path, bool optional, struct buf 
 	if (text.failed)
 		return -EFBIG;
 	return config_parse(ret, path, buf_str(&text), messages);
+}
+
+bool config_has_policy(const struct config *c)
+{
+	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
 }

@@ -45,4 +45,6 @@ struct config {
  * its line. 0; -EINVAL when there was an error (then *ret is not to be used); -errno when it cannot be read.
  */
 int config_read(struct config *ret, const char *path, bool optional, struct buf *messages);
+/* egret.conf names a policy, or one lies where it is looked for. */
+bool config_has_policy(const struct config *c);
 int config_parse(struct config *ret, const char *file, struct str text, struct buf *messages);

@@ -19,7 +19,11 @@ static const struct command {
 } commands[] = {
 	{ "top", cmd_top, "[FILTER...]",
 	  "live view of what leaves, by program, user, unit, container, name" },
-	{ "flows", cmd_flows, "[FILTER...]", "the flows of a running egretd" },
+	{ "flows", cmd_flows, "[FILTER...]", "the flows of a running egretd, now or of a time" },
+	{ "usage", cmd_usage, "[OPTION...] [FILTER...]",
+	  "what left in a time, by program, name, country, and what it cost" },
+	{ "timeline", cmd_timeline, "[OPTION...] [FILTER...]", "when it left, as a chart" },
+	{ "who", cmd_who, "[OPTION...] ADDRESS|NAME", "everything known of an address or a name" },
 	{ "status", cmd_status, "", "what egretd watches, how much it saw, what it lost" },
 	{ "exec", cmd_exec, "[--json FILE] -- CMD [ARG...]",
 	  "run a command and show what it contacted" },

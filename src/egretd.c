@@ -42,6 +42,7 @@
 #include "serve/control.h"
 #include "serve/page.h"
 #include "serve/tokens.h"
+#include "trial.h"
 #include "vitals.h"
 #include "web/web.h"
 
@@ -390,12 +391,6 @@ static int start_sentry(struct daemon *d)
 	return 0;
 }
 
-/* egret.conf names one, or one lies where it is looked for. */
-static bool has_policy(const struct config *c)
-{
-	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
-}
-
 /* What is pinned belongs to the state folder that holds its text. No dots: bpffs does not take them. */
 static void name_pins(struct daemon *d)
 {
@@ -432,7 +427,7 @@ static int start_guard(struct daemon *d)
 		return log_errno(r, "cannot start what guards the policy");
 	pipeline_set_verdicts(d->pipeline, (struct verdict_source){ on_rule, d });
 	flow_table_on_app(pipeline_flows(d->pipeline), on_app, d);
-	r = guard_restore(d->guard, has_policy(c) ? c->policy : NULL,
+	r = guard_restore(d->guard, config_has_policy(c) ? c->policy : NULL,
 			  c->enforce ? GUARD_ENFORCE : GUARD_WATCH, &messages);
 	log_messages(&messages);
 	if (r < 0 && r != -EINPROGRESS)
@@ -603,36 +598,6 @@ static void shut_down(struct daemon *d)
 
 /* ---- starting it ---- */
 
-/* Parsed and compiled as it would be now, but for lists that are not downloaded yet. */
-static int test_policy(const struct config *c, const char *path)
-{
-	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
-	struct guard *guard = NULL;
-	char lists[sizeof(c->state) + 8];
-	int r = 0;
-
-	snprintf(lists, sizeof(lists), "%s/lists", c->state);
-	if (has_policy(c)) {
-		r = guard_new(&guard,
-			      &(struct guard_config){
-				      .geo_country = c->geo_country[0] ? c->geo_country : NULL,
-				      .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
-				      .lists = lists,
-				      .lenient_lists = true,
-			      });
-		if (r == 0)
-			r = guard_load_file(guard, c->policy, GUARD_WATCH, false, &messages);
-		guard_free(guard);
-	}
-	if (r == 0)
-		r = page_check(&c->page, &messages);
-	if (messages.n)
-		fwrite(messages.p, 1, messages.n, stderr);
-	if (r == 0)
-		printf("%s: ok\n", path);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 int main(int argc, char **argv)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
@@ -659,7 +624,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (args.test) {
 		log_set_level(LOG_WARN);
-		return test_policy(&d.config, path);
+		return trial_run(&d.config, path);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (!args.foreground) {

@@ -273,6 +273,7 @@ static void print_all(const json_t *j)
 	print_detect(j, &safe);
 	print_history(j, &safe);
 	print_feeds(j, &safe);
+	print_history(j, &safe);
 	print_counts(j);
 	print_kernel(j, &safe);
 }
