@@ -81,7 +81,7 @@ _egret() {
 	_init_completion -n : || return
 	_egret_command
 	case $prev in
-	--run)
+	--run | --zeek)
 		_filedir -d
 		return
 		;;
@@ -120,7 +120,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm doctor help --run --version --help' ;;
+	'') _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm page doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -133,11 +133,11 @@ _egret() {
 		*) _egret_filter ;;
 		esac
 		;;
-	status) _egret_words '--json --help' ;;
+	status) _egret_words '--json --metrics --help' ;;
 	exec) _egret_exec ;;
 	read)
 		case $cur in
-		-*) _egret_words '--json --filter --policy --inside --intel --low --all --no-findings --quiet --help' ;;
+		-*) _egret_words '--json --zeek --filter --policy --inside --intel --low --all --no-findings --quiet --help' ;;
 		*) _filedir ;;
 		esac
 		;;
@@ -165,8 +165,9 @@ _egret() {
 	unblock) _egret_words '--app --user --rule --reject --all --help' ;;
 	why) _egret_words '--app --user --unit --from --address --speaking --policy --json --help' ;;
 	disarm) _egret_words '--help' ;;
+	page) _egret_words '--change --for --revoke --json --help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm doctor help' ;;
+	help) _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm page doctor help' ;;
 	esac
 }
 

@@ -74,6 +74,38 @@ static void test_all_statements(void **state)
 	assert_int_equal(c.n_inside, 2);
 }
 
+static void test_ipfix(void **state)
+{
+	static const char *const bad[] = {
+		"ipfix\n",
+		"ipfix udp\n",
+		"ipfix \"udp://collector:4739\"\n",
+		"ipfix \"tls://192.0.2.1:4740\"\n",
+		"ipfix \"udp://192.0.2.1:4739\" domain\n",
+		"ipfix \"udp://192.0.2.1:4739\" domain 4294967296\n",
+		"ipfix \"udp://192.0.2.1:4739\" 7\n",
+	};
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR(""), &messages));
+	assert_string_equal(c.ipfix, "");
+	assert_ok(config_parse(&c, "e", STR("ipfix \"udp://192.0.2.1:4739\"\n"), &messages));
+	assert_string_equal(c.ipfix, "udp://192.0.2.1:4739");
+	assert_int_equal(c.ipfix_domain, 1);
+	assert_ok(config_parse(&c, "e", STR("ipfix \"tcp://[2001:db8::1]:4739\" domain 7\n"),
+			       &messages));
+	assert_int_equal(c.ipfix_domain, 7);
+	assert_ok(config_parse(&c, "e", STR("ipfix off\n"), &messages));
+	assert_string_equal(c.ipfix, "");
+	assert_str(buf_str(&messages), "");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		buf_clear(&messages);
+		assert_err(config_parse(&c, "e", str_of(bad[i]), &messages), -EINVAL);
+		assert_non_null(strstr(messages.p, "e:1:"));
+	}
+}
+
 static void test_findings_and_alerts(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
@@ -82,14 +114,16 @@ static void test_findings_and_alerts(void **state)
 	assert_ok(config_parse(&c, "e", STR("eve off\n"), &messages));
 	assert_true(c.findings); /* on unless said otherwise, and told to nobody else */
 	assert_int_equal(c.n_alerts, 0);
-	assert_ok(config_parse(&c, "e",
-			       STR("findings off\nalerts journal\nalerts syslog\n"
-				   "alerts syslog \"udp://192.0.2.1:514\" from critical\n"
-				   "alerts cef \"tcp://[2001:db8::1]:601\" from low\n"),
-			       &messages));
+	assert_ok(config_parse(
+		&c, "e",
+		STR("findings off\nalerts journal\nalerts syslog\n"
+		    "alerts syslog \"udp://192.0.2.1:514\" from critical\n"
+		    "alerts cef \"tcp://[2001:db8::1]:601\" from low\n"
+		    "alerts cef \"tls://192.0.2.1:6514\" ca \"/etc/ca.pem\" from high\n"),
+		&messages));
 	assert_str(buf_str(&messages), "");
 	assert_false(c.findings);
-	assert_int_equal(c.n_alerts, 4);
+	assert_int_equal(c.n_alerts, 5);
 	assert_int_equal(c.alerts[0].form, ALERT_JOURNAL);
 	assert_int_equal(c.alerts[0].least, SEVERITY_MEDIUM);
 	assert_int_equal(c.alerts[1].form, ALERT_SYSLOG);
@@ -98,7 +132,9 @@ static void test_findings_and_alerts(void **state)
 	assert_int_equal(c.alerts[2].least, SEVERITY_CRITICAL);
 	assert_int_equal(c.alerts[3].form, ALERT_CEF);
 	assert_int_equal(c.alerts[3].least, SEVERITY_LOW);
-	for (size_t i = 0; i < 9; i++) {
+	assert_string_equal(c.alerts[4].ca, "/etc/ca.pem");
+	assert_int_equal(c.alerts[4].least, SEVERITY_HIGH);
+	for (size_t i = 0; i < 11; i++) {
 		static const char *const bad[] = {
 			"findings maybe\n",
 			"findings\n",
@@ -109,6 +145,8 @@ static void test_findings_and_alerts(void **state)
 			"alerts syslog from\n",
 			"alerts cef local from urgent\n",
 			"alerts journal local\n",
+			"alerts syslog \"tcp://192.0.2.1:601\" ca \"/etc/ca.pem\"\n",
+			"alerts syslog \"tls://192.0.2.1:6514\" ca ca.pem\n",
 		};
 
 		buf_clear(&messages);
@@ -126,17 +164,60 @@ static void test_findings_and_alerts(void **state)
 	}
 }
 
+static void test_page(void **state)
+{
+	static const char *const bad[] = {
+		"page\n",
+		"page 8710\n",
+		"page localhost:8710\n",
+		"page 127.0.0.1\n",
+		"page 127.0.0.1:0\n",
+		"page 127.0.0.1:65536\n",
+		"page ::1:8710\n",
+		"page [127.0.0.1]:8710\n",
+		"page [::1]8710\n",
+		"page 0.0.0.0:8710\n",
+		"page [::]:8710\n",
+		"page 192.0.2.1:8710 tls\n",
+		"page 192.0.2.1:8710 tls \"/c\"\n",
+		"page 192.0.2.1:8710 tls \"c\" \"/k\"\n",
+		"page 192.0.2.1:8710 tls \"/c\" \"/k\" client-ca\n",
+		"page off 127.0.0.1:8710\n",
+	};
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	char text[ADDR_TEXT_MAX];
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR(""), &messages));
+	assert_true(c.page.on);
+	assert_string_equal(addr_format(&c.page.addr, text), "127.0.0.1");
+	assert_int_equal(c.page.port, 8710);
+	assert_ok(config_parse(&c, "e", STR("page off\n"), &messages));
+	assert_false(c.page.on);
+	assert_ok(config_parse(&c, "e", STR("page [::1]:1\n"), &messages));
+	assert_string_equal(addr_format(&c.page.addr, text), "::1");
+	assert_int_equal(c.page.port, 1);
+	assert_ok(config_parse(
+		&c, "e", STR("page 0.0.0.0:443 tls \"/c\" \"/k\" client-ca \"/a\"\n"), &messages));
+	assert_str(buf_str(&messages), "");
+	assert_string_equal(c.page.cert, "/c");
+	assert_string_equal(c.page.key, "/k");
+	assert_string_equal(c.page.client_ca, "/a");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		buf_clear(&messages);
+		assert_err(config_parse(&c, "e", str_of(bad[i]), &messages), -EINVAL);
+		assert_non_null(strstr(messages.p, "e:1:"));
+	}
+}
+
 static void test_what_is_not_built_is_said(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
 	struct config c;
 
-	assert_ok(config_parse(&c, "e",
-			       STR("gateway { inside lan0, lan1\n outside wan0 }\n"
-				   "page 127.0.0.1:8710\n"),
+	assert_ok(config_parse(&c, "e", STR("gateway { inside lan0, lan1\n outside wan0 }\n"),
 			       &messages));
 	assert_non_null(strstr(messages.p, "e:1:9: warning: this egret has no gateway yet"));
-	assert_non_null(strstr(messages.p, "e:3:6: warning: this egret has no page yet"));
 }
 
 static void test_history(void **state)
@@ -223,6 +304,8 @@ int main(void)
 		cmocka_unit_test(test_learn),
 		cmocka_unit_test(test_all_statements),
 		cmocka_unit_test(test_findings_and_alerts),
+		cmocka_unit_test(test_page),
+		cmocka_unit_test(test_ipfix),
 		cmocka_unit_test(test_what_is_not_built_is_said),
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_mistakes),
