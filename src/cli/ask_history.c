@@ -183,6 +183,16 @@ int ask_history_gather(struct str request, json_t **ret_rows, json_t **ret_end)
 
 /* --- words of answers -------------------------------------------------------------------------------------------- */
 
+bool history_next_by(struct str *rest, struct str *ret)
+{
+	if (!str_cut(rest, ',', ret))
+		return false;
+	*ret = str_trim(*ret);
+	if (str_eq(*ret, STR("program")))
+		*ret = STR("app");
+	return true;
+}
+
 uint64_t history_number(const json_t *row, const char *key)
 {
 	json_int_t v = json_integer_value(json_object_get(row, key));

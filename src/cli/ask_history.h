@@ -66,4 +66,6 @@ void history_put_totals(struct buf *out, const json_t *totals);
 bool history_put_cost(struct buf *out, const json_t *cost);
 /* A fact of a row as text, made fit for a terminal; "-" when it is not known. */
 void history_put_fact(struct buf *out, const json_t *fact);
+/* The next word of --by, as answers have it ("app" for "program"); false: that was the last. */
+bool history_next_by(struct str *rest, struct str *ret);
 uint64_t history_number(const json_t *row, const char *key);

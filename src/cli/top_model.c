@@ -22,7 +22,7 @@ static const struct {
 } groupings[] = {
 	{ 'p', ROLLUP_PROGRAM },   { 'u', ROLLUP_USER }, { 'n', ROLLUP_UNIT },
 	{ 'c', ROLLUP_CONTAINER }, { 'N', ROLLUP_NAME }, { 'a', ROLLUP_ADDRESS },
-	{ 'o', ROLLUP_HOST },      { 'P', ROLLUP_APP },
+	{ 'o', ROLLUP_HOST },      { 'P', ROLLUP_PROTOCOL },
 };
 
 void top_model_init(struct top_model *m)

@@ -20,12 +20,8 @@ static size_t split_by(const char *by, struct str ret[BY_MAX])
 	struct str rest = str_of(by);
 	size_t n = 0;
 
-	while (n < BY_MAX && str_cut(&rest, ',', &ret[n])) {
-		ret[n] = str_trim(ret[n]);
-		if (str_eq(ret[n], STR("program")))
-			ret[n] = STR("app");
+	while (n < BY_MAX && history_next_by(&rest, &ret[n]))
 		n++;
-	}
 	return n;
 }
 
