@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/buf.h"
 #include "store/alert_sink.h"
+#include "store/store.h"
 
 #define CONFIG_MAX_INSIDE 64
 #define CONFIG_MAX_ALERTS 8
@@ -29,7 +30,10 @@ struct config {
 	struct alert_config alerts[CONFIG_MAX_ALERTS];
 	size_t n_alerts;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
-	char geo_country[256], geo_asn[256]; /* .mmdb files; empty: none */
+	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
+	const struct store_kind *store;          /* of history; NULL: off */
+	uint64_t keep_flows_ns, keep_rollups_ns; /* how long: 0: for ever */
+	uint64_t keep_bytes;                     /* how much; 0: no limit */
 };
 
 /*

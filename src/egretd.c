@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "answerer.h"
 #include "attach/attach.h"
 #include "attach/cgroup2.h"
 #include "base/cleanup.h"
@@ -32,7 +33,9 @@
 #include "flow/record.h"
 #include "guard/answer.h"
 #include "guard/guard.h"
+#include "keep.h"
 #include "pipeline.h"
+#include "policy/locate.h"
 #include "policy/subject.h"
 #include "sentry/sentry.h"
 #include "serve/control.h"
@@ -73,11 +76,13 @@ struct daemon {
 	struct sink *alerts[CONFIG_MAX_ALERTS];
 	struct control *control;
 	struct guard *guard;
+	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
+	struct keeper *keeper; /* NULL: no history */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
 	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
-		alerts_lost_told;
+		alerts_lost_told, store_lost_told, store_unwritten_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -93,6 +98,7 @@ static void on_record(void *ctx, const struct record *r)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->put(d->alerts[i], r);
+	keeper_record(d->keeper, r);
 	if (d->control)
 		control_record(d->control, r);
 	if (d->sentry)
@@ -195,9 +201,14 @@ static void on_second(void *ctx)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
 	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
 	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
+	tell_loss(d, LOSS_STORE_QUEUE, keeper_lost(d->keeper, LOSS_STORE_QUEUE),
+		  &d->store_lost_told);
+	tell_loss(d, LOSS_STORE_WRITE, keeper_lost(d->keeper, LOSS_STORE_WRITE),
+		  &d->store_unwritten_told);
 	if (d->control)
 		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 	pipeline_tick(d->pipeline, time_now());
+	keeper_tick(d->keeper, time_now());
 	guard_tick(d->guard);
 	if (d->sentry)
 		sentry_tick(d->sentry);
@@ -266,6 +277,9 @@ static void add_status(void *ctx, struct json *j)
 	if (d->sentry)
 		sentry_status(d->sentry, j);
 	json_object_end(j);
+	json_object_begin(j, "history");
+	keeper_status(d->keeper, j);
+	json_object_end(j);
 }
 
 static void on_policy(void *ctx, const struct policy_request *q, int fd, struct json *j)
@@ -299,6 +313,27 @@ static void on_findings(void *ctx, const struct detect_request *q, const struct 
 
 	if (d->sentry)
 		sentry_findings(d->sentry, q, filter, to);
+}
+
+static int on_history(void *ctx, struct str question, int fd, pid_t *ret_pid)
+{
+	struct daemon *d = ctx;
+	_cleanup_close_ int overlay = d->keeper ? keeper_overlay(d->keeper, time_now()) : -1;
+
+	if (!d->keeper)
+		return -EOPNOTSUPP;
+	return answerer_start(
+		&(struct answerer_inputs){
+			.question = question,
+			.state = d->config.state,
+			.host = d->host,
+			.geo_country = d->config.geo_country,
+			.geo_asn = d->config.geo_asn,
+			.policy = guard_policy(d->guard, guard_gen(d->guard)),
+			.overlay = overlay,
+			.candidate = fd,
+		},
+		ret_pid);
 }
 
 static uint64_t on_findings_open(void *ctx)
@@ -341,7 +376,7 @@ static int open_alerts(struct daemon *d)
 
 static int open_outputs(struct daemon *d)
 {
-	struct eve_format format = { .vantage = EVE_HOST, .host = d->host };
+	struct eve_format format = { .vantage = EVE_HOST, .host = d->host, .locator = d->locator };
 	char folder[256], path[sizeof(d->config.run) + 16];
 	char *slash;
 	int r;
@@ -361,6 +396,8 @@ static int open_outputs(struct daemon *d)
 					     .policy = on_policy,
 					     .why = on_why,
 					     .policy_ctx = d,
+					     .history = on_history,
+					     .history_ctx = d,
 					     .findings = on_findings,
 					     .detect = on_detect,
 					     .findings_open = on_findings_open,
@@ -441,6 +478,7 @@ static int start_guard(struct daemon *d)
 				  .state = c->state,
 				  .geo_country = c->geo_country[0] ? c->geo_country : NULL,
 				  .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
+				  .locator = d->locator,
 				  .pin = true,
 				  .whole_host = !c->cgroup[1],
 			  });
@@ -525,15 +563,23 @@ static int run(struct daemon *d)
 			 (struct record_out){ on_record, d });
 	if (r < 0)
 		return log_errno(r, "cannot start");
+	r = locator_new(&d->locator);
+	if (r < 0)
+		return log_errno(r, "cannot start");
 	r = open_outputs(d);
 	if (r >= 0)
 		r = start_sentry(d);
+	if (r >= 0)
+		r = keep_history(&d->keeper, &d->config, pipeline_flows(d->pipeline), d->host,
+				 d->started_ns);
 	if (r >= 0)
 		r = start_watching(d);
 	if (r >= 0)
 		r = add_sources(d);
 	if (r >= 0)
 		r = daemon_drop_capabilities();
+	if (r >= 0)
+		r = keeper_start(d->keeper); /* its thread has no more rights than ours now */
 	if (r < 0)
 		return r;
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
@@ -563,8 +609,10 @@ static void shut_down(struct daemon *d)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->free(d->alerts[i]);
+	keeper_free(d->keeper);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
+	locator_free(d->locator);
 	pipeline_free(d->pipeline);
 	loop_free(d->loop);
 	if (d->cgroup_fd >= 0)
@@ -654,6 +702,8 @@ int main(int argc, char **argv)
 	int r;
 
 	log_set_name("egretd");
+	if (argc > 1 && !strcmp(argv[1], "--answer"))
+		return answerer_main(argc, argv);
 	r = parse_args(argc, argv, &args);
 	if (r >= 0)
 		return r;

@@ -90,6 +90,13 @@ int addr_block(size_t i, struct addr *ret_lo, struct addr *ret_hi)
 	return 0;
 }
 
+bool addr_is_nat64(const struct addr *a)
+{
+	static const uint8_t prefix[12] = { 0, 0x64, 0xff, 0x9b };
+
+	return !memcmp(a->b, prefix, sizeof(prefix));
+}
+
 const char *addr_class_name(enum addr_class c)
 {
 	static const char *const names[] = { "internet",   "private",   "loopback",

@@ -53,6 +53,13 @@ static inline bool addr_eq(const struct addr *a, const struct addr *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
+/* An address of NAT64's well-known prefix (RFC 6052 2.1), by which IPv4 is reached: the IPv4 address; any other: itself. */
+bool addr_is_nat64(const struct addr *a);
+static inline struct addr addr_reached(const struct addr *a)
+{
+	return addr_is_nat64(a) ? addr_from_v4(a->b + 12) : *a;
+}
+
 bool addr_is_unset(const struct addr *a); /* :: or 0.0.0.0 */
 enum addr_class addr_class(const struct addr *a);
 const char *addr_class_name(enum addr_class c);

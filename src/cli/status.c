@@ -40,6 +40,8 @@ static const char *const meanings[LOSS_COUNT] = {
 	[LOSS_FRAGMENTS] = "fragments were never completed",
 	[LOSS_CLIENT_QUEUE] = "a client of the control socket read too slowly and missed records",
 	[LOSS_ALERT_SEND] = "alerts did not reach syslog or the journal: does it answer?",
+	[LOSS_STORE_QUEUE] = "pieces of flows are not in history: the disk was full or too slow",
+	[LOSS_STORE_WRITE] = "pieces of flows are not in history: they could not be written",
 	[LOSS_EVE_WRITE] = "records did not get into eve.json: is the disk full?",
 };
 
@@ -160,6 +162,29 @@ static void print_detect(const json_t *j, struct buf *safe)
 		       "no room", human_count(number(d, "no_room"), a));
 }
 
+static void print_history(const json_t *j, struct buf *safe)
+{
+	const json_t *h = json_object_get(j, "history");
+	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX];
+
+	if (!json_is_object(h))
+		return; /* an older egretd */
+	if (!json_object_size(h)) {
+		puts("history    off");
+		return;
+	}
+	printf("history    %s pieces of flows written, %s on disk",
+	       human_count(number(h, "rows"), a), human_bytes(number(h, "disk_bytes"), b));
+	if (json_object_get(h, "oldest"))
+		printf(", since %.10s", text(h, "oldest", safe));
+	putchar('\n');
+	if (json_object_get(h, "problem"))
+		printf("           %s\n", text(h, "problem", safe));
+	if (number(h, "damaged"))
+		printf("           %s damaged files were set aside in %s\n",
+		       human_count(number(h, "damaged"), a), text(h, "dir", safe));
+}
+
 static void print_counts(const json_t *j)
 {
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX];
@@ -233,6 +258,7 @@ static int run(bool as_json)
 		print_watching(j, &safe);
 		print_policy(j, &safe);
 		print_detect(j, &safe);
+		print_history(j, &safe);
 		print_counts(j);
 	}
 	r = j ? EXIT_SUCCESS : EXIT_FAILURE;

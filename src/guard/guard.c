@@ -14,6 +14,7 @@
 #include "flow/flow.h"
 #include "guard/bundle.h"
 #include "guard/internal.h"
+#include "policy/locate.h"
 
 #define RETRY_S 60
 
@@ -208,6 +209,7 @@ int guard_swap(struct guard *g, struct built *b, struct kept *next, struct polic
 	g->swaps++;
 	guard_remember(g, gen, g->built.rules);
 	note_speaking(g, g->built.rules->policy);
+	guard_tell_segments(g);
 	set_pins(g, messages);
 	guard_keep(g, messages);
 	feeds_told(g);
@@ -317,6 +319,10 @@ struct guard *guard_free(struct guard *g)
 	kept_done(&g->kept);
 	kept_done(&g->before);
 	policy_ids_free(&g->ids);
+	if (g->cfg.locator) {
+		locator_set_geo(g->cfg.locator, NULL);
+		locator_set_policy(g->cfg.locator, NULL);
+	}
 	geo_free(g->geo);
 	free(g->state);
 	free(g->lists);
@@ -354,11 +360,42 @@ static int make_folders(struct guard *g, const char *state)
 
 DEFINE_CLEANUP(struct guard, guard_free);
 
+void guard_open_geo(struct guard *g)
+{
+	const struct guard_config *cfg = &g->cfg;
+	char error[256] = "";
+	struct geo *geo = NULL;
+	int r;
+
+	if (!cfg->geo_country && !cfg->geo_asn)
+		return;
+	r = geo_open(&geo, cfg->geo_country, cfg->geo_asn, error);
+	if (r < 0) {
+		log_warn("%s; %s", error,
+			 g->geo ? "the database read before is used on"
+				: "rules with country or asn are refused");
+		return;
+	}
+	if (cfg->locator)
+		locator_set_geo(cfg->locator, geo);
+	geo_free(g->geo);
+	g->geo = geo;
+}
+
+/* What the policy in force calls parts of the network. */
+void guard_tell_segments(struct guard *g)
+{
+	int r = g->cfg.locator ? locator_set_policy(g->cfg.locator,
+						    g->built.rules ? g->built.rules->policy : NULL)
+			       : 0;
+
+	if (r < 0)
+		log_errno(r, "segments cannot be told in records, ignoring");
+}
+
 int guard_new(struct guard **ret, const struct guard_config *cfg)
 {
 	_cleanup_(guard_freep) struct guard *g = calloc(1, sizeof(*g));
-	char error[256] = "";
-	int r = 0;
 
 	if (!g)
 		return -ENOMEM;
@@ -369,11 +406,7 @@ int guard_new(struct guard **ret, const struct guard_config *cfg)
 		log_warn("what is in force is not kept over a restart, lists are not downloaded");
 	else if (!cfg->state && cfg->lists && !(g->lists = strdup(cfg->lists)))
 		return -ENOMEM;
-	if (cfg->geo_country || cfg->geo_asn) {
-		r = geo_open(&g->geo, cfg->geo_country, cfg->geo_asn, error);
-		if (r < 0)
-			log_warn("%s; rules with country or asn are refused", error);
-	}
+	guard_open_geo(g);
 	g->name_key = cfg->attach ? attach_name_key(cfg->attach) : 0;
 	feeds_start(g);
 	*ret = TAKE_PTR(g);

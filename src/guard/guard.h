@@ -25,6 +25,7 @@ struct flow;
 struct flow_table;
 struct guard;
 struct json;
+struct locator;
 struct loop;
 struct name_table;
 struct proc_table;
@@ -39,8 +40,9 @@ struct guard_config {
 	const char *state;        /* folder; NULL: nothing is kept, lists are not downloaded */
 	const char *lists; /* folder of downloads to read when there is no state; NULL: none */
 	const char *geo_country, *geo_asn; /* .mmdb files; NULL: none */
-	bool lenient_lists;                /* one that was never downloaded is empty (egretd -T) */
-	bool pin;                          /* enforcement outlives the process */
+	struct locator *locator; /* is told databases and segments in force; NULL: nobody asks */
+	bool lenient_lists;      /* one that was never downloaded is empty (egretd -T) */
+	bool pin;                /* enforcement outlives the process */
 	bool whole_host; /* every socket of the host is watched: one that is not known is judged, too */
 	uint64_t (*now)(void); /* Unix ns; NULL: the clock */
 };

@@ -155,6 +155,9 @@ int guard_swap(struct guard *g, struct built *b, struct kept *next, struct polic
 	       struct buf *messages);
 int guard_rebuild(struct guard *g, const char *because);
 void guard_remember(struct guard *g, uint32_t gen, struct rule_set *rules);
+void guard_open_geo(
+	struct guard *g); /* newly, too: a file that cannot be read leaves the old one */
+void guard_tell_segments(struct guard *g);
 void guard_keep(struct guard *g, struct buf *messages);
 void guard_log(const struct buf *messages);
 

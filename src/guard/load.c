@@ -180,6 +180,7 @@ int guard_clear(struct guard *g)
 	kept_done(&g->kept);
 	kept_done(&g->before);
 	built_done(&g->built);
+	guard_tell_segments(g);
 	g->gen = 0;
 	g->kernel_mode = GUARD_OFF;
 	g->conf_waits = false;

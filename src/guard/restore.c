@@ -125,6 +125,7 @@ int guard_restore(struct guard *g, const char *path, enum guard_mode mode, struc
 /* What was loaded by hand has no file that is read again: who loaded it may have been another user, elsewhere. */
 int guard_reload(struct guard *g, struct buf *messages)
 {
+	guard_open_geo(g);
 	if (g->conf_path && (g->conf_waits || g->kept.from_conf || kept_is_empty(&g->kept)))
 		return guard_load_conf(g, messages);
 	return g->built.image ? guard_rebuild(g, "asked to") : -ENOENT;

@@ -32,13 +32,6 @@ static u128 number_of(const struct addr *a)
 	return x;
 }
 
-static bool is_nat64(const struct addr *a)
-{
-	static const uint8_t prefix[12] = { 0, 0x64, 0xff, 0x9b };
-
-	return !memcmp(a->b, prefix, sizeof(prefix));
-}
-
 /* IPv4, also written as an address of NAT64's prefix, is judged as IPv4 (eg_fact_addr()). */
 static void add_range(struct compile *c, uint32_t atom, const struct addr *lo,
 		      const struct addr *hi)
@@ -48,7 +41,7 @@ static void add_range(struct compile *c, uint32_t atom, const struct addr *lo,
 
 	if (a > b)
 		return;
-	if ((addr_is_v4(lo) && addr_is_v4(hi)) || (is_nat64(lo) && is_nat64(hi)))
+	if ((addr_is_v4(lo) && addr_is_v4(hi)) || (addr_is_nat64(lo) && addr_is_nat64(hi)))
 		r = ranges_add(&c->v4, atom, (uint32_t)a, (uint32_t)b);
 	else
 		r = ranges_add(&c->v6, atom, a, b);

@@ -67,7 +67,7 @@ static bool names_label(const struct app_part *parts, size_t n)
 
 void policy_note_unenforced(const struct policy *p, struct buf *messages)
 {
-	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, price = { 0 }, label = { 0 };
+	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, label = { 0 };
 
 	for (size_t i = 0; i < p->n_rules; i++) {
 		note(&limit, p->rules[i].limit_bits, p->rules[i].place);
@@ -80,8 +80,6 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 		note(&label, names_label(p->apps[i].parts, p->apps[i].n_parts), p->apps[i].place);
 	for (size_t i = 0; i < p->n_segments; i++)
 		note(&interface, p->segments[i].n_interfaces, p->segments[i].place);
-	for (size_t i = 0; i < p->n_prices; i++)
-		note(&price, true, p->prices[i].place);
 	say(p, &limit, "'limit' is not enforced yet: the rule is, without its rate", messages);
 	say(p, &quota, "'quota' is not enforced yet: the rule is, without its quota", messages);
 	say(p, &interface,
@@ -90,7 +88,6 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	    messages);
 	say(p, &label, "labels of containers are not read yet: no container has this one",
 	    messages);
-	say(p, &price, "'price' is not reckoned yet", messages);
 }
 
 void policy_note_by_sni(const struct policy *p, struct buf *messages)

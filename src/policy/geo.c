@@ -7,14 +7,24 @@
 #include "policy/geo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <maxminddb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
 
 #define MEMO 4096 /* records whose answer is remembered; a power of two */
 #define ERROR_MAX 256
+#define FILE_MAX (512UL << 20)
+#define COPY_AT_ONCE (16UL << 20)
+#define AS_ORG_MAX 255
 #define VISITS_A_NODE 16 /* a tree may share parts of itself; more is a damaged one */
 
 struct geo {
@@ -42,16 +52,50 @@ struct walk {
 	uint8_t path[16];
 };
 
+/*
+ * The library reads a mapped file: one that is written over in its place would end the process (SIGBUS). A copy in memory
+ * stays as it is.
+ */
+static int copy_of(const char *path)
+{
+	_cleanup_close_ int from = open(path, O_RDONLY | O_CLOEXEC), to = -1;
+	ssize_t n = 1;
+	size_t all = 0;
+
+	if (from < 0)
+		return -errno;
+	to = memfd_create("mmdb", MFD_CLOEXEC);
+	if (to < 0)
+		return -errno;
+	while (n > 0) {
+		n = sendfile(to, from, NULL, COPY_AT_ONCE);
+		if (n < 0)
+			return -errno;
+		all += (size_t)n;
+		if (all > FILE_MAX)
+			return -EFBIG;
+	}
+	return TAKE_FD(to);
+}
+
 static int open_one(MMDB_s *db, const char *path, bool *ret, char error[ERROR_MAX])
 {
+	_cleanup_close_ int fd = -1;
+	char copy[32];
 	int r;
 
 	if (!path || !*path)
 		return 0;
-	r = MMDB_open(path, MMDB_MODE_MMAP, db);
+	fd = copy_of(path);
+	if (fd < 0) {
+		snprintf(error, ERROR_MAX, "%.160s: %.80s", path, strerror(-fd));
+		return fd;
+	}
+	snprintf(copy, sizeof(copy), "/proc/self/fd/%d", fd);
+	r = MMDB_open(copy, MMDB_MODE_MMAP, db);
 	if (r != MMDB_SUCCESS) {
 		snprintf(error, ERROR_MAX, "%.160s: %.80s", path, MMDB_strerror(r));
-		return r == MMDB_FILE_OPEN_ERROR ? -ENOENT : -EINVAL;
+		return -EINVAL;
 	}
 	if (db->metadata.ip_version != 4 && db->metadata.ip_version != 6) {
 		snprintf(error, ERROR_MAX, "%.160s: its addresses are of no known kind", path);
@@ -94,31 +138,38 @@ struct geo *geo_free(struct geo *g)
 
 /* --- records ----------------------------------------------------------------------------------------------------- */
 
-static bool is_country(MMDB_entry_s *entry, const char *country)
+static struct str text_at(MMDB_entry_s *entry, const char *const *path)
+{
+	MMDB_entry_data_s data;
+
+	if (MMDB_aget_value(entry, &data, path) != MMDB_SUCCESS || !data.has_data ||
+	    data.type != MMDB_DATA_TYPE_UTF8_STRING)
+		return STR_NONE;
+	return (struct str){ data.utf8_string, data.data_size };
+}
+
+static struct str country_of(MMDB_entry_s *entry)
 {
 	static const char *const at[][3] = {
 		{ "country", "iso_code", NULL }, /* GeoIP2, GeoLite2, DB-IP */
 		{ "country_code", NULL },        /* others */
 	};
-	MMDB_entry_data_s data;
+	struct str s = text_at(entry, at[0]);
 
-	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
-		if (MMDB_aget_value(entry, &data, at[i]) == MMDB_SUCCESS && data.has_data &&
-		    data.type == MMDB_DATA_TYPE_UTF8_STRING)
-			return data.data_size == 2 && !memcmp(data.utf8_string, country, 2);
-	return false;
+	return s.p ? s : text_at(entry, at[1]);
 }
 
-static bool is_asn(MMDB_entry_s *entry, uint32_t asn)
+/* 0: it has none. */
+static uint32_t asn_of(MMDB_entry_s *entry)
 {
 	static const char *const at[] = { "autonomous_system_number", NULL };
 	MMDB_entry_data_s data;
 
 	if (MMDB_aget_value(entry, &data, at) != MMDB_SUCCESS || !data.has_data)
-		return false;
+		return 0;
 	if (data.type == MMDB_DATA_TYPE_UINT16)
-		return data.uint16 == asn;
-	return data.type == MMDB_DATA_TYPE_UINT32 && data.uint32 == asn;
+		return data.uint16;
+	return data.type == MMDB_DATA_TYPE_UINT32 ? data.uint32 : 0;
 }
 
 static bool is_wanted(struct walk *w, MMDB_entry_s *entry)
@@ -129,7 +180,8 @@ static bool is_wanted(struct walk *w, MMDB_entry_s *entry)
 		w->memo[at].offset = entry->offset;
 		w->memo[at].known = true;
 		w->memo[at].wanted =
-			w->country ? is_country(entry, w->country) : is_asn(entry, w->asn);
+			w->country ? str_eq(country_of(entry), (struct str){ w->country, 2 })
+				   : asn_of(entry) == w->asn;
 	}
 	return w->memo[at].wanted;
 }
@@ -286,4 +338,41 @@ int geo_asn(struct geo *g, uint32_t asn, range_fn fn, void *ctx)
 	r = walk_all(w);
 	free(w);
 	return r;
+}
+
+/* --- one address --------------------------------------------------------------------------------------------------- */
+
+static bool find_entry(MMDB_s *db, const struct addr *a, MMDB_entry_s *ret)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	bool is_v4 = addr_is_v4(a);
+	MMDB_lookup_result_s found;
+	int error;
+
+	memcpy(&v4.sin_addr, a->b + 12, 4);
+	memcpy(&v6.sin6_addr, a->b, 16);
+	found = MMDB_lookup_sockaddr(db, is_v4 ? (void *)&v4 : (void *)&v6, &error);
+	*ret = found.entry;
+	return error == MMDB_SUCCESS && found.found_entry;
+}
+
+void geo_find(struct geo *g, const struct addr *a, struct geo_facts *ret)
+{
+	static const char *const org[] = { "autonomous_system_organization", NULL };
+	MMDB_entry_s entry;
+	struct str s;
+
+	*ret = (struct geo_facts){ 0 };
+	if (g && g->has_country && find_entry(&g->country, a, &entry)) {
+		s = country_of(&entry);
+		if (s.n == 2 && s.p[0] >= 'A' && s.p[0] <= 'Z' && s.p[1] >= 'A' && s.p[1] <= 'Z')
+			memcpy(ret->country, s.p, 2);
+	}
+	if (g && g->has_asn && find_entry(&g->asn, a, &entry)) {
+		ret->asn = asn_of(&entry);
+		s = text_at(&entry, org);
+		if (s.n <= AS_ORG_MAX)
+			ret->as_org = s;
+	}
 }

@@ -43,21 +43,46 @@ static bool grow(struct keys *k)
 	return true;
 }
 
+/* Where the key is, or the free slot where it would be. */
+static size_t slot_of(const struct keys *k, uint64_t hash, uint8_t kind, const void *p, size_t n)
+{
+	size_t at;
+
+	for (at = hash & (k->cap - 1); k->slots[at].hash; at = (at + 1) & (k->cap - 1)) {
+		const struct keys_slot *s = &k->slots[at];
+
+		if (s->hash == hash && s->n == n + 1 && (uint8_t)k->bytes.p[s->at] == kind &&
+		    (!n || !memcmp(k->bytes.p + s->at + 1, p, n)))
+			break;
+	}
+	return at;
+}
+
+static uint64_t hash_of(uint8_t kind, const void *p, size_t n)
+{
+	return hash_bytes(p, n, kind) | 1ULL << 63;
+}
+
+uint32_t keys_find(const struct keys *k, uint8_t kind, const void *p, size_t n)
+{
+	const struct keys_slot *s;
+
+	if (!k->cap)
+		return KEYS_NONE;
+	s = &k->slots[slot_of(k, hash_of(kind, p, n), kind, p, n)];
+	return s->hash ? s->value : KEYS_NONE;
+}
+
 uint32_t *keys_get(struct keys *k, uint8_t kind, const void *p, size_t n)
 {
-	uint64_t hash = hash_bytes(p, n, kind) | 1ULL << 63;
+	uint64_t hash = hash_of(kind, p, n);
 	struct keys_slot *s;
-	size_t at;
 
 	if (2 * (k->n + 1) > k->cap && !grow(k))
 		return NULL;
-	for (at = hash & (k->cap - 1); k->slots[at].hash; at = (at + 1) & (k->cap - 1)) {
-		s = &k->slots[at];
-		if (s->hash == hash && s->n == n + 1 && (uint8_t)k->bytes.p[s->at] == kind &&
-		    (!n || !memcmp(k->bytes.p + s->at + 1, p, n)))
-			return &s->value;
-	}
-	s = &k->slots[at];
+	s = &k->slots[slot_of(k, hash, kind, p, n)];
+	if (s->hash)
+		return &s->value;
 	s->at = k->bytes.n;
 	s->n = n + 1;
 	s->value = KEYS_NONE;

@@ -22,4 +22,6 @@ struct keys {
 void keys_init(struct keys *k);
 /* The place of the value, KEYS_NONE in a new one; NULL: no memory. Valid until the next call. */
 uint32_t *keys_get(struct keys *k, uint8_t kind, const void *p, size_t n);
+uint32_t keys_find(const struct keys *k, uint8_t kind, const void *p,
+		   size_t n); /* KEYS_NONE: there is none */
 void keys_done(struct keys *k);

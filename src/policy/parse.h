@@ -171,7 +171,7 @@ void take_container(struct parser *p, struct vec *parts, enum app_part_kind *kin
 bool check_path_pattern(struct parser *p, const struct lex_token *t);
 
 /* parse_dest.c */
-enum dest_where { IN_TO, IN_FROM, IN_SET, IN_SEGMENT, IN_RESOLVERS };
+enum dest_where { IN_TO, IN_FROM, IN_SET, IN_SEGMENT, IN_RESOLVERS, IN_PRICE };
 void take_dests(struct parser *p, enum dest_where where, struct policy_dest **ret, size_t *ret_n);
 bool take_dest(struct parser *p,
 	       enum dest_where where); /* one, to p->dests; false: there is none, told */

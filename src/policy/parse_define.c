@@ -39,8 +39,8 @@ bool take_name(struct parser *p, enum symbol_kind kind, struct vec *all, size_t 
 		mistake(p, &t, "a name is made of letters, digits, '-' and '_'");
 		return false;
 	}
-	/* Prices and responses are never named where another word could stand. */
-	if (kind != SYMBOL_PRICE && kind != SYMBOL_RESPONSE && reserved_word(t.text)) {
+	/* Responses are never named where another word could stand. */
+	if (kind != SYMBOL_RESPONSE && reserved_word(t.text)) {
 		mistake(p, &t, "'%.*s' is a word of the language and cannot be a name",
 			QUOTED(t.text));
 		return false;

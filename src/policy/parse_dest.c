@@ -8,10 +8,14 @@
 #include "base/hash.h"
 #include "policy/parse.h"
 
+#define IN(where) (1U << (where))
+#define TAKES_NAMES (IN(IN_TO) | IN(IN_SET) | IN(IN_PRICE))
+#define TAKES_SEGMENTS (IN(IN_TO) | IN(IN_FROM) | IN(IN_PRICE))
+
 static const char *where_name(enum dest_where where)
 {
-	static const char *const names[] = { "'to'", "'from'", "a set", "a segment",
-					     "'resolvers'" };
+	static const char *const names[] = { "'to'",      "'from'",      "a set",
+					     "a segment", "'resolvers'", "a price" };
 
 	return names[where];
 }
@@ -56,11 +60,9 @@ static bool is_allowed(struct parser *p, const struct lex_token *t, enum dest_wh
 	if (allowed & 1U << where)
 		return true;
 	mistake(p, t, "%s does not take '%s'\n%s", where_name(where), what,
-		where == IN_TO || where == IN_SET ? "" : "it takes addresses and networks of ours");
+		TAKES_NAMES & IN(where) ? "" : "it takes addresses and networks of ours");
 	return false;
 }
-
-#define IN(where) (1U << (where))
 
 /* "set NAME", "list NAME", "segment NAME". */
 static void take_reference(struct parser *p, enum symbol_kind kind, enum dest_kind dest)
@@ -118,7 +120,7 @@ static void take_bare(struct parser *p, enum dest_where where)
 		      memchr(t.text.p, ':', t.text.n) || memchr(t.text.p, '*', t.text.n);
 
 	next(p);
-	if (dotted && where != IN_TO && where != IN_SET) {
+	if (dotted && !(TAKES_NAMES & IN(where))) {
 		mistake(p, &t, "%s takes addresses and networks, not names", where_name(where));
 	} else if (is_word(&t, "*")) {
 		mistake(p, &t,
@@ -126,7 +128,7 @@ static void take_bare(struct parser *p, enum dest_where where)
 			"out matches all");
 	} else if (dotted) {
 		add_name(p, &t, place_of(p, &t));
-	} else if (where == IN_TO || where == IN_FROM) {
+	} else if (TAKES_SEGMENTS & IN(where)) {
 		add(p, DEST_SEGMENT, place_of(p, &t))->ref =
 			symbol_use(p, SYMBOL_SEGMENT, t.text, place_of(p, &t), true);
 	} else if (where == IN_SET) {
@@ -163,14 +165,14 @@ static void take_segment(struct parser *p)
 }
 
 static const struct keyword keywords[] = {
-	{ "set", IN(IN_TO) | IN(IN_FROM) | IN(IN_SET), DEST_SET, take_set },
+	{ "set", TAKES_NAMES | TAKES_SEGMENTS, DEST_SET, take_set },
 	{ "list", IN(IN_TO), DEST_LIST, take_list },
-	{ "segment", IN(IN_TO) | IN(IN_FROM), DEST_SEGMENT, take_segment },
-	{ "country", IN(IN_TO) | IN(IN_SET), DEST_COUNTRY, take_country },
-	{ "asn", IN(IN_TO) | IN(IN_SET), DEST_ASN, take_asn },
-	{ "any", IN(IN_TO), DEST_ANY, NULL },
-	{ "internet", IN(IN_TO), DEST_INTERNET, NULL },
-	{ "private", IN(IN_TO), DEST_PRIVATE, NULL },
+	{ "segment", TAKES_SEGMENTS, DEST_SEGMENT, take_segment },
+	{ "country", TAKES_NAMES, DEST_COUNTRY, take_country },
+	{ "asn", TAKES_NAMES, DEST_ASN, take_asn },
+	{ "any", IN(IN_TO) | IN(IN_PRICE), DEST_ANY, NULL },
+	{ "internet", IN(IN_TO) | IN(IN_PRICE), DEST_INTERNET, NULL },
+	{ "private", IN(IN_TO) | IN(IN_PRICE), DEST_PRIVATE, NULL },
 };
 
 /* The word before which a value is missing, if it is one that begins something else. */

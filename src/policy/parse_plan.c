@@ -184,7 +184,8 @@ static bool take_tier(struct parser *p, struct policy_price *price)
 		return false;
 	}
 	memcpy(price->currency, currency, sizeof(currency));
-	tier.microcents = (uint64_t)((__uint128_t)amount * 1000000000 / bytes);
+	tier.microcents = amount;
+	tier.per_bytes = bytes;
 	next(p);
 	if (is_word(&p->tok, "after")) {
 		struct lex_token at;
@@ -204,21 +205,48 @@ static bool take_tier(struct parser *p, struct policy_price *price)
 	return true;
 }
 
+/* "internet, set cdn =": what the price is for, kept as it is written. */
+static bool take_priced(struct parser *p, struct policy_price *price)
+{
+	struct symbol *s;
+
+	price->place = place_of(p, &p->tok);
+	p->keep = true;
+	take_dests(p, IN_PRICE, &price->to, &price->n_to);
+	p->keep = false;
+	if (p->tok.kind != LEX_EQUALS) {
+		if (price->n_to)
+			mistake(p, &p->tok,
+				"'=' is expected here\nas: price internet = 0.09 USD/GB");
+		return false;
+	}
+	price->name = arena_str(p, buf_str(&p->text));
+	next(p);
+	s = symbol_at(p, symbol_get(p, SYMBOL_PRICE, price->name));
+	if (s->def != POLICY_ANON)
+		complain(p, price->place, "error",
+			 "the price of '%.*s' is told twice\nfirst in line %u", QUOTED(price->name),
+			 s->place.line);
+	else if (p->prices.n >= PARSE_DEFINITIONS_MAX)
+		complain(p, price->place, "error", "the policy has more than %d prices",
+			 PARSE_DEFINITIONS_MAX);
+	s->def = (uint32_t)p->prices.n;
+	s->place = price->place;
+	return true;
+}
+
 void parse_price(struct parser *p)
 {
 	struct policy_price price = { 0 };
-	struct definition d;
 
-	if (!take_name(p, SYMBOL_PRICE, &p->prices, sizeof(price), &d))
+	if (!take_priced(p, &price))
 		return;
-	price.name = d.name;
-	price.place = d.place;
 	do {
 		if (!take_tier(p, &price))
 			return;
 	} while (!p->failed && more_values(p));
 	price.tiers = vec_take(p, &p->parts, sizeof(struct price_tier), &price.n_tiers);
-	define(&d, &price);
+	*(struct policy_price *)vec_add(p, &p->prices, sizeof(price)) = price;
 }
 
 /* --- response ---------------------------------------------------------------------------------------------------- */

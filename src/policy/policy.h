@@ -126,13 +126,16 @@ struct policy_schedule {
 };
 
 struct price_tier {
-	uint64_t microcents; /* of a unit of currency, for 10^9 bytes; 1 USD = 100,000,000 */
+	uint64_t microcents; /* for so many bytes; 1 USD = 100,000,000 */
+	uint64_t per_bytes;
 	uint64_t after_bytes;
 };
 struct policy_price {
-	struct str name;
+	struct str name;        /* the destinations as written: "internet", "set cdn, country DE" */
+	struct policy_dest *to; /* all but LIST */
+	size_t n_to;
 	char currency[4];
-	struct price_tier *tiers;
+	struct price_tier *tiers; /* ascending by after_bytes */
 	size_t n_tiers;
 	struct policy_place place;
 };
@@ -271,7 +274,7 @@ struct policy *policy_free(struct policy *p);
 void policy_complain(const struct policy *p, struct policy_place at, const char *kind,
 		     struct buf *messages, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-/* What of this policy is accepted but not enforced on a host yet (limit, quota, price, interfaces): notes. */
+/* What of this policy is accepted but not enforced on a host yet (limit, quota, interfaces): notes. */
 void policy_note_unenforced(const struct policy *p, struct buf *messages);
 /* Rules that rest on the visible name alone: notes. */
 void policy_note_by_sni(const struct policy *p, struct buf *messages);

@@ -115,6 +115,7 @@ static void resolve_all(struct parser *p)
 	struct policy_expect *expects = (struct policy_expect *)p->expects.p;
 	struct policy_set *sets = (struct policy_set *)p->sets.p;
 	struct policy_app *apps = (struct policy_app *)p->apps.p;
+	struct policy_price *prices = (struct policy_price *)p->prices.p;
 
 	for (size_t i = 0; i < p->rules.n; i++) {
 		resolve_terms(p, &rules[i].match);
@@ -125,6 +126,8 @@ static void resolve_all(struct parser *p)
 		resolve_terms(p, &expects[i].match);
 	for (size_t i = 0; i < p->sets.n; i++)
 		resolve_dests(p, sets[i].members, sets[i].n_members);
+	for (size_t i = 0; i < p->prices.n; i++)
+		resolve_dests(p, prices[i].to, prices[i].n_to);
 	for (size_t i = 0; i < p->apps.n; i++)
 		for (size_t k = 0; k < apps[i].n_parts; k++)
 			if (apps[i].parts[k].kind == APP_PART_APP)

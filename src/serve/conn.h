@@ -15,6 +15,7 @@
 
 #define CONN_QUEUE_MAX (8U << 20)
 
+struct child;
 struct rollup;
 
 struct conn {
@@ -27,11 +28,13 @@ struct conn {
 	struct buf in;   /* the beginning of a request line */
 	struct buf out;  /* whole lines; sent up to out_at */
 	size_t out_at;
-	uint64_t lost;    /* lines not yet told as lost */
-	bool input_ended; /* the client will ask nothing more */
-	bool closing;     /* to be closed once the queue is empty */
-	bool asked;       /* `request` is valid */
-	bool busy;        /* an answer of several turns (flows) is under way */
+	uint64_t lost;       /* lines not yet told as lost */
+	bool input_ended;    /* the client will ask nothing more */
+	bool closing;        /* to be closed once the queue is empty */
+	bool asked;          /* `request` is valid */
+	bool busy;           /* an answer of several turns (flows, history) is under way */
+	bool waiting;        /* ASK_HISTORY: for its turn */
+	struct child *child; /* ASK_HISTORY: who answers */
 	struct request request;
 	struct rollup *rollup;          /* ASK_TOP */
 	uint64_t shown, matched, after; /* ASK_FLOWS: so far, in all, the last flow id shown */
@@ -48,6 +51,9 @@ void conn_line_end(struct conn *c, size_t from, uint64_t *total_lost);
 /* A line that is already there. */
 void conn_line(struct conn *c, struct str line, uint64_t *total_lost);
 void conn_error(struct conn *c, const char *text); /* {"error":"…"} */
+
+/* An answer of several turns is complete; the control goes on with what came meanwhile. */
+void conn_answered(struct conn *c);
 
 /* Sends what the socket takes. 0; -errno: the client is gone. */
 int conn_send(struct conn *c);

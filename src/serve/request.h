@@ -23,6 +23,7 @@ enum ask {
 	ASK_WHY,
 	ASK_DETECT,
 	ASK_FINDINGS,
+	ASK_HISTORY,
 	ASK_FLOWS,
 	ASK_TOP,
 	ASK_EVENTS
@@ -59,6 +60,7 @@ struct request {
 	enum rollup_key group_by;
 	size_t group_label_n;
 	char group_label[REQUEST_LABEL_MAX];
+	char *history; /* ASK_HISTORY: the line; history/question.h has what it may hold */
 	union {
 		struct policy_request policy; /* ASK_POLICY */
 		struct why_request why;       /* ASK_WHY */

@@ -13,6 +13,7 @@
 #include "detect/finding.h"
 #include "flow/domain.h"
 #include "flow/record.h"
+#include "policy/locate.h"
 
 static const char *event_type(enum record_type t)
 {
@@ -248,6 +249,25 @@ static void put_flow_egret(struct json *j, const struct flow *f)
 		json_str(j, "ja4", text_str(f->ja4));
 }
 
+/* The other side's place in the world, and which parts of our network are involved. */
+static void put_places(struct json *j, struct locator *l, const struct flow *f)
+{
+	bool ours_opened = flow_up_side(f) == TO_SERVER;
+	const struct location *is;
+
+	json_object_begin(j, "segment");
+	json_str(j, "from", locator_find(l, &f->key.src)->segment);
+	json_str(j, "to", locator_find(l, &f->key.dst)->segment);
+	json_object_end(j);
+	is = locator_find(l, ours_opened ? &f->key.dst : &f->key.src);
+	if (is->country[0])
+		json_text(j, "country", is->country);
+	if (is->asn)
+		json_u64(j, "asn", is->asn);
+	if (is->as_org.n)
+		json_str(j, "as_org", is->as_org);
+}
+
 static void put_egret(struct json *j, const struct eve_format *fmt, const struct record *r)
 {
 	const struct flow *f = r->flow;
@@ -262,6 +282,8 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 	json_text(j, "identity", identity_gap(f));
 	if (f->proc)
 		json_text(j, "exe_note", proc_exe_note(f->proc));
+	if (r->type == RECORD_FLOW && fmt->locator)
+		put_places(j, fmt->locator, f);
 	if (r->type == RECORD_FLOW)
 		put_flow_egret(j, f);
 	if (r->type == RECORD_TLS || r->type == RECORD_QUIC)

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "store/sink.h"
 
+struct locator;
 struct record;
 
 enum eve_vantage { EVE_HOST, EVE_GATEWAY, EVE_FILE };
@@ -18,6 +19,8 @@ enum eve_vantage { EVE_HOST, EVE_GATEWAY, EVE_FILE };
 struct eve_format {
 	enum eve_vantage vantage;
 	const char *host; /* sensor name; NULL: left out */
+	struct locator
+		*locator; /* where addresses lie (policy/locate.h), borrowed; NULL: left out */
 };
 
 /*

@@ -8,6 +8,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "policy/geo.h"
+#include "policy/locate.h"
+#include "policy/policy.h"
 
 /* --- a writer --------------------------------------------------------------------------------------------------------- */
 
@@ -69,6 +71,19 @@ static uint32_t add_asn(struct tree *t, uint32_t n)
 	for (int i = 3; i >= 0; i--)
 		buf_putc(&t->data, (char)(n >> 8 * i));
 	return DATA | at;
+}
+
+/* {"autonomous_system_number": n, "autonomous_system_organization": s} */
+static uint32_t add_system(struct tree *t, uint32_t n, const char *s)
+{
+	uint32_t at = add_asn(t, n);
+
+	t->data.p[at & ~DATA]++; /* one member more */
+	buf_putc(&t->data, 2 << 5 | 29);
+	buf_putc(&t->data, 30 - 29);
+	buf_puts(&t->data, "autonomous_system_organization");
+	put_text(&t->data, s);
+	return at;
 }
 
 static void insert(struct tree *t, const char *cidr, uint32_t record)
@@ -245,6 +260,118 @@ static void systems(void **state)
 	free(t);
 }
 
+static struct geo_facts facts_of(struct geo *g, const char *address)
+{
+	struct geo_facts f;
+	struct addr a;
+
+	assert_ok(addr_parse(str_of(address), &a));
+	geo_find(g, &a, &f);
+	return f;
+}
+
+static void one_address(void **state)
+{
+	struct tree *t = malloc(sizeof(*t));
+	char error[256];
+	struct geo *g = NULL;
+	struct geo_facts f;
+
+	assert_non_null(t);
+	tree_init(t, 6);
+	insert(t, "192.0.2.0/24", add_country(t, "NL"));
+	insert(t, "198.51.100.0/24", add_code(t, "nl")); /* no code of ISO 3166 */
+	insert(t, "203.0.113.0/24", add_system(t, 64500, "Example, Inc."));
+	insert(t, "2001:db8::/32", add_system(t, 64501, "Six"));
+	write_tree(t, path);
+	assert_ok(geo_open(&g, path, path, error));
+	f = facts_of(g, "192.0.2.7");
+	assert_string_equal(f.country, "NL");
+	assert_int_equal(f.asn, 0);
+	assert_int_equal(f.as_org.n, 0);
+	assert_string_equal(facts_of(g, "198.51.100.1").country, "");
+	f = facts_of(g, "203.0.113.255");
+	assert_string_equal(f.country, "");
+	assert_int_equal(f.asn, 64500);
+	assert_str(f.as_org, "Example, Inc.");
+	assert_int_equal(facts_of(g, "2001:db8:1::1").asn, 64501);
+	assert_int_equal(facts_of(g, "203.0.114.0").asn, 0);
+	assert_int_equal(facts_of(g, "2001:db9::1").asn, 0);
+	assert_int_equal(facts_of(NULL, "203.0.113.255").asn, 0);
+	/* the file may be written over in its place */
+	assert_ok(truncate(path, 0));
+	assert_int_equal(facts_of(g, "203.0.113.1").asn, 64500);
+	geo_free(g);
+	buf_done(&t->data);
+	/* a tree of IPv4 knows no IPv6 */
+	tree_init(t, 4);
+	insert(t, "203.0.113.0/24", add_asn(t, 64500));
+	write_tree(t, path);
+	assert_ok(geo_open(&g, NULL, path, error));
+	assert_int_equal(facts_of(g, "203.0.113.1").asn, 64500);
+	assert_int_equal(facts_of(g, "2001:db8::1").asn, 0);
+	geo_free(g);
+	buf_done(&t->data);
+	free(t);
+}
+
+static const struct location *at(struct locator *l, const char *address)
+{
+	struct addr a;
+
+	assert_ok(addr_parse(str_of(address), &a));
+	return locator_find(l, &a);
+}
+
+static void places(void **state)
+{
+	static const char text[] = "segment lab = 10.2.0.0/16, 192.0.2.0/24\n"
+				   "segment office = 10.0.0.0/8, fd00:1::/64\n"
+				   "segment dmz = interface eth1\ndefault allow\n";
+	_cleanup_buf_ struct buf messages = BUF_INIT(65536);
+	struct tree *t = malloc(sizeof(*t));
+	struct policy *p = NULL;
+	struct locator *l = NULL;
+	char error[256];
+	struct geo *g = NULL;
+
+	assert_non_null(t);
+	tree_init(t, 6);
+	insert(t, "192.0.2.0/24", add_country(t, "NL"));
+	write_tree(t, path);
+	assert_ok(geo_open(&g, path, NULL, error));
+	assert_ok(policy_parse(&p, "p.egret", STR(text), STR_NONE, &messages));
+	assert_ok(locator_new(&l));
+	assert_str(at(l, "10.2.3.4")->segment, "private");
+	assert_str(at(l, "192.0.2.1")->segment, "reserved");
+	assert_str(at(l, "198.41.0.4")->segment, "internet");
+	assert_str(at(l, "::1")->segment, "loopback");
+	assert_str(at(l, "64:ff9b::10.2.3.4")->segment, "private"); /* by way of NAT64 */
+	assert_string_equal(at(l, "192.0.2.1")->country, "");
+
+	locator_set_geo(l, g);
+	assert_ok(locator_set_policy(l, p));
+	policy_free(p);                                /* nothing of it is needed any more */
+	assert_str(at(l, "10.2.3.4")->segment, "lab"); /* the first of two */
+	assert_str(at(l, "64:ff9b::10.2.3.4")->segment, "lab");
+	assert_str(at(l, "10.3.0.0")->segment, "office");
+	assert_str(at(l, "fd00:1::5")->segment, "office");
+	assert_str(at(l, "fd00:1:0:1::5")->segment, "private");
+	assert_str(at(l, "192.0.2.1")->segment, "lab");
+	assert_string_equal(at(l, "192.0.2.1")->country, "NL");
+	assert_string_equal(at(l, "64:ff9b::192.0.2.1")->country, "NL");
+
+	locator_set_geo(l, NULL);
+	assert_ok(locator_set_policy(l, NULL));
+	assert_str(at(l, "10.2.3.4")->segment, "private");
+	assert_string_equal(at(l, "192.0.2.1")->country, "");
+	assert_null(locator_free(l));
+	assert_null(locator_free(NULL));
+	geo_free(g);
+	buf_done(&t->data);
+	free(t);
+}
+
 static void none_and_no_database(void **state)
 {
 	char error[256] = "";
@@ -322,6 +449,8 @@ static void every_byte_changed(void **state)
 		buf_clear(&out);
 		geo_country(g, "NL", on_range, &out);
 		geo_asn(g, 1, on_range, &out);
+		facts_of(g, "192.0.2.1");
+		facts_of(g, "198.51.100.1");
 		geo_free(g);
 	}
 	buf_done(&out);
@@ -379,6 +508,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(countries),
 		cmocka_unit_test(systems),
+		cmocka_unit_test(one_address),
+		cmocka_unit_test(places),
 		cmocka_unit_test(none_and_no_database),
 		cmocka_unit_test(trees_without_end),
 		cmocka_unit_test(every_byte_changed),

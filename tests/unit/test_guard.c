@@ -14,6 +14,7 @@
 #include "guard/bundle.h"
 #include "guard/guard.h"
 #include "guard/question.h"
+#include "policy/locate.h"
 
 #define START (1767225600ULL * NSEC_PER_SEC) /* 2026-01-01 */
 
@@ -533,11 +534,36 @@ static void test_show_and_text(void **state)
 	guard_free(g);
 }
 
+/* Segments of records are those of the policy in force. */
+static void test_segments(void **state)
+{
+	struct addr a = addr_from_v4("\x0a\x01\x00\x05");
+	struct locator *l;
+	struct guard *g;
+
+	assert_ok(locator_new(&l));
+	assert_ok(guard_new(&g, &(struct guard_config){ .now = now, .locator = l }));
+	assert_str(locator_find(l, &a)->segment, "private");
+	assert_ok(LOAD(g, "segment office = 10.1.0.0/16\ndefault allow\n"));
+	assert_str(locator_find(l, &a)->segment, "office");
+	assert_err(LOAD(g, "segment lab = 10.1.0.0/16\nno policy\n"), -EINVAL);
+	assert_str(locator_find(l, &a)->segment, "office");
+	assert_ok(LOAD(g, "segment lab = 10.1.0.0/16\ndefault allow\n"));
+	assert_str(locator_find(l, &a)->segment, "lab");
+	assert_ok(guard_clear(g));
+	assert_str(locator_find(l, &a)->segment, "private");
+	assert_ok(LOAD(g, "segment lab = 10.1.0.0/16\ndefault allow\n"));
+	guard_free(g);
+	assert_str(locator_find(l, &a)->segment, "private");
+	locator_free(l);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(test_loads_and_names_rules),
+		T(test_segments),
 		T(test_a_mistake_changes_nothing),
 		T(test_rolls_back),
 		T(test_rolls_back_to_none),

@@ -122,7 +122,11 @@ static void test_example(void **state)
 	assert_str(p->schedules[r[9].match.during[0]].name, "working");
 	assert_int_equal(p->schedules[0].parts[0].days, 0x1f);
 	assert_int_equal(p->schedules[0].parts[0].to_min, 1080);
+	assert_str(p->prices[0].name, "internet");
+	assert_int_equal(p->prices[0].n_to, 1);
+	assert_int_equal(p->prices[0].to[0].kind, DEST_INTERNET);
 	assert_int_equal(p->prices[0].tiers[0].microcents, 9000000);
+	assert_int_equal(p->prices[0].tiers[0].per_bytes, 1000000000);
 	assert_int_equal(p->prices[0].tiers[1].after_bytes, 10000000000000);
 	assert_int_equal(p->responses[0].least, LEVEL_HIGH);
 	assert_true(p->responses[0].deny_subject);
@@ -385,7 +389,7 @@ static void test_large(void **state)
 static void test_complain(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
-	struct policy *p = parse("default deny\nexpect deny port 1\nprice p = 1 USD/TB\n"
+	struct policy *p = parse("default deny\nexpect deny port 1\nprice any = 1 USD/TB\n"
 				 "segment s = interface e0\n");
 
 	policy_complain(p, p->expects[0].place, "error", &messages, "no %d\nbut so", 1);
@@ -394,8 +398,9 @@ static void test_complain(void **state)
 	buf_clear(&messages);
 	policy_note_unenforced(p, &messages);
 	assert_non_null(strstr(messages.p, "p.egret:4:9: note: interfaces of a segment"));
-	assert_non_null(strstr(messages.p, "p.egret:3:7: note: 'price'"));
-	assert_int_equal(p->prices[0].tiers[0].microcents, 100000); /* a thousandth of a dollar */
+	assert_null(strstr(messages.p, "'price'"));
+	assert_int_equal(p->prices[0].tiers[0].microcents, 100000000);
+	assert_int_equal(p->prices[0].tiers[0].per_bytes, 1000000000000);
 	policy_free(p);
 	assert_string_equal(policy_action_name(EG_AUDIT), "audit");
 	assert_string_equal(policy_protocol_name(EG_APP_DOH), "doh");
