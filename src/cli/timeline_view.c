@@ -7,10 +7,11 @@
 #include "base/cleanup.h"
 #include "base/human.h"
 #include "base/time.h"
-#include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/chart.h"
 #include "cli/csv.h"
+#include "cli/history_words.h"
+#include "cli/when.h"
 
 #define LABEL_MAX 24U
 #define NUMBERS 40U /* three numbers and the blanks before them */

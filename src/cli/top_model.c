@@ -20,8 +20,8 @@ static const struct {
 	uint32_t key;
 	enum rollup_key by;
 } groupings[] = {
-	{ 'p', ROLLUP_PROGRAM },   { 'u', ROLLUP_USER }, { 'n', ROLLUP_UNIT },
-	{ 'c', ROLLUP_CONTAINER }, { 'N', ROLLUP_NAME }, { 'a', ROLLUP_ADDRESS },
+	{ 'p', ROLLUP_PROGRAM },   { 'u', ROLLUP_USER },     { 'n', ROLLUP_UNIT },
+	{ 'c', ROLLUP_CONTAINER }, { 'N', ROLLUP_NAME },     { 'a', ROLLUP_ADDRESS },
 	{ 'o', ROLLUP_HOST },      { 'P', ROLLUP_PROTOCOL },
 };
 

@@ -5,10 +5,11 @@
 
 #include "base/cleanup.h"
 #include "base/human.h"
-#include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/csv.h"
+#include "cli/history_words.h"
 #include "cli/table.h"
+#include "cli/when.h"
 
 #define BY_MAX 8
 #define TITLE_MAX 24
