@@ -92,18 +92,42 @@ struct groups {
 	bool by_app;
 };
 
-static void group_add(struct groups *g, const char *a, const char *b, uint64_t bytes,
-		      uint64_t flows)
+static struct group *group_find(struct groups *g, const char *a, const char *b)
 {
 	size_t i = (((uintptr_t)a >> 4) * 31 + ((uintptr_t)b >> 4)) * 0x9e3779b97f4a7c15ULL >> 40 &
 		   (g->cap - 1);
 
 	while (g->v[i].bytes && (g->v[i].a != a || g->v[i].b != b))
 		i = (i + 1) & (g->cap - 1);
-	g->n += !g->v[i].bytes;
-	g->v[i] = (struct group){ a, b, g->v[i].bytes + bytes, g->v[i].flows + flows };
-	if (2 * g->n > g->cap)
+	return &g->v[i];
+}
+
+static void groups_grow(struct groups *g)
+{
+	struct groups bigger = { .cap = g->cap ? 2 * g->cap : 4096,
+				 .n = g->n,
+				 .by_app = g->by_app };
+
+	bigger.v = calloc(bigger.cap, sizeof(*bigger.v));
+	if (!bigger.v)
 		abort();
+	for (size_t i = 0; i < g->cap; i++)
+		if (g->v[i].bytes)
+			*group_find(&bigger, g->v[i].a, g->v[i].b) = g->v[i];
+	free(g->v);
+	*g = bigger;
+}
+
+static void group_add(struct groups *g, const char *a, const char *b, uint64_t bytes,
+		      uint64_t flows)
+{
+	struct group *to;
+
+	if (2 * g->n >= g->cap)
+		groups_grow(g);
+	to = group_find(g, a, b);
+	g->n += !to->bytes;
+	*to = (struct group){ a, b, to->bytes + bytes, to->flows + flows };
 }
 
 static int on_sum(void *ctx, const struct store_sum *s)
@@ -129,12 +153,11 @@ static int on_row(void *ctx, const struct store_row *row)
 
 static size_t ask_sums(const char *dir, enum store_step step, uint64_t days, bool by_app)
 {
-	struct groups g = { .cap = 1 << 20, .by_app = by_app };
+	struct groups g = { .by_app = by_app };
 	struct store_reader *r = NULL;
 	char error[256];
 
-	g.v = calloc(g.cap, sizeof(*g.v));
-	if (!g.v || store_reader_open(&r, dir, error) < 0)
+	if (store_reader_open(&r, dir, error) < 0)
 		exit(1);
 	if (store_read_sums(r, step,
 			    (struct store_span){ at_end() - days * 86400 * NSEC_PER_SEC, at_end() },

@@ -28,6 +28,9 @@ static void config_defaults(struct config *c)
 		.state = "/var/lib/egret",
 		.eve = "/var/log/egret/eve.json",
 		.policy = "/etc/egret/policy.egret",
+		.page = { .on = true,
+			  .addr = addr_from_v4((const uint8_t[]){ 127, 0, 0, 1 }),
+			  .port = PAGE_PORT },
 		.findings = true,
 		.learn_ns = 24 * 3600 * NSEC_PER_SEC,
 		.store = store_kinds[0],
@@ -173,9 +176,51 @@ static void skip_statement(struct parser *p, const char *what)
 		not_built(p, &at, what);
 }
 
+/* 127.0.0.1:8710, [::1]:8710 */
+static bool parse_endpoint(struct str s, struct addr *ret_addr, uint16_t *ret_port)
+{
+	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
+	size_t n = colon ? (size_t)(colon - s.p) : 0;
+	struct str host = str_sub(s, 0, n);
+	bool bracket = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+	uint64_t port;
+
+	if (!colon || str_parse_u64(str_sub(s, n + 1, s.n), &port) < 0 || !port ||
+	    port > UINT16_MAX)
+		return false;
+	*ret_port = (uint16_t)port;
+	host = bracket ? str_sub(host, 1, host.n - 2) : host;
+	return addr_parse(host, ret_addr) == 0 && bracket == !addr_is_v4(ret_addr);
+}
+
+/* ADDRESS:PORT [tls "CERT" "KEY" [client-ca "CA"]]; or off. */
 static void parse_page(struct parser *p)
 {
-	skip_statement(p, "page");
+	struct lex_token at = lex_next(&p->lex), t = lex_peek(&p->lex);
+	struct page_settings *page = &p->config->page;
+
+	*page = (struct page_settings){ .on = !is_word(&at, "off") };
+	if (!page->on)
+		return;
+	if (at.kind != LEX_WORD || !parse_endpoint(at.text, &page->addr, &page->port)) {
+		lex_complain(&p->lex, &at, "error",
+			     "an address and a port are expected here, as 127.0.0.1:8710 or "
+			     "[::1]:8710; or off");
+		return;
+	}
+	if (is_word(&t, "tls")) {
+		lex_next(&p->lex);
+		take_path(p, page->cert, sizeof(page->cert));
+		take_path(p, page->key, sizeof(page->key));
+		t = lex_peek(&p->lex);
+		if (is_word(&t, "client-ca")) {
+			lex_next(&p->lex);
+			take_path(p, page->client_ca, sizeof(page->client_ca));
+		}
+	} else if (addr_class(&page->addr) != ADDR_LOOPBACK) {
+		lex_complain(&p->lex, &at, "error",
+			     "off loopback the page needs tls \"CERT.pem\" \"KEY.pem\"");
+	}
 }
 
 /* "PATH" watch | enforce; or off. */

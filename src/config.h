@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "serve/page.h"
 #include "store/alert_sink.h"
 #include "store/store.h"
 
@@ -29,6 +30,7 @@ struct config {
 		learn_ns; /* what timing, volume and rarity alone say is held back for so long at first */
 	struct alert_config alerts[CONFIG_MAX_ALERTS];
 	size_t n_alerts;
+	struct page_settings page;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */

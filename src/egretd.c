@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "answerer.h"
+#include "arguments.h"
 #include "attach/attach.h"
 #include "attach/cgroup2.h"
 #include "base/cleanup.h"
@@ -39,33 +39,17 @@
 #include "policy/subject.h"
 #include "sentry/sentry.h"
 #include "serve/control.h"
+#include "serve/page.h"
+#include "serve/tokens.h"
 #include "store/eve.h"
+#include "vitals.h"
+#include "web/web.h"
 
 #define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
 #define SWEEP_EVERY_NS NSEC_PER_SEC
 #define REPORT_EVERY_NS (300 * NSEC_PER_SEC)
-#define DEFAULT_CONFIG "/etc/egret/egret.conf"
 #define MAX_MESSAGES (1U << 20)
 #define DEFAULT_STATE "/var/lib/egret"
-
-static const char usage[] =
-	"usage: egretd [-c FILE] [-T] [--foreground] [--verbose]\n\n"
-	"Watches what leaves this host, and decides what may when there is a policy. Without\n"
-	"--foreground it goes to the background once it watches.\n\n"
-	"  -c FILE        configuration (" DEFAULT_CONFIG " when it is there, else the defaults)\n"
-	"  -T             test the configuration and its policy, and exit\n"
-	"  --foreground   stay\n"
-	"  --verbose      say more\n"
-	"  --version\n\n"
-	"SIGHUP reads the policy again and reopens eve.json. SIGTERM and SIGINT end it: a policy "
-	"that "
-	"is enforced stays\n"
-	"in force (egret disarm removes it), nothing else is left behind.\n";
-
-struct args {
-	const char *config;
-	bool test, foreground;
-};
 
 struct daemon {
 	struct config config;
@@ -78,11 +62,14 @@ struct daemon {
 	struct guard *guard;
 	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
+	struct vitals vitals;
+	struct tokens *tokens;
+	struct page *page;     /* NULL: off, or nothing of it works */
 	struct keeper *keeper; /* NULL: no history */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t started_ns, eve_lost, eve_lost_told, control_lost_told, alerts_lost,
-		alerts_lost_told, store_lost_told, store_unwritten_told;
+	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told,
+		store_lost_told, store_unwritten_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -250,36 +237,15 @@ static void on_hup(void *ctx, int signo)
 		log_info("%s reopened", d->config.eve);
 }
 
-static void add_status(void *ctx, struct json *j)
+static void on_page(void *ctx, const struct page_request *q, struct json *j)
 {
 	struct daemon *d = ctx;
-	struct attach_stats stats;
 
-	attach_stats(d->attach, &stats);
-	json_text(j, "version", EGRET_VERSION);
-	json_text(j, "host", d->host);
-	json_text(j, "watch", "host");
-	json_text(j, "cgroup", d->config.cgroup);
-	json_text(j, "eve", d->config.eve[0] ? d->config.eve : "off");
-	json_u64(j, "pid", (uint64_t)getpid());
-	json_u64(j, "uptime_s", (time_now() - d->started_ns) / NSEC_PER_SEC);
-	json_u64(j, "events", stats.events);
-	json_u64(j, "kernel_sockets", stats.map_entries_sockets);
-	json_u64(j, "kernel_peers", stats.map_entries_peers);
-	json_u64(j, "kernel_peers_max", stats.map_capacity_peers);
-	json_u64(j, "kernel_bytes", stats.bpf_bytes);
-	json_bool(j, "backstop", d->config.backstop);
-	json_text(j, "pin", d->pin);
-	json_object_begin(j, "policy");
-	guard_status(d->guard, j);
-	json_object_end(j);
-	json_object_begin(j, "detect");
-	if (d->sentry)
-		sentry_status(d->sentry, j);
-	json_object_end(j);
-	json_object_begin(j, "history");
-	keeper_status(d->keeper, j);
-	json_object_end(j);
+	if (d->page)
+		page_answer(d->page, q, j);
+	else
+		json_text(j, "error",
+			  "there is no page here: it is off in egret.conf, or could not start");
 }
 
 static void on_policy(void *ctx, const struct policy_request *q, int fd, struct json *j)
@@ -384,14 +350,18 @@ static int open_outputs(struct daemon *d)
 	r = make_folder(d->config.run, 0755);
 	if (r < 0)
 		return r;
+	r = tokens_new(&d->tokens, d->config.state);
+	if (r < 0)
+		return r;
 	snprintf(path, sizeof(path), "%s/egret.sock", d->config.run);
 	r = control_new(&d->control, &(struct control_config){
 					     .path = path,
 					     .loop = d->loop,
 					     .flows = pipeline_flows(d->pipeline),
 					     .format = format,
-					     .status = add_status,
-					     .status_ctx = d,
+					     .status = vitals_status,
+					     .metrics = vitals_metrics,
+					     .status_ctx = &d->vitals,
 					     .now = time_now,
 					     .policy = on_policy,
 					     .why = on_why,
@@ -402,6 +372,10 @@ static int open_outputs(struct daemon *d)
 					     .detect = on_detect,
 					     .findings_open = on_findings_open,
 					     .detect_ctx = d,
+					     .page = on_page,
+					     .page_ctx = d,
+					     .tokens = d->tokens,
+					     .trust_certificates = d->config.page.client_ca[0] != 0,
 					     .texts = pipeline_texts(d->pipeline),
 					     .names = pipeline_names(d->pipeline),
 					     .procs = pipeline_procs(d->pipeline),
@@ -525,6 +499,24 @@ static int start_watching(struct daemon *d)
 	return r < 0 ? log_errno(r, "cannot list what is open already") : 0;
 }
 
+/* The daemon's work does not hang on its page: what is wrong with it was logged. */
+static int open_page(struct daemon *d)
+{
+	int r = 0;
+
+	if (!d->config.page.on)
+		return 0;
+	r = make_folder(d->config.state, 0750);
+	if (r == 0)
+		page_new(&d->page, &(struct page_config){ .settings = &d->config.page,
+							  .run = d->config.run,
+							  .loop = d->loop,
+							  .control = d->control,
+							  .tokens = d->tokens,
+							  .now = time_now });
+	return r;
+}
+
 static int add_sources(struct daemon *d)
 {
 	int r = loop_add_io(d->loop, attach_fd(d->attach), EPOLLIN, on_ring, d, NULL);
@@ -542,12 +534,25 @@ static int add_sources(struct daemon *d)
 	return r < 0 ? log_errno(r, "cannot start the event loop") : 0;
 }
 
+static void tell_vitals(struct daemon *d)
+{
+	d->vitals.config = &d->config;
+	d->vitals.host = d->host;
+	d->vitals.pin = d->pin;
+	d->vitals.attach = d->attach;
+	d->vitals.guard = d->guard;
+	d->vitals.sentry = d->sentry;
+	d->vitals.page = d->page;
+	d->vitals.keeper = d->keeper;
+}
+
 static int run(struct daemon *d)
 {
 	int r;
 
-	d->started_ns = time_now();
 	gethostname(d->host, sizeof(d->host) - 1);
+	d->vitals.started_ns = time_now();
+	vitals_probe(&d->vitals);
 	r = open_cgroup(d);
 	if (r < 0)
 		return r;
@@ -570,12 +575,14 @@ static int run(struct daemon *d)
 	if (r >= 0)
 		r = start_sentry(d);
 	if (r >= 0)
-		r = keep_history(&d->keeper, &d->config, pipeline_flows(d->pipeline), d->host,
-				 d->started_ns);
+		r = keep_history(&d->keeper, &d->config, pipeline_flows(d->pipeline), d->locator,
+				 d->host, d->vitals.started_ns);
 	if (r >= 0)
 		r = start_watching(d);
 	if (r >= 0)
 		r = add_sources(d);
+	if (r >= 0)
+		r = open_page(d);
 	if (r >= 0)
 		r = daemon_drop_capabilities();
 	if (r >= 0)
@@ -583,6 +590,9 @@ static int run(struct daemon *d)
 	if (r < 0)
 		return r;
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
+	tell_vitals(d);
+	if (d->page)
+		page_start(d->page);
 	daemon_notify_ready();
 	if (d->ready_fd >= 0 && write(d->ready_fd, "", 1) == 1)
 		close(TAKE_FD(d->ready_fd));
@@ -603,7 +613,9 @@ static void shut_down(struct daemon *d)
 	attach_free(d->attach); /* hands on the last notices */
 	if (d->pipeline)
 		flow_table_finish(pipeline_flows(d->pipeline));
+	d->vitals.page = d->page = page_free(d->page);
 	control_free(d->control);
+	tokens_free(d->tokens);
 	if (d->eve)
 		d->eve->ops->free(d->eve);
 	for (size_t i = 0; i < d->config.n_alerts; i++)
@@ -622,48 +634,6 @@ static void shut_down(struct daemon *d)
 }
 
 /* ---- starting it ---- */
-
-/* -1: go on; else the exit status. */
-static int parse_args(int argc, char **argv, struct args *a)
-{
-	static const struct option options[] = {
-		{ "foreground", no_argument, NULL, 'f' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int o;
-
-	while ((o = getopt_long(argc, argv, "c:Tfvh", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			a->config = optarg;
-			break;
-		case 'T':
-			a->test = true;
-			break;
-		case 'f':
-			a->foreground = true;
-			break;
-		case 'v':
-			log_set_level(LOG_DEBUG);
-			break;
-		case 'V':
-			puts("egretd " EGRET_VERSION);
-			return 0;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return 2;
-		}
-	}
-	if (optind == argc)
-		return -1;
-	fputs(usage, stderr);
-	return 2;
-}
 
 /* Parsed and compiled as it would be now, but for lists that are not downloaded yet. */
 static int test_policy(const struct config *c, const char *path)
@@ -686,6 +656,8 @@ static int test_policy(const struct config *c, const char *path)
 			r = guard_load_file(guard, c->policy, GUARD_WATCH, false, &messages);
 		guard_free(guard);
 	}
+	if (r == 0)
+		r = page_check(&c->page, &messages);
 	if (messages.n)
 		fwrite(messages.p, 1, messages.n, stderr);
 	if (r == 0)
@@ -697,17 +669,19 @@ int main(int argc, char **argv)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
 	struct daemon d = { .mount_fd = -1, .cgroup_fd = -1, .ready_fd = -1 };
-	struct args args = { 0 };
+	struct arguments args = { 0 };
 	const char *path;
 	int r;
 
 	log_set_name("egretd");
 	if (argc > 1 && !strcmp(argv[1], "--answer"))
 		return answerer_main(argc, argv);
-	r = parse_args(argc, argv, &args);
+	if (argc == 2 && !strcmp(argv[1], "--web"))
+		return web_main();
+	r = arguments_parse(argc, argv, &args);
 	if (r >= 0)
 		return r;
-	path = args.config ? args.config : DEFAULT_CONFIG;
+	path = args.config ? args.config : ARGUMENTS_DEFAULT_CONFIG;
 	r = config_read(&d.config, path, !args.config, &messages);
 	if (messages.n)
 		fwrite(messages.p, 1, messages.n, stderr);

@@ -7,6 +7,8 @@
 #include "config.h"
 #include "store/keeper.h"
 
+struct locator;
+
 /* 0 and *ret, which stays NULL with `store off`; or -errno, which is logged. `boot` tells this run from others. */
 int keep_history(struct keeper **ret, const struct config *c, struct flow_table *flows,
-		 const char *host, uint64_t boot);
+		 struct locator *locator, const char *host, uint64_t boot);

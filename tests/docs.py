@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documents say against what the programs do.
 
-usage: docs.py [--write]      --write makes the generated parts of docs/records.md anew; `git diff` is the review
+usage: docs.py [--write]      --write makes the generated parts of docs/records.md and docs/metrics.md anew; `git diff` is the review
 
 Commands and options: help texts, man pages and completions name the same ones, and the programs take them. Examples of
 `egret read` run on the committed captures and print what is shown below them. Files and functions that are mentioned
@@ -179,6 +179,24 @@ def check_values():
                                                    .group(1)), keys)
     CASES.same_set("filter keys: zsh", re.findall(r"'(\w+):", zsh[zsh.index("keys=("):zsh.index("_describe -t filters")]),
                    keys)
+
+
+# --- metrics ------------------------------------------------------------------------------------------------------------
+
+METRIC_ROW = re.compile(r"(?:^\| `\w+` \|.*\n)+", re.M)
+
+
+def metric_rows():
+    """The table of docs/metrics.md, from the source."""
+    body = re.search(r"#define METRICS\(X\)(.*?)\n\n", text_of("src/serve/metrics.h"), re.S).group(1).replace("\\\n", " ")
+    rows = re.findall(r'X\(\w+,\s*"(\w+)",\s*"(\w+)",\s*"([^"]*)",\s*"([^"]*)"\)', body)
+    CASES.equal("all metrics of the source are understood", len(rows), body.count("X("))
+    return "".join(f"| `{name}` | {kind} | {' '.join(f'`{x}`' for x in labels.split())} | {what} |\n"
+                   for name, kind, labels, what in rows)
+
+
+def check_metrics():
+    CASES.equal("docs/metrics.md is the table of the source", METRIC_ROW.findall(text_of("docs/metrics.md")), [metric_rows()])
 
 
 def check_shells():
@@ -388,8 +406,11 @@ def main():
         text = generated(text_of("docs/records.md"))
         with open(os.path.join(SOURCE, "docs/records.md"), "w", encoding="utf-8") as f:
             f.write(text)
+        text = METRIC_ROW.sub(lambda _: metric_rows(), text_of("docs/metrics.md"))
+        with open(os.path.join(SOURCE, "docs/metrics.md"), "w", encoding="utf-8") as f:
+            f.write(text)
         return 0
-    for part in (check_options, check_values, check_shells, check_pages, check_unit, check_examples, check_mentions,
+    for part in (check_options, check_values, check_metrics, check_shells, check_pages, check_unit, check_examples, check_mentions,
                  check_records):
         part()
     return CASES.end()

@@ -72,11 +72,15 @@ def flows(q, args):
 def status(args):
     return {"time": stamp(time.time()), "lost_total": 15 if args.lost else 0,
             "lost": {"ring-flow": 12 if args.lost else 0, "eve-write": 3 if args.lost else 0, "from-a-newer-egretd": 0},
+            "losses": [{"reason": "ring-flow", "lost": 12, "means": "told late", "helps": "time"},
+                       {"reason": "eve-write", "lost": 3, "means": "not in eve.json\x1b[31m", "helps": "room"}] if args.lost else [],
             "unreported": {"pkts_tx": 0, "bytes_tx": 0, "pkts_rx": 0, "bytes_rx": 0}, "flows_now": args.flows,
             "flows_total": 123456, "packets": 99999999, "bytes": 123456789012, "memory_bytes": 12345678, "rss_bytes": 45678901,
             "clients": 1, "version": "0.1.0", "host": "fake\x1b[31m", "watch": "host", "cgroup": "/", "eve": "off",
-            "pid": os.getpid(), "uptime_s": 4000, "kernel_sockets": 12, "kernel_peers": 3, "kernel_peers_max": 65536,
-            "kernel_bytes": 1234567}
+            "pid": os.getpid(), "uptime_s": 4000, "kernel_bytes": 1234567,
+            "maps": {"sockets": {"entries": 12, "max": 131072}, "peers": {"entries": 3, "max": 65536}},
+            "features": [{"name": "BTF", "there": True, "text": "types"}, {"name": "new", "there": False, "text": "less"}],
+            "feeds": [{"kind": "list", "name": "bad", "from": "x", "entries": 7, "age_s": 90, "expired": True, "problem": "\x1b[m"}]}
 
 
 # --- the history -----------------------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm doctor help --run --version --help' ;;
+	'') _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -156,7 +156,7 @@ _egret() {
 		esac
 		;;
 	who) _egret_words '--last --from --to --period --json --help' ;;
-	status) _egret_words '--json --help' ;;
+	status) _egret_words '--json --metrics --help' ;;
 	exec) _egret_exec ;;
 	read)
 		case $cur in
@@ -188,8 +188,9 @@ _egret() {
 	unblock) _egret_words '--app --user --rule --reject --all --help' ;;
 	why) _egret_words '--app --user --unit --from --address --speaking --policy --json --help' ;;
 	disarm) _egret_words '--help' ;;
+	page) _egret_words '--change --for --revoke --json --help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm doctor help' ;;
+	help) _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help' ;;
 	esac
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm doctor help
+set -l commands top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help
 set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -28,6 +28,7 @@ complete -c egret -n $none -a block -d 'Refuse something at once, for a while'
 complete -c egret -n $none -a unblock -d 'Take that away again'
 complete -c egret -n $none -a why -d 'Would this leave, and which line decides'
 complete -c egret -n $none -a disarm -d 'Nothing is refused any more'
+complete -c egret -n $none -a page -d 'The address of the page, with a token in it'
 complete -c egret -n $none -a doctor -d 'What this kernel offers'
 complete -c egret -n $none -a help -d 'The list of commands, or how to use one'
 
@@ -76,6 +77,7 @@ complete -c egret -n '__fish_seen_subcommand_from who' -l period -x -a 'day week
 complete -c egret -n '__fish_seen_subcommand_from who' -l json -d 'The answer as JSON'
 
 complete -c egret -n '__fish_seen_subcommand_from status' -l json -d 'Print the answer as JSON'
+complete -c egret -n '__fish_seen_subcommand_from status' -l metrics -d 'As Prometheus reads it'
 
 complete -c egret -n '__fish_seen_subcommand_from exec' -l policy -r -F -d 'In force for the command'
 complete -c egret -n '__fish_seen_subcommand_from exec' -l watch -d 'Refuse nothing'
@@ -127,6 +129,10 @@ complete -c egret -n '__fish_seen_subcommand_from intel' -a 'add list check stat
 complete -c egret -n "__fish_seen_subcommand_from policy; and not __fish_seen_subcommand_from $verbs" -a "$verbs"
 complete -c egret -n '__fish_seen_subcommand_from check load diff replay' -F
 
+complete -c egret -n '__fish_seen_subcommand_from page' -l change -d 'It also lets change'
+complete -c egret -n '__fish_seen_subcommand_from page' -l for -x -a '1h 8h 7d 30d' -d 'How long it holds'
+complete -c egret -n '__fish_seen_subcommand_from page' -l revoke -d 'No token holds any more'
+complete -c egret -n '__fish_seen_subcommand_from page' -l json -d 'Print the answer'
 for c in block unblock
 	complete -c egret -n "__fish_seen_subcommand_from $c" -x
 end

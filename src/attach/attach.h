@@ -60,3 +60,15 @@ struct attach_stats {
 	uint64_t held_closes;
 };
 void attach_stats(const struct attach *a, struct attach_stats *ret);
+
+/*
+ * How full the maps are that can be full; what that costs is in docs/ARCHITECTURE.md, "What is bounded". Some are counted no more
+ * than every half minute. "closes" is in user space: ends that wait for a last packet. "sockets" beyond its capacity are kept in
+ * storage of the socket itself.
+ */
+#define ATTACH_MAPS 16
+struct attach_map {
+	const char *name;
+	uint64_t entries, capacity; /* of "ring-bytes" bytes */
+};
+size_t attach_maps(struct attach *a, struct attach_map ret[ATTACH_MAPS]); /* how many */

@@ -15,6 +15,7 @@ struct bpf_link;
 struct bpf_program;
 struct ring_buffer;
 
+#define ATTACH_COUNTED 5    /* maps whose keys are counted */
 #define ATTACH_NAMES 1024   /* texts of names kept in user space */
 #define ATTACH_CGROUPS 512  /* paths of cgroups kept */
 #define ATTACH_HELD 16384   /* closes that wait for a last FIN, as many as the kernel remembers */
@@ -67,6 +68,7 @@ struct attach {
 	uint64_t handshakes_ns, packet_scan_ns;
 	uint64_t events;
 	uint64_t n_sockets, n_peers; /* seen by the last sweep */
+	uint64_t counted_ns, counted[ATTACH_COUNTED], counted_handshakes; /* fill.c */
 	bool scan_packet_socks;
 
 	struct held *held; /* ATTACH_HELD of them */
@@ -165,6 +167,7 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t);
 void held_expire(struct attach *a, uint64_t now_ns); /* all that waited too long; UINT64_MAX: all */
 
 /* walk.c: reads an iterator to its end, a record at a time; the link is attached once and read often */
+uint64_t attach_ring_used(const struct attach *a);
 int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec),
 		void *ctx);
 

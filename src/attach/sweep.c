@@ -320,6 +320,12 @@ static uint64_t memory_of(int fd)
 	return 0;
 }
 
+uint64_t attach_ring_used(const struct attach *a)
+{
+	return __atomic_load_n(a->ring_produced, __ATOMIC_ACQUIRE) -
+	       __atomic_load_n(a->ring_consumed, __ATOMIC_ACQUIRE);
+}
+
 void attach_stats(const struct attach *a, struct attach_stats *ret)
 {
 	const struct bpf_object *obj = a->skel->obj;
@@ -328,8 +334,7 @@ void attach_stats(const struct attach *a, struct attach_stats *ret)
 
 	*ret = (struct attach_stats){
 		.events = a->events,
-		.ring_bytes_used = __atomic_load_n(a->ring_produced, __ATOMIC_ACQUIRE) -
-				   __atomic_load_n(a->ring_consumed, __ATOMIC_ACQUIRE),
+		.ring_bytes_used = attach_ring_used(a),
 		.map_entries_sockets = a->n_sockets,
 		.map_entries_peers = a->n_peers,
 		.map_capacity_peers = bpf_map__max_entries(a->skel->maps.eg_peers),

@@ -14,6 +14,7 @@ int cmd_timeline(int argc, char **argv);
 int cmd_who(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_page(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_policy_check(int argc, char **argv);
 int cmd_policy_load(int argc, char **argv);

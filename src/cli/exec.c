@@ -30,6 +30,7 @@
 #include "cli/table.h"
 #include "flow/record.h"
 #include "pipeline.h"
+#include "policy/locate.h"
 #include "store/eve.h"
 
 #define MAX_CONTACTS 100000
@@ -68,6 +69,7 @@ struct run {
 	struct refusals *refusals;
 	struct exec_detect *detect;
 	struct sink *sink;
+	struct locator *locator;
 	int closed[SANDBOX_FDS_MAX]; /* what the command does not inherit */
 	int n_closed;
 	uint64_t write_errors, swept_ns;
@@ -113,7 +115,8 @@ static int start_enforcing(struct run *run, const struct exec_args *a)
 
 	if (r < 0)
 		return log_errno(r, "cannot start");
-	r = sandbox_new(&run->sandbox, run->attach, run->pipeline, a->policy, a->watch);
+	r = sandbox_new(&run->sandbox, run->attach, run->pipeline, run->locator, a->policy,
+			a->watch);
 	if (r < 0)
 		return r;
 	run->n_closed = sandbox_inherited(run->sandbox, a->command[0], run->closed);
@@ -128,6 +131,10 @@ static int start_watching(struct run *run, const struct exec_args *a)
 	int r;
 
 	gethostname(host, sizeof(host) - 1);
+	r = locator_new(&run->locator);
+	if (r < 0)
+		return log_errno(r, "cannot start");
+	format.locator = run->locator;
 	/* One command, one file: what an earlier run left goes. Pipes and devices cannot be cut. */
 	if (a->json && truncate(a->json, 0) < 0 && errno != ENOENT && errno != EINVAL)
 		return log_errno(errno, "cannot write %s", a->json);
@@ -337,6 +344,7 @@ out:
 	exec_detect_free(run.detect);
 	pipeline_free(run.pipeline);
 	sandbox_free(run.sandbox);
+	locator_free(run.locator);
 	refusals_free(run.refusals);
 	contacts_free(run.contacts);
 	if (run.signal_fd >= 0)

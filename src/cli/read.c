@@ -25,6 +25,7 @@
 #include "flow/filter.h"
 #include "flow/record.h"
 #include "pipeline.h"
+#include "policy/locate.h"
 #include "replay/replay.h"
 #include "store/eve.h"
 
@@ -58,8 +59,9 @@ struct reader {
 	struct contacts *contacts;
 	struct sink *sink; /* NULL: summary */
 	uint64_t flows, matched, write_errors;
-	bool readable;          /* at least one input could be opened */
-	struct offline offline; /* --policy */
+	bool readable;           /* at least one input could be opened */
+	struct offline offline;  /* --policy */
+	struct locator *locator; /* of it */
 	struct recorded recorded;
 	uint64_t undecided;
 	struct detect *detect; /* NULL: --no-findings */
@@ -320,7 +322,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 static int open_all(struct replay *replay, struct reader *rd, const struct read_args *a, int argc,
 		    char **argv)
 {
-	static const struct eve_format format = { .vantage = EVE_FILE };
+	struct eve_format format = { .vantage = EVE_FILE, .locator = rd->locator };
 	int r;
 
 	for (int i = optind; i < argc; i++)
@@ -349,7 +351,17 @@ static int open_policy(struct reader *rd, const char *path)
 	struct config config;
 	int r = recordings_config(&config, "");
 
-	return r < 0 ? r : offline_open(&rd->offline, path, &config, time_now());
+	if (r == 0)
+		r = offline_open(&rd->offline, path, &config, time_now());
+	if (r < 0)
+		return r;
+	r = locator_new(&rd->locator);
+	if (r == 0)
+		r = locator_set_policy(rd->locator, rd->offline.policy);
+	if (r < 0)
+		return log_errno(r, "cannot tell where addresses lie");
+	locator_set_geo(rd->locator, rd->offline.geo);
+	return 0;
 }
 
 static int read_all(const struct read_args *a, int argc, char **argv)
@@ -433,6 +445,7 @@ failed:
 	intel_slot_free(feeds);
 	pipeline_free(pipeline);
 	findings_free(rd.findings);
+	locator_free(rd.locator);
 	offline_close(&rd.offline);
 	contacts_free(rd.contacts);
 	return status;

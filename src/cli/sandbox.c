@@ -120,7 +120,7 @@ static int load(struct sandbox *s, const char *policy)
 }
 
 int sandbox_new(struct sandbox **ret, struct attach *attach, struct pipeline *pipeline,
-		const char *policy, bool watch)
+		struct locator *locator, const char *policy, bool watch)
 {
 	struct sandbox *s = calloc(1, sizeof(*s));
 	int r;
@@ -142,6 +142,7 @@ int sandbox_new(struct sandbox **ret, struct attach *attach, struct pipeline *pi
 						 .lists = s->lists,
 						 .geo_country = or_null(s->config.geo_country),
 						 .geo_asn = or_null(s->config.geo_asn),
+						 .locator = locator,
 						 .pin = !watch,
 					 });
 		if (r < 0)

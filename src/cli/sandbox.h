@@ -14,6 +14,7 @@
 #include "flow/flow.h"
 
 struct attach;
+struct locator;
 struct pipeline;
 struct sandbox;
 
@@ -26,7 +27,7 @@ void sandbox_clear_leftovers(int cgroup_mount_fd);
 
 /* 0; -errno after saying why: then the command is not to be run. `watch`: nothing is refused, only noted. */
 int sandbox_new(struct sandbox **ret, struct attach *attach, struct pipeline *pipeline,
-		const char *policy, bool watch);
+		struct locator *locator, const char *policy, bool watch);
 struct sandbox *sandbox_free(struct sandbox *s); /* nothing is enforced any more */
 /* Before attach_free(): nothing is enforced any more, rules keep their words. */
 void sandbox_release(struct sandbox *s);

@@ -12,46 +12,12 @@
 #include "cli/ask.h"
 #include "cli/cells.h"
 #include "cli/cmd.h"
-#include "decode/event.h"
 
-static const char usage[] =
-	"usage: egret status [--json]\n\n"
-	"Shows what the running egretd watches, how much it saw, and what it lost.\n"
-	"Exit status: 0, or 1 when no egretd answers.\n";
-
-/* For the person who reads it: what is missing now, and what helps. */
-static const char *const meanings[LOSS_COUNT] = {
-	[LOSS_RING_FLOW] = "openings or ends of flows were told late; their bytes are counted",
-	[LOSS_RING_PAYLOAD] = "first bytes were not seen: some flows lack protocol or name",
-	[LOSS_RING_DNS] = "DNS messages were not seen: some addresses lack a name",
-	[LOSS_RING_PROC] = "process notices were missed: some flows may lack their program",
-	[LOSS_MAP_FLOWS] =
-		"peers of unconnected sockets without a flow; their bytes are in 'unreported'",
-	[LOSS_MAP_SOCKETS] = "sockets without counters: the kernel had no memory for them",
-	[LOSS_MAP_HANDSHAKE] = "inbound handshakes whose first packets are not in the counts",
-	[LOSS_MAP_JUDGE] = "no buffer to judge with: what could not be judged was refused",
-	[LOSS_MAP_WHO] = "programs, paths or groups the kernel had no room for: rules that name "
-			 "them do not hold",
-	[LOSS_TABLE_FLOWS] = "idle flows were ended early to make room",
-	[LOSS_TABLE_STREAMS] = "split hellos or requests were not joined: names may be missing",
-	[LOSS_TABLE_NAMES] = "old names were forgotten early",
-	[LOSS_TABLE_PROCS] = "processes were not kept: their flows lack a program",
-	[LOSS_TABLE_TEXTS] = "texts were left out of records",
-	[LOSS_FRAGMENTS] = "fragments were never completed",
-	[LOSS_CLIENT_QUEUE] = "a client of the control socket read too slowly and missed records",
-	[LOSS_ALERT_SEND] = "alerts did not reach syslog or the journal: does it answer?",
-	[LOSS_STORE_QUEUE] = "pieces of flows are not in history: the disk was full or too slow",
-	[LOSS_STORE_WRITE] = "pieces of flows are not in history: they could not be written",
-	[LOSS_EVE_WRITE] = "records did not get into eve.json: is the disk full?",
-};
-
-static const char *meaning_of(const char *name)
-{
-	for (int i = 0; i < LOSS_COUNT; i++)
-		if (!strcmp(loss_name((enum loss_reason)i), name))
-			return meanings[i];
-	return NULL; /* of a newer egretd */
-}
+static const char usage[] = "usage: egret status [--json | --metrics]\n\n"
+			    "Shows what the running egretd watches, how much it saw, and what it "
+			    "lost; with --metrics as\n"
+			    "Prometheus reads it, for node_exporter's textfile collector.\n"
+			    "Exit status: 0, or 1 when no egretd answers.\n";
 
 static uint64_t number(const json_t *j, const char *key)
 {
@@ -196,10 +162,61 @@ static void print_counts(const json_t *j)
 	printf("memory     %s resident, %s of it flow table; kernel %s\n",
 	       human_bytes(number(j, "rss_bytes"), a), human_bytes(number(j, "memory_bytes"), b),
 	       human_bytes(number(j, "kernel_bytes"), c));
-	printf("kernel     %s sockets, %s of ", human_count(number(j, "kernel_sockets"), a),
-	       human_count(number(j, "kernel_peers"), b));
-	printf("%s peers of unconnected sockets\n", human_count(number(j, "kernel_peers_max"), c));
 	printf("clients    %s\n", human_count(number(j, "clients"), a));
+}
+
+/* What the kernel's maps hold, and what of the kernel is not there. */
+static void print_kernel(const json_t *j, struct buf *safe)
+{
+	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX];
+	json_t *v, *maps = json_object_get(j, "maps");
+	const char *key, *sep = "maps       ";
+	size_t i;
+
+	json_object_foreach(maps, key, v)
+	{
+		uint64_t entries = number(v, "entries"), max = number(v, "max");
+
+		if (!entries || !max)
+			continue;
+		buf_clear(safe);
+		cell_put_all(safe, str_of(key));
+		printf("%s%s %s of %s (%llu %%)", sep, safe->p, human_count(entries, a),
+		       human_count(max, b), (unsigned long long)(entries * 100 / max));
+		sep = ", ";
+	}
+	if (json_object_size(maps))
+		puts(sep[0] == ',' ? "" : "maps       empty");
+	json_array_foreach(json_object_get(j, "features"), i, v)
+	{
+		if (json_is_true(json_object_get(v, "there")))
+			continue;
+		printf("kernel     %s %s", json_object_get(v, "there") ? "without" : "not tried:",
+		       text(v, "name", safe));
+		printf(": %s\n", text(v, "text", safe));
+	}
+}
+
+/* Lists of the policy and feeds of threat intelligence: their age, and what is wrong. */
+static void print_feeds(const json_t *j, struct buf *safe)
+{
+	char a[HUMAN_TEXT_MAX], age[TIME_TEXT_MAX];
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(j, "feeds"), i, v)
+	{
+		printf("%-10s ", text(v, "kind", safe));
+		printf("%s: %s entries", text(v, "name", safe),
+		       human_count(number(v, "entries"), a));
+		if (json_object_get(v, "age_s"))
+			printf(", %s old", duration_format(number(v, "age_s") * NSEC_PER_SEC, age));
+		if (json_is_true(json_object_get(v, "expired")))
+			printf(", expired");
+		if (json_object_get(v, "problem"))
+			printf("; %s", text(v, "problem", safe));
+		putchar('\n');
+	}
 }
 
 static void print_losses(const json_t *j, struct buf *safe)
@@ -207,24 +224,21 @@ static void print_losses(const json_t *j, struct buf *safe)
 	const json_t *unreported = json_object_get(j, "unreported");
 	uint64_t lost = number(j, "lost_total");
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX];
-	const char *key;
-	json_t *v;
+	const json_t *v;
+	size_t i;
 
 	if (!lost) {
 		puts("lost       nothing");
 		return;
 	}
 	printf("lost       %s\n", human_count(lost, a));
-	json_object_foreach(json_object_get(j, "lost"), key, v)
+	json_array_foreach(json_object_get(j, "losses"), i, v)
 	{
-		const char *meaning = meaning_of(key);
-
-		if (json_integer_value(v) <= 0)
-			continue;
 		buf_clear(safe);
-		cell_put(safe, str_of(key), 14, false);
-		printf("  %s %12s  %s\n", safe->p, human_count((uint64_t)json_integer_value(v), a),
-		       meaning ? meaning : "");
+		cell_put(safe, str_of(json_string_value(json_object_get(v, "reason"))), 14, false);
+		printf("  %s %12s", safe->p, human_count(number(v, "lost"), a));
+		printf("  %s\n", text(v, "means", safe));
+		printf("  %-14s %12s  helps: %s\n", "", "", text(v, "helps", safe));
 	}
 	if (number(unreported, "bytes_tx") || number(unreported, "bytes_rx"))
 		printf("unreported %s up, %s down: counted, but of no flow\n",
@@ -232,14 +246,31 @@ static void print_losses(const json_t *j, struct buf *safe)
 		       human_bytes(number(unreported, "bytes_rx"), b));
 }
 
-static int run(bool as_json)
+enum form { FORM_PEOPLE, FORM_JSON, FORM_METRICS };
+
+static void print_all(const json_t *j)
 {
 	_cleanup_buf_ struct buf safe = BUF_INIT(4096);
+
+	print_losses(j, &safe);
+	print_watching(j, &safe);
+	print_policy(j, &safe);
+	print_detect(j, &safe);
+	print_history(j, &safe);
+	print_feeds(j, &safe);
+	print_counts(j);
+	print_kernel(j, &safe);
+}
+
+static int run(enum form form)
+{
+	struct str ask =
+		form == FORM_METRICS ? STR("{\"ask\":\"metrics\"}") : STR("{\"ask\":\"status\"}");
 	struct client *c;
 	struct str line;
 	char why[256];
 	json_t *j = NULL;
-	int r = ask_daemon(&c, arg_run, STR("{\"ask\":\"status\"}"), why);
+	int r = ask_daemon(&c, arg_run, ask, why);
 
 	if (r < 0) {
 		log_error("%s", why);
@@ -251,16 +282,12 @@ static int run(bool as_json)
 			  r < 0 ? strerror(-r) : "");
 	else if (!(j = ask_parse(line, why)))
 		log_error("%s", why);
-	else if (as_json)
+	else if (form == FORM_JSON)
 		printf("%.*s\n", STR_FMT(line));
-	if (j && !as_json) {
-		print_losses(j, &safe);
-		print_watching(j, &safe);
-		print_policy(j, &safe);
-		print_detect(j, &safe);
-		print_history(j, &safe);
-		print_counts(j);
-	}
+	else if (form == FORM_METRICS)
+		fputs(json_string_value(json_object_get(j, "text")) ?: "", stdout);
+	else
+		print_all(j);
 	r = j ? EXIT_SUCCESS : EXIT_FAILURE;
 	json_decref(j);
 	client_free(c);
@@ -271,17 +298,21 @@ int cmd_status(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "metrics", no_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	bool as_json = false;
+	enum form form = FORM_PEOPLE;
 	int o;
 
 	cells_init();
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {
 		case 'j':
-			as_json = true;
+			form = FORM_JSON;
+			break;
+		case 'm':
+			form = FORM_METRICS;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -294,5 +325,5 @@ int cmd_status(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
-	return run(as_json);
+	return run(form);
 }

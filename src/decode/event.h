@@ -223,3 +223,8 @@ struct event_out {
 };
 
 const char *loss_name(enum loss_reason r);
+/* For people: what is missing because of it, and what helps. */
+struct loss_words {
+	const char *means, *helps;
+};
+const struct loss_words *loss_words(enum loss_reason r);

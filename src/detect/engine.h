@@ -261,5 +261,5 @@ static inline uint64_t detect_learns_ns(const struct detect *d)
 static inline bool detect_warming(const struct detect *d)
 {
 	return (d->cfg.vantage != DETECT_FILE || d->cfg.file_warm_up) &&
-	       d->now_ns - d->started_ns < detect_learns_ns(d);
+	       detect_since(d, d->started_ns) < detect_learns_ns(d);
 }

@@ -315,7 +315,7 @@ static void rare(struct detect *d, struct sighting *s, const struct flow *f, con
 
 	if (x->entities != 1 || s->pair->peer->entities != 1 || s->pair->peer->fame != FAME_NONE ||
 	    p->wearers.used < OTHERS_LEAST || p->handshakes < HANDSHAKES_LEAST ||
-	    d->now_ns - d->started_ns < HOUR_NS)
+	    detect_since(d, d->started_ns) < HOUR_NS)
 		return;
 	snprintf(what, sizeof(what), "JA4 %.40s is nobody else's here, and so is its peer",
 		 f->ja4->p);

@@ -40,7 +40,7 @@ static void say(struct detect *d, struct sighting *s, const struct flow *f, enum
 
 static bool is_warm(const struct detect *d)
 {
-	return d->cfg.vantage == DETECT_FILE || d->now_ns - d->started_ns >= WARM_UP_NS;
+	return d->cfg.vantage == DETECT_FILE || detect_since(d, d->started_ns) >= WARM_UP_NS;
 }
 
 /* Nobody needs names to reach these, or they are how names are reached. */

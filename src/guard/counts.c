@@ -35,6 +35,25 @@ size_t guard_counts(const struct guard *g, struct rule_count **ret)
 	return n;
 }
 
+void guard_each_hits(const struct guard *g, void (*fn)(void *ctx, const struct guard_hits *h),
+		     void *ctx)
+{
+	_cleanup_free_ struct rule_count *counts = NULL;
+	size_t n = guard_counts(g, &counts);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct policy *p = g->built.rules->policy;
+		struct guard_hits h = { .verdicts = counts[i].hits.verdicts };
+
+		if (!h.verdicts || !guard_rule_of(p, i, &h.rule))
+			continue;
+		h.action = h.rule.rule         ? h.rule.rule->action
+			   : h.rule.is_default ? p->fallback
+					       : EG_ALLOW;
+		fn(ctx, &h);
+	}
+}
+
 /* The same rule is one with the same text; of several that are alike, the first goes with the first. */
 static void carry_counts(const struct policy *from, const struct rule_count *old, size_t n_old,
 			 const struct policy *to, struct rule_count *ret)

@@ -116,6 +116,27 @@ bool guard_rule_of(const struct policy *p, size_t rule, struct guard_rule *ret);
 enum guard_mode guard_mode(const struct guard *g);
 uint32_t guard_gen(const struct guard *g); /* 0: no policy */
 
+/* Rules of the policy in force that decided something, with what they decided, over loads and restarts. */
+struct guard_hits {
+	struct guard_rule rule;
+	enum eg_action action;
+	uint64_t verdicts;
+};
+void guard_each_hits(const struct guard *g, void (*fn)(void *ctx, const struct guard_hits *h),
+		     void *ctx);
+
+/* Its lists: how they are. Of feeds of threat intelligence sentry.h tells the same. */
+struct feed_health {
+	const char *kind; /* "list", "intel" */
+	struct str name, from;
+	uint64_t entries;
+	int64_t age_s; /* since it was fetched, confirmed or written; -1: not known */
+	bool expired;
+	struct str problem; /* empty: none */
+};
+typedef void (*feed_health_fn)(void *ctx, const struct feed_health *f);
+void guard_each_list(const struct guard *g, feed_health_fn fn, void *ctx);
+
 /* Members of a JSON object, for `egret status` and `egret policy show`. */
 void guard_status(const struct guard *g, struct json *j);
 void guard_show(struct guard *g, struct json *j);

@@ -146,6 +146,29 @@ static void put_list(const struct guard *g, struct json *j, size_t i)
 	json_object_end(j);
 }
 
+void guard_each_list(const struct guard *g, feed_health_fn fn, void *ctx)
+{
+	const struct policy *p = g->built.rules ? g->built.rules->policy : NULL;
+	int64_t now = guard_now_s(g);
+
+	for (size_t i = 0; p && i < p->n_lists; i++) {
+		const struct policy_list *l = &p->lists[i];
+		const struct list_report *r =
+			g->built.image ? policy_image_list(g->built.image, i) : NULL;
+		struct feed_health f = {
+			.kind = "list",
+			.name = l->name,
+			.from = l->url.n ? l->url : l->path,
+			.entries = r ? r->entries : 0,
+			.age_s = r && r->as_of_s > 0 ? MAX(now - r->as_of_s, 0) : -1,
+			.expired = r && r->expired,
+			.problem = str_of(l->url.n ? feeds_failure(g, l->url, NULL) : NULL),
+		};
+
+		fn(ctx, &f);
+	}
+}
+
 void guard_show(struct guard *g, struct json *j)
 {
 	_cleanup_buf_ struct buf notes = BUF_INIT(MESSAGES_MAX);

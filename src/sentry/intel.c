@@ -297,6 +297,32 @@ static void put_feed(const struct intel_live *l, struct json *j, const struct in
 	json_object_end(j);
 }
 
+void intel_live_each(struct intel_live *l, feed_health_fn fn, void *ctx)
+{
+	struct intel_index *ix = intel_slot_take(l->slot);
+
+	for (size_t i = 0; i < l->feeds.n; i++) {
+		const struct intel_feed *feed = &l->feeds.v[i];
+		const struct feed_trouble *t = trouble_of(l, feed->name);
+		struct intel_feed_state st = { 0 };
+		struct feed_health f = { .kind = "intel",
+					 .name = str_of(feed->name),
+					 .from = str_of(feed->where),
+					 .age_s = -1 };
+
+		if (ix)
+			intel_feed_look(feed, ix, now_s(l), &st, &f.age_s);
+		f.entries = st.entries;
+		f.expired = st.expired;
+		f.problem = t          ? str_of(t->why)
+			    : st.why.n ? st.why
+				       : str_of(st.error ? strerror(-st.error) : NULL);
+		fn(ctx, &f);
+	}
+	if (ix)
+		intel_slot_put(l->slot, ix);
+}
+
 void intel_live_status(struct intel_live *l, struct json *j)
 {
 	struct intel_index *ix = intel_slot_take(l->slot);

@@ -32,6 +32,7 @@ void intel_live_start(struct intel_live *l); /* when s->detect is there */
 void intel_live_tick(struct intel_live *l);
 void intel_live_reload(struct intel_live *l); /* the file of feeds, and the files it names, again */
 void intel_live_list(struct intel_live *l, struct json *j);
+void intel_live_each(struct intel_live *l, feed_health_fn fn, void *ctx);
 void intel_live_status(struct intel_live *l, struct json *j); /* one object */
 void intel_live_check(struct intel_live *l, struct str words, struct json *j);
 void intel_live_add(struct intel_live *l, const struct detect_request *q, struct json *j);

@@ -327,3 +327,8 @@ void sentry_status(struct sentry *s, struct json *j)
 	json_u64(j, "shells", st.evicted_shells);
 	json_object_end(j);
 }
+
+void sentry_each_feed(struct sentry *s, feed_health_fn fn, void *ctx)
+{
+	intel_live_each(s->intel, fn, ctx);
+}

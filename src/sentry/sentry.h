@@ -7,6 +7,7 @@
 #pragma once
 
 #include "detect/detect.h"
+#include "guard/guard.h"
 #include "serve/request_detect.h"
 
 struct guard;
@@ -39,4 +40,5 @@ void sentry_findings(struct sentry *s, const struct detect_request *q, const str
 		     struct finding_out to);
 void sentry_answer(struct sentry *s, const struct detect_request *q, struct json *j);
 void sentry_status(struct sentry *s, struct json *j); /* members of an object */
-uint64_t sentry_open(const struct sentry *s);         /* cases that are open */
+void sentry_each_feed(struct sentry *s, feed_health_fn fn, void *ctx);
+uint64_t sentry_open(const struct sentry *s); /* cases that are open */

@@ -9,7 +9,10 @@
 #include "serve/control.h"
 
 struct conn;
+struct json;
+struct rights;
 struct recent;
+struct totals;
 
 #define ANSWER_TOPS_MAX 8 /* live views at once: each costs a pass over all flows a second */
 
@@ -28,9 +31,19 @@ struct answer_source {
 	struct recent *recent; /* NULL: ended flows are not kept */
 	uint64_t *lost;        /* lines lost of all clients */
 	uint64_t clients;
+	struct totals *totals;
+	uint64_t started_ns;
 };
 
 void answer_status(const struct answer_source *s, struct conn *c);
+void answer_metrics(const struct answer_source *s, struct conn *c);
+uint64_t answer_resident_bytes(void); /* of this process; 0 when /proc does not tell */
+
+/* {"ask":"rights"}: what whoever asks may do; {"ask":"keys"}: the filter language; {"ask":"page"}: `egret page`. */
+void answer_rights(const struct answer_source *s, struct conn *c);
+void answer_put_rights(struct json *j, const char *key, const struct rights *r);
+void answer_keys(const struct answer_source *s, struct conn *c);
+void answer_page(const struct answer_source *s, struct conn *c);
 
 void answer_policy(const struct answer_source *s, struct conn *c);
 void answer_why(const struct answer_source *s, struct conn *c);

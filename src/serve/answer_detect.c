@@ -5,7 +5,6 @@
 #include "flow/record.h"
 #include "serve/answer.h"
 #include "serve/conn.h"
-#include "serve/socket.h"
 
 struct listing {
 	const struct answer_source *s;
@@ -61,8 +60,8 @@ void answer_detect(const struct answer_source *s, struct conn *c)
 		conn_error(c, "nothing is detected here");
 		return;
 	}
-	if (detect_verb_changes(q->verb) && !control_socket_may_change(c->fd)) {
-		conn_error(c, "not allowed: only root and egretd's own user may change that");
+	if (detect_verb_changes(q->verb) && !c->rights.change) {
+		conn_refuse(c, "not allowed: only root and egretd's own user may change that");
 		return;
 	}
 	j = JSON_INIT(conn_line_begin(c, &from));

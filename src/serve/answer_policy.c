@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "serve/answer.h"
 #include "serve/conn.h"
-#include "serve/socket.h"
 
 void answer_policy(const struct answer_source *s, struct conn *c)
 {
@@ -19,8 +18,9 @@ void answer_policy(const struct answer_source *s, struct conn *c)
 		conn_error(c, "there is no policy here");
 		return;
 	}
-	if (policy_verb_changes(q->verb) && !control_socket_may_change(c->fd)) {
-		conn_error(c, "not allowed: only root and egretd's own user may change the policy");
+	if (policy_verb_changes(q->verb) && !c->rights.change) {
+		conn_refuse(c,
+			    "not allowed: only root and egretd's own user may change the policy");
 		return;
 	}
 	j = JSON_INIT(conn_line_begin(c, &from));

@@ -10,8 +10,7 @@
 #include "base/time.h"
 #include "serve/conn.h"
 
-/* Resident memory of this process; 0 when /proc does not tell. */
-static uint64_t resident_bytes(void)
+uint64_t answer_resident_bytes(void)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/statm", "re");
 	unsigned long long pages;
@@ -35,6 +34,18 @@ static void put_losses(const struct answer_source *s, struct json *j,
 	for (int i = 0; i < LOSS_COUNT; i++)
 		json_u64(j, loss_name((enum loss_reason)i), stats->loss[i]);
 	json_object_end(j);
+	json_array_begin(j, "losses");
+	for (int i = 0; i < LOSS_COUNT; i++) {
+		if (!stats->loss[i])
+			continue;
+		json_object_begin(j, NULL);
+		json_text(j, "reason", loss_name((enum loss_reason)i));
+		json_u64(j, "lost", stats->loss[i]);
+		json_text(j, "means", loss_words((enum loss_reason)i)->means);
+		json_text(j, "helps", loss_words((enum loss_reason)i)->helps);
+		json_object_end(j);
+	}
+	json_array_end(j);
 	json_object_begin(j, "unreported");
 	json_u64(j, "pkts_tx", stats->unreported.tx_packets);
 	json_u64(j, "bytes_tx", stats->unreported.tx_bytes);
@@ -47,7 +58,7 @@ void answer_status(const struct answer_source *s, struct conn *c)
 {
 	struct flow_table_stats stats;
 	char text[TIME_TEXT_MAX];
-	uint64_t resident = resident_bytes();
+	uint64_t resident = answer_resident_bytes();
 	struct json j;
 	size_t from;
 
@@ -66,6 +77,8 @@ void answer_status(const struct answer_source *s, struct conn *c)
 	json_u64(&j, "clients", s->clients);
 	if (s->cfg->status)
 		s->cfg->status(s->cfg->status_ctx, &j);
+	if (c->web)
+		answer_put_rights(&j, "you", &c->rights);
 	json_object_end(&j);
 	buf_putc(&c->out, '\n');
 	conn_line_end(c, from, s->lost);

@@ -87,21 +87,31 @@ int client_new(struct client **ret, const char *run, struct str request_line)
 
 int client_new_with(struct client **ret, const char *run, struct str request_line, int fd)
 {
-	_cleanup_(client_freep) struct client *c = calloc(1, sizeof(*c));
+	_cleanup_close_ int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int n, r;
+	int n;
 
-	if (!c)
-		return -ENOMEM;
-	c->in = BUF_INIT(LINE_MAX_BYTES);
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
+	if (connection < 0)
 		return -errno;
 	n = snprintf(to.sun_path, sizeof(to.sun_path), "%s/egret.sock", run);
 	if (n < 0 || (size_t)n >= sizeof(to.sun_path))
 		return -ENAMETOOLONG;
-	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+	if (connect(connection, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
+	return client_new_over(ret, TAKE_FD(connection), request_line, fd);
+}
+
+int client_new_over(struct client **ret, int connection, struct str request_line, int fd)
+{
+	_cleanup_(client_freep) struct client *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c) {
+		close(connection);
+		return -ENOMEM;
+	}
+	c->in = BUF_INIT(LINE_MAX_BYTES);
+	c->fd = connection;
 	r = send_request(c->fd, request_line, fd);
 	/* EPIPE: refused with a reason, which is there to be read. */
 	if (r < 0 && r != -EPIPE)

@@ -65,6 +65,17 @@ void conn_error(struct conn *c, const char *text)
 	buf_putc(&c->out, '\n');
 }
 
+void conn_refuse(struct conn *c, const char *text)
+{
+	struct json j = JSON_INIT(&c->out);
+
+	json_object_begin(&j, NULL);
+	json_text(&j, "error", text);
+	json_u64(&j, "code", c->rights.read ? 403 : 401);
+	json_object_end(&j);
+	buf_putc(&c->out, '\n');
+}
+
 int conn_send(struct conn *c)
 {
 	tell_lost(c);

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "serve/request.h"
+#include "serve/rights.h"
 
 #define CONN_QUEUE_MAX (8U << 20)
 
@@ -28,13 +29,16 @@ struct conn {
 	struct buf in;   /* the beginning of a request line */
 	struct buf out;  /* whole lines; sent up to out_at */
 	size_t out_at;
-	uint64_t lost;       /* lines not yet told as lost */
-	bool input_ended;    /* the client will ask nothing more */
-	bool closing;        /* to be closed once the queue is empty */
-	bool asked;          /* `request` is valid */
-	bool busy;           /* an answer of several turns (flows, history) is under way */
-	bool waiting;        /* ASK_HISTORY: for its turn */
-	struct child *child; /* ASK_HISTORY: who answers */
+	uint64_t lost;        /* lines not yet told as lost */
+	struct rights peer;   /* of whoever is behind it */
+	struct rights rights; /* for this request: with the token that it showed */
+	bool web;             /* handed over by the process that serves the page */
+	bool input_ended;     /* the client will ask nothing more */
+	bool closing;         /* to be closed once the queue is empty */
+	bool asked;           /* `request` is valid */
+	bool busy;            /* an answer of several turns (flows, history) is under way */
+	bool waiting;         /* ASK_HISTORY: for its turn */
+	struct child *child;  /* ASK_HISTORY: who answers */
 	struct request request;
 	struct rollup *rollup;          /* ASK_TOP */
 	uint64_t shown, matched, after; /* ASK_FLOWS: so far, in all, the last flow id shown */
@@ -51,6 +55,8 @@ void conn_line_end(struct conn *c, size_t from, uint64_t *total_lost);
 /* A line that is already there. */
 void conn_line(struct conn *c, struct str line, uint64_t *total_lost);
 void conn_error(struct conn *c, const char *text); /* {"error":"…"} */
+/* {"error":"…","code":401|403}: 401 when a token could help, 403 when the one who asks is known and may not. */
+void conn_refuse(struct conn *c, const char *text);
 
 /* An answer of several turns is complete; the control goes on with what came meanwhile. */
 void conn_answered(struct conn *c);

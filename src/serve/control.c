@@ -25,9 +25,13 @@
 #include "serve/answer.h"
 #include "serve/conn.h"
 #include "serve/recent.h"
+#include "serve/rights.h"
 #include "serve/socket.h"
+#include "serve/totals.h"
+#include "serve/tokens.h"
 
 #define MAX_CLIENTS 64
+#define MAX_ADOPTED 128
 #define RECENT_FLOWS 1000
 #define LINE_MAX_BYTES (2U << 20)
 
@@ -37,11 +41,14 @@ struct control {
 	struct loop_source *listener, *timer;
 	bool paused; /* out of descriptors: nobody is let in before the next second */
 	struct list conns;
-	size_t n_conns, n_tops, n_events;
+	size_t n_conns, n_adopted, n_events;
+	size_t n_tops[2]; /* of the socket, of the page */
 	struct recent *recent;
 	struct answer_children children;
 	struct notice notice;
 	struct buf line; /* one record as text, for all who want it */
+	struct totals *totals;
+	uint64_t started_ns;
 	uint64_t lost;
 };
 
@@ -53,6 +60,8 @@ static struct answer_source source_of(struct control *c)
 		.recent = c->recent,
 		.lost = &c->lost,
 		.clients = c->n_conns,
+		.totals = c->totals,
+		.started_ns = c->started_ns,
 	};
 }
 
@@ -63,7 +72,7 @@ static void forget_request(struct conn *k)
 {
 	if (!k->asked)
 		return;
-	k->control->n_tops -= k->request.ask == ASK_TOP;
+	k->control->n_tops[k->web] -= k->request.ask == ASK_TOP;
 	k->control->n_events -= k->request.ask == ASK_EVENTS;
 	k->rollup = rollup_free(k->rollup);
 	answer_history_forget(k);
@@ -74,7 +83,7 @@ static void forget_request(struct conn *k)
 static void conn_free(struct conn *k)
 {
 	struct control *c = k->control;
-	bool held_place = k->child;
+	bool held_place = k->child, was_web = k->web;
 
 	forget_request(k);
 	loop_remove(k->source);
@@ -85,6 +94,7 @@ static void conn_free(struct conn *k)
 	buf_done(&k->out);
 	list_del(&k->link);
 	c->n_conns--;
+	c->n_adopted -= was_web;
 	free(k);
 	if (held_place) {
 		struct answer_source s = source_of(c);
@@ -102,6 +112,9 @@ static int begin_answer(struct control *c, struct conn *k)
 	case ASK_STATUS:
 		answer_status(&s, k);
 		break;
+	case ASK_METRICS:
+		answer_metrics(&s, k);
+		break;
 	case ASK_POLICY:
 		answer_policy(&s, k);
 		break;
@@ -117,12 +130,21 @@ static int begin_answer(struct control *c, struct conn *k)
 	case ASK_HISTORY:
 		answer_history(&s, &c->children, k);
 		break;
+	case ASK_PAGE:
+		answer_page(&s, k);
+		break;
+	case ASK_KEYS:
+		answer_keys(&s, k);
+		break;
+	case ASK_RIGHTS:
+		answer_rights(&s, k);
+		break;
 	case ASK_FLOWS:
 		k->shown = k->matched = k->after = 0;
 		k->busy = true;
 		break;
 	case ASK_TOP:
-		c->n_tops++;
+		c->n_tops[k->web]++;
 		r = answer_top_begin(k);
 		if (r < 0)
 			return r;
@@ -133,6 +155,30 @@ static int begin_answer(struct control *c, struct conn *k)
 		break;
 	}
 	return 0;
+}
+
+/* Who is behind the connection, or the token that came along: whichever of the two lets do more. */
+static void find_rights(struct conn *k, const struct request *q)
+{
+	const struct control_config *cfg = &k->control->cfg;
+	struct rights *r = &k->rights;
+	uint64_t until = 0;
+	bool change;
+
+	*r = k->peer;
+	if (!k->web)
+		return;
+	if (q->token[0] && cfg->tokens &&
+	    tokens_check(cfg->tokens, str_of(q->token), cfg->now() / NSEC_PER_SEC, &change,
+			 &until) &&
+	    (!r->read || (change && !r->change))) {
+		*r = (struct rights){ .read = true, .change = change, .until_s = until };
+		snprintf(r->how, sizeof(r->how), "token");
+	}
+	if (q->certificate[0] && cfg->trust_certificates && !r->read) {
+		*r = (struct rights){ .read = true };
+		snprintf(r->how, sizeof(r->how), "certificate %s", q->certificate);
+	}
 }
 
 static void on_request(struct conn *k, struct str line)
@@ -149,7 +195,15 @@ static void on_request(struct conn *k, struct str line)
 		conn_error(k, error);
 		return;
 	}
-	if (q.ask == ASK_TOP && c->n_tops >= ANSWER_TOPS_MAX) {
+	find_rights(k, &q);
+	if (!k->rights.read && q.ask != ASK_RIGHTS) {
+		request_done(&q);
+		conn_refuse(k, "not allowed: this needs a token ('egret page'), or root or a "
+			       "member of the "
+			       "group egret on this machine");
+		return;
+	}
+	if (q.ask == ASK_TOP && c->n_tops[k->web] >= ANSWER_TOPS_MAX) {
 		request_done(&q);
 		conn_error(k, "too many live views are open already");
 		return;
@@ -303,6 +357,34 @@ static int conn_new(struct control *c, int fd, struct conn **ret)
 	return 0;
 }
 
+void control_adopt(struct control *c, int fd, int client_fd)
+{
+	struct conn *k;
+
+	if (c->n_adopted == MAX_ADOPTED || conn_new(c, fd, &k) < 0) {
+		close(fd);
+		return;
+	}
+	k->web = true;
+	c->n_adopted++;
+	if (client_fd >= 0)
+		rights_of_peer(client_fd, &k->peer);
+	conn_watch(k);
+}
+
+void control_drop_adopted(struct control *c)
+{
+	list_for_each(it, &c->conns) {
+		struct conn *k = container_of(it, struct conn, link);
+
+		if (!k->web)
+			continue;
+		k->closing = true;
+		forget_request(k);
+		conn_watch(k);
+	}
+}
+
 /* ---- all of them ---- */
 
 static void on_connect(void *ctx, int fd, uint32_t events)
@@ -322,10 +404,11 @@ static void on_connect(void *ctx, int fd, uint32_t events)
 	if (conn_new(c, peer, &k) < 0)
 		return;
 	TAKE_FD(peer);
-	if (!control_socket_may_ask(k->fd))
+	rights_of_peer(k->fd, &k->peer);
+	if (!k->peer.read)
 		conn_error(k,
 			   "not allowed: only root, egretd's own user and the group egret may ask");
-	else if (c->n_conns > MAX_CLIENTS)
+	else if (c->n_conns - c->n_adopted > MAX_CLIENTS)
 		conn_error(k, "too many clients");
 	k->closing = conn_queued(k) > 0;
 	conn_watch(k);
@@ -338,7 +421,7 @@ static void on_second(void *ctx)
 
 	if (c->paused && loop_set_events(c->listener, EPOLLIN) == 0)
 		c->paused = false;
-	if (!c->n_tops)
+	if (!c->n_tops[0] && !c->n_tops[1])
 		return;
 	list_for_each(it, &c->conns) {
 		struct conn *k = container_of(it, struct conn, link);
@@ -406,12 +489,13 @@ static void notice(struct control *c, const struct finding *f, uint64_t time_ns)
 
 void control_record(struct control *c, const struct record *r)
 {
+	totals_record(c->totals, r);
 	if (r->type == RECORD_FINDING)
 		notice(c, r->finding, r->time_ns);
 	if (r->type == RECORD_FLOW && r->flow_ends) {
 		if (c->recent)
 			recent_add(c->recent, r->flow);
-		if (c->n_tops)
+		if (c->n_tops[0] || c->n_tops[1])
 			send_ended(c, r);
 	}
 	if (c->n_events)
@@ -440,6 +524,7 @@ struct control *control_free(struct control *c)
 	loop_remove(c->listener);
 	control_socket_close(&c->socket);
 	recent_free(c->recent);
+	totals_free(c->totals);
 	buf_done(&c->line);
 	free(c);
 	return NULL;
@@ -458,7 +543,9 @@ int control_new(struct control **ret, const struct control_config *cfg)
 	c->line = BUF_INIT(LINE_MAX_BYTES);
 	c->socket.fd = -1;
 	list_init(&c->conns);
-	if (refs.texts && refs.names && refs.procs)
+	c->started_ns = cfg->now();
+	r = totals_new(&c->totals);
+	if (r == 0 && refs.texts && refs.names && refs.procs)
 		r = recent_new(&c->recent, RECENT_FLOWS, refs);
 	if (r < 0)
 		return log_errno(r, "cannot serve %s", cfg->path);

@@ -3,6 +3,7 @@
  * The control socket of egretd: a Unix stream socket, one JSON request a line, answers in JSON lines.
  *
  *     {"ask":"status"}                                             → one object
+ *     {"ask":"metrics"}                                            → {"text":"…"}: what Prometheus scrapes
  *     {"ask":"flows","filter":"port:443","limit":100,"sort":"up"}  → one EVE flow record a line, then {"end":true,…}
  *     {"ask":"top","by":"program","filter":"","sort":"rate","limit":50}  → {"rows":[…],"totals":{…},"findings":{"open":N,
  *                                                                     "last":{…}}} each second
@@ -13,6 +14,8 @@
  *     {"ask":"why","to":"example.com","port":443,"app":"/usr/bin/x"}   → one object
  *     {"ask":"findings","filter":"","last":86400,"low":true}       → an alert record each, heaviest first, then {"end":true,…};
  *                                                                    may name "id", "detector", "class", "level"
+ *     {"ask":"rights"}, {"ask":"keys"}                         → what whoever asks may do; the keys of the filter language
+ *     {"ask":"page","do":"link","change":true,"for":28800}     → {"url":"…#token=…",…}; also revoke
  *     {"ask":"detect","do":"ack","id":"…","for":2592000}           → one object; also unack, exceptions, intel-list, intel-check,
  *                                                                    intel-add, intel-remove, intel-refresh
  *     {"ask":"history","do":"usage","by":"app","last":86400}       → JSON lines; history/question.h says what may be asked
@@ -28,6 +31,10 @@
  *
  * A connection may ask again once it has its answer; a new request ends a running "top" or "events".
  * Errors: {"error":"…"}. Who may ask is told by the peer credentials: root, the daemon's own user, and group egret.
+ * The process that serves the page hands over connections of its own, each with the socket of the HTTP client that it asks for
+ * (control_adopt()); such a request may show a "token", and is refused with a "code" (401, 403).
+ * "rights" takes "filter", "types", "by" and "limit", too, so that a question can be tried before it is asked.
+ *
  * Requests are at most 8 KiB, a client at most 8 MiB behind (then it loses records, counted, and is told by
  * {"lost":n} where they are missing), 64 clients, 8 of them with a "top".
  */
@@ -47,7 +54,11 @@ struct control;
 struct json;
 struct detect_request;
 struct filter;
+struct metrics_out;
+struct page_request;
 struct policy_request;
+struct totals;
+struct tokens;
 struct why_request;
 struct control_config {
 	const char *path; /* of the socket; its folder must exist */
@@ -55,7 +66,9 @@ struct control_config {
 	struct flow_table *flows;
 	struct eve_format format;
 	void (*status)(void *ctx, struct json *j);
-	void *status_ctx;
+	/* Adds what the daemon knows to the metrics (serve/metrics.h); NULL: nothing. */
+	void (*metrics)(void *ctx, struct totals *totals, struct metrics_out *m);
+	void *status_ctx; /* of both */
 	uint64_t (*now)(void);
 	/* Append the members of an answer; NULL: there is no policy here. `fd` is what came with the request, -1: nothing. */
 	void (*policy)(void *ctx, const struct policy_request *q, int fd, struct json *j);
@@ -73,6 +86,11 @@ struct control_config {
 	void (*detect)(void *ctx, const struct detect_request *q, struct json *j);
 	uint64_t (*findings_open)(void *ctx); /* how many cases are open; for "top" */
 	void *detect_ctx;
+	/* What `egret page` asks for. NULL: no page here. */
+	void (*page)(void *ctx, const struct page_request *q, struct json *j);
+	void *page_ctx;
+	const struct tokens *tokens; /* borrowed; NULL: none is taken */
+	bool trust_certificates;     /* the page's process has looked at them, and they let read */
 	/* All three or none: with them the last 1000 ended flows are kept for "ended". Borrowed, must outlive the control. */
 	struct intern *texts;
 	struct name_table *names;
@@ -83,4 +101,7 @@ int control_new(struct control **ret, const struct control_config *cfg); /* -err
 struct control *control_free(struct control *c);                         /* removes the socket */
 void control_record(struct control *c,
 		    const struct record *r); /* to clients of "events" and to open "top"s */
+/* A connection from the page's process, asking for whoever is at the other end of `client_fd` (-1: nobody). Takes `fd`. */
+void control_adopt(struct control *c, int fd, int client_fd);
+void control_drop_adopted(struct control *c); /* rights have changed: all must ask anew */
 uint64_t control_lost(const struct control *c);

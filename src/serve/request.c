@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "flow/filter.h"
+#include "serve/request_take.h"
 
 #define DEFAULT_LIMIT 1000
 
@@ -32,14 +33,15 @@ static int find_word(const char *const *names, size_t n, const char *word)
 
 static int read_ask(struct request *r, const json_t *v, char *error)
 {
-	static const char *const names[] = { "status",  "policy", "why", "detect", "findings",
-					     "history", "flows",  "top", "events" };
+	static const char *const names[] = { "status", "metrics", "policy",   "why",    "detect",
+					     "page",   "keys",    "findings", "rights", "history",
+					     "flows",  "top",     "events" };
 	int at = json_is_string(v) ? find_word(names, ARRAY_SIZE(names), json_string_value(v)) : -1;
 
 	if (at < 0)
 		return complain(error,
 				"\"ask\" is none of status, flows, top, events, findings, "
-				"policy, why, detect, history",
+				"policy, why, detect, page, keys, rights, metrics, history",
 				NULL);
 	r->ask = (enum ask)at;
 	return 0;
@@ -160,17 +162,26 @@ static int read_member(struct request *r, const char *key, const json_t *v, char
 	};
 	int got = 0;
 
+	if (!strcmp(key, "token"))
+		return MIN(0, request_take_text(key, v, r->token, sizeof(r->token), error));
+	if (!strcmp(key, "certificate"))
+		return MIN(0, request_take_text(key, v, r->certificate, sizeof(r->certificate),
+						error));
+	if (r->ask == ASK_HISTORY)
+		return 0;
 	if (r->ask == ASK_POLICY)
 		got = policy_request_member(&r->policy, key, v, error);
 	else if (r->ask == ASK_WHY)
 		got = why_request_member(&r->why, key, v, error);
 	else if (r->ask == ASK_DETECT)
 		got = detect_request_member(&r->detect, key, v, error);
+	else if (r->ask == ASK_PAGE)
+		got = page_request_member(&r->page, key, v, error);
 	else if (r->ask == ASK_FINDINGS)
 		got = findings_request_member(&r->detect, key, v, error);
 	if (got)
 		return got < 0 ? got : 0;
-	if (r->ask <= ASK_DETECT && r->ask != ASK_STATUS && strcmp(key, "ask"))
+	if (r->ask <= ASK_KEYS && r->ask != ASK_STATUS && strcmp(key, "ask"))
 		return complain(error, "unknown key", key);
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		if (!strcmp(members[i].key, key))
@@ -195,6 +206,15 @@ static int check_whole(struct request *r, char *error)
 	return 0;
 }
 
+/* Whoever answers reads its members, but for those that say who asks. */
+static int keep_question(struct request *r, json_t *j, char *error)
+{
+	json_object_del(j, "token");
+	json_object_del(j, "certificate");
+	r->history = json_dumps(j, JSON_COMPACT);
+	return r->history ? 0 : complain(error, "not enough memory", NULL);
+}
+
 int request_parse(struct str line, struct request *ret, char error[REQUEST_ERROR_MAX])
 {
 	struct request r = { .limit = DEFAULT_LIMIT, .top_sort = "rate", .types = UINT32_MAX };
@@ -213,16 +233,14 @@ int request_parse(struct str line, struct request *ret, char error[REQUEST_ERROR
 	got = read_ask(&r, json_object_get(j, "ask"), error); /* the others hang on it */
 	if (got < 0)
 		return got;
-	if (r.ask == ASK_HISTORY) { /* whoever answers reads its members */
-		r.history = json_dumps(j, JSON_COMPACT);
-		got = r.history ? 0 : complain(error, "not enough memory", NULL);
-	}
 	json_object_foreach(j, key, v)
 	{
-		if (got < 0 || r.ask == ASK_HISTORY)
-			break;
 		got = read_member(&r, key, v, error);
+		if (got < 0)
+			break;
 	}
+	if (got == 0 && r.ask == ASK_HISTORY)
+		got = keep_question(&r, j, error);
 	if (got == 0)
 		got = check_whole(&r, error);
 	if (got < 0)

@@ -9,6 +9,7 @@
 #include "flow/record.h"
 #include "flow/rollup.h"
 #include "serve/request_detect.h"
+#include "serve/request_page.h"
 #include "serve/request_policy.h"
 
 struct filter;
@@ -16,13 +17,18 @@ struct filter;
 #define REQUEST_MAX 8192 /* bytes of a request line */
 #define REQUEST_LABEL_MAX 512
 #define REQUEST_ERROR_MAX 256
+#define REQUEST_TOKEN_MAX 80
 
 enum ask {
 	ASK_STATUS,
+	ASK_METRICS,
 	ASK_POLICY,
 	ASK_WHY,
 	ASK_DETECT,
+	ASK_PAGE,
+	ASK_KEYS,
 	ASK_FINDINGS,
+	ASK_RIGHTS,
 	ASK_HISTORY,
 	ASK_FLOWS,
 	ASK_TOP,
@@ -61,10 +67,13 @@ struct request {
 	size_t group_label_n;
 	char group_label[REQUEST_LABEL_MAX];
 	char *history; /* ASK_HISTORY: the line; history/question.h has what it may hold */
+	char token[REQUEST_TOKEN_MAX],
+		certificate[REQUEST_TOKEN_MAX]; /* with it asks who came over HTTP */
 	union {
 		struct policy_request policy; /* ASK_POLICY */
 		struct why_request why;       /* ASK_WHY */
 		struct detect_request detect; /* ASK_DETECT, ASK_FINDINGS */
+		struct page_request page;     /* ASK_PAGE */
 	};
 };
 

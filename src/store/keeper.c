@@ -137,12 +137,18 @@ void keeper_tick(struct keeper *k, uint64_t now_ns)
 	store_sync(k->store);
 }
 
+void keeper_stats(struct keeper *k, struct store_stats *ret)
+{
+	*ret = (struct store_stats){ 0 };
+	if (k)
+		store_stats(k->store, ret);
+}
+
 uint64_t keeper_lost(struct keeper *k, enum loss_reason reason)
 {
-	struct store_stats s = { 0 };
+	struct store_stats s;
 
-	if (k)
-		store_stats(k->store, &s);
+	keeper_stats(k, &s);
 	return reason == LOSS_STORE_QUEUE ? s.lost_queue : s.lost_write;
 }
 

@@ -33,6 +33,7 @@ keeper_free(struct keeper *k); /* after the flow table is finished; writes what 
 void keeper_record(struct keeper *k, const struct record *r);
 void keeper_tick(struct keeper *k, uint64_t now_ns);             /* once a second */
 uint64_t keeper_lost(struct keeper *k, enum loss_reason reason); /* LOSS_STORE_*: rows so far */
+void keeper_stats(struct keeper *k, struct store_stats *ret);    /* all 0 of NULL */
 void keeper_status(struct keeper *k, struct json *j);            /* members of an object */
 
 /* What is in no file yet, as rows of store/row_code.h one after the other, in a sealed memfd that is the caller's; or -errno. */

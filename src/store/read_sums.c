@@ -44,7 +44,9 @@ struct month {
 	struct shelf texts; /* id → struct str, of the reader's arena */
 	struct shelf keys;  /* id → struct known_key */
 	sqlite3_stmt *text, *key;
-	unsigned looked_up; /* keys, one by one */
+	unsigned looked_up;    /* keys, one by one */
+	struct shelf raw_keys; /* id → struct str of raw_arena: all keys as they lie in the file */
+	struct arena raw_arena;
 };
 
 /* Sums by number of key, of one bucket or of all. */
@@ -91,6 +93,8 @@ static void month_close(struct month *m)
 	sqlite3_finalize(m->key);
 	shelf_done(&m->texts);
 	shelf_done(&m->keys);
+	shelf_done(&m->raw_keys);
+	arena_done(&m->raw_arena);
 	db_close(m->db);
 	*m = (struct month){ 0 };
 }
@@ -196,12 +200,12 @@ static int key_parse(struct sums_reader *r, struct month *m, uint32_t id, struct
 	return e;
 }
 
-/* When many are wanted, reading all in their order is several times faster than looking up each. */
+/* When many are wanted, reading all in their order is several times faster than looking up each; what is not used is not parsed. */
 static int load_all(struct sums_reader *r, struct month *m)
 {
 	_cleanup_stmt_ sqlite3_stmt *texts = NULL, *keys = NULL;
 	const struct str *t;
-	struct known_key *k;
+	struct str *dims;
 	int rc = SQLITE_DONE, e = db_prepare(m->db, "SELECT id, t FROM text", &texts);
 
 	while (e == 0 && (rc = sqlite3_step(texts)) == SQLITE_ROW) {
@@ -213,22 +217,31 @@ static int load_all(struct sums_reader *r, struct month *m)
 	e = e < 0 ? e : db_errno(rc);
 	if (e == 0)
 		e = db_prepare(m->db, "SELECT id, dims FROM key", &keys);
-	while (e == 0 && (rc = sqlite3_step(keys)) == SQLITE_ROW)
-		e = key_parse(r, m, (uint32_t)sqlite3_column_int64(keys, 0), db_bytes(keys, 1), &k);
+	while (e == 0 && (rc = sqlite3_step(keys)) == SQLITE_ROW) {
+		dims = arena_get(&m->raw_arena, sizeof(*dims));
+		if (!dims || !arena_text(&m->raw_arena, db_bytes(keys, 1), dims))
+			e = -ENOMEM;
+		else if (!shelf_put(&m->raw_keys, (uint64_t)sqlite3_column_int64(keys, 0), dims))
+			e = -EBADMSG;
+	}
 	return e < 0 ? e : db_errno(rc);
 }
 
 static int key_of(struct sums_reader *r, struct month *m, uint32_t id, struct known_key **ret)
 {
+	const struct str *raw;
 	int rc, e = 0;
 
 	*ret = shelf_get(&m->keys, id);
-	if (!*ret && ++m->looked_up == LOOKED_UP_MAX) {
+	if (*ret)
+		return 0;
+	if (++m->looked_up == LOOKED_UP_MAX)
 		e = load_all(r, m);
-		*ret = shelf_get(&m->keys, id);
-	}
-	if (*ret || e < 0)
+	if (e < 0)
 		return e;
+	raw = shelf_get(&m->raw_keys, id);
+	if (raw)
+		return key_parse(r, m, id, *raw, ret);
 	sqlite3_bind_int64(m->key, 1, id);
 	rc = sqlite3_step(m->key);
 	e = rc == SQLITE_ROW ? key_parse(r, m, id, db_bytes(m->key, 0), ret) : db_errno(rc) ?: -EBADMSG;

@@ -33,7 +33,7 @@ struct sqlite {
 	sqlite3_stmt *put_finding;
 	bool findings_begun;
 	bool days_checked; /* sums of all other days are known to be complete */
-	uint64_t next_house_ns, now_ns;
+	uint64_t next_house_ns;
 	struct retention retention;
 	struct store_health health;
 	char pieces_problem[256], sums_problem[256], findings_problem[256];
@@ -118,6 +118,18 @@ static int open_sums(struct sqlite *w, int64_t month)
 	return r;
 }
 
+/* They are written anew from the pieces, when they can be. */
+static void failed_sums(struct sqlite *w, int r)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s", sums_path(w->sums));
+	w->sums = sums_close(w->sums);
+	w->behind = true;
+	w->days_checked = w->days_checked && r != -EBADMSG;
+	fail(w, r, path, r == -EBADMSG ? "is damaged" : strerror(-r), w->sums_problem);
+}
+
 /* ---- sums that are behind ---- */
 
 struct catching {
@@ -141,7 +153,7 @@ static int on_missing(void *ctx, const struct store_row *row, int64_t id)
 /* Sums of one day's file, from their mark to its last piece. */
 static int catch_up(struct sqlite *w, const char *path)
 {
-	char error[DB_ERROR_MAX] = "", sums[512];
+	char error[DB_ERROR_MAX] = "";
 	struct catching c = { .w = w };
 	struct day *d = NULL;
 	int64_t mark;
@@ -161,15 +173,10 @@ static int catch_up(struct sqlite *w, const char *path)
 	r = c.failed < 0 ? 0 : day_read(d, mark + 1, INT64_MAX, NULL, false, on_missing, &c);
 	if (c.failed == 0 && c.last_id > mark)
 		c.failed = sums_commit(w->sums, c.day, c.file, c.last_id);
-	if (c.failed < 0) {
-		snprintf(sums, sizeof(sums), "%s", sums_path(w->sums));
-		w->sums = sums_close(w->sums);
-		fail(w, c.failed, sums, "sums cannot be written", w->sums_problem);
-	} else if (
-		r <
-		0) { /* the rest of the day's file cannot be read: those sums are lost, new ones go on */
+	if (c.failed < 0)
+		failed_sums(w, c.failed);
+	else if (r < 0) /* what cannot be read is lost to sums, too; new pieces are not */
 		w->health.errors++;
-	}
 	day_close(d);
 	return c.failed;
 }
@@ -243,10 +250,9 @@ static int sqlite_row(void *ctx, const struct store_row *row)
 	r = pieces_add(w->pieces, row);
 	if (r < 0)
 		return failed_row(w, r);
-	if (w->behind || sums_add(w->sums, row) == 0)
-		return 0;
-	w->sums = sums_close(w->sums);
-	w->behind = true;
+	r = w->behind ? 0 : sums_add(w->sums, row);
+	if (r < 0)
+		failed_sums(w, r);
 	return 0;
 }
 
@@ -321,14 +327,10 @@ static int sqlite_commit(void *ctx)
 		return 0;
 	r = sums_commit(w->sums, pieces_day(w->pieces), pieces_file(w->pieces),
 			pieces_last_id(w->pieces));
-	if (r < 0) {
-		snprintf(w->sums_problem, 256, "sums cannot be written: %s", strerror(-r));
-		w->health.errors++;
-		w->sums = sums_close(w->sums);
-		w->behind = true;
-	} else {
+	if (r < 0)
+		failed_sums(w, r);
+	else
 		w->sums_problem[0] = 0;
-	}
 	return 0;
 }
 
@@ -357,12 +359,11 @@ static void sqlite_house(void *ctx, uint64_t now_ns)
 {
 	struct sqlite *w = ctx;
 
-	w->now_ns = now_ns;
+	if (w->pieces && !w->behind && !w->days_checked)
+		catch_up_days(w);
 	if (w->next_house_ns > time_now_boot())
 		return;
 	w->next_house_ns = time_now_boot() + HOUSE_NS;
-	if (w->pieces && !w->behind && !w->days_checked)
-		catch_up_days(w);
 	retention_run(&w->retention, &w->cfg, now_ns, w->pieces ? pieces_day(w->pieces) : -1);
 	w->health.disk_bytes = w->retention.disk_bytes;
 	w->health.oldest_ns = w->retention.oldest_ns;

@@ -131,6 +131,17 @@ static void note(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Which of stats.write_steps. */
+static size_t step_of(uint64_t took_ns)
+{
+	static const unsigned up_to_ms[STORE_WRITE_STEPS - 1] = { 1, 5, 25, 100, 500, 2500 };
+	size_t i = 0;
+
+	while (i < STORE_WRITE_STEPS - 1 && took_ns > up_to_ms[i] * NSEC_PER_MSEC)
+		i++;
+	return i;
+}
+
 static int commit(struct store *s, uint64_t began_ns)
 {
 	int r = s->kind->commit(s->writer);
@@ -146,6 +157,8 @@ static int commit(struct store *s, uint64_t began_ns)
 		s->stats.batches++;
 		s->stats.write_ns_last = took_ns;
 		s->stats.write_ns_max = MAX(s->stats.write_ns_max, took_ns);
+		s->stats.write_ns_total += took_ns;
+		s->stats.write_steps[step_of(took_ns)]++;
 	}
 	pthread_mutex_unlock(&s->lock);
 	s->rows = s->findings = s->lost = 0;

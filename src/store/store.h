@@ -49,10 +49,13 @@ void store_sync(struct store *s); /* what was put so far is on its way to disk; 
 int store_flush(struct store *s,
 		uint64_t wait_ns); /* waits until it is there: for tests and benches; -ETIMEDOUT */
 
+#define STORE_WRITE_STEPS 7
 struct store_stats {
 	uint64_t rows, findings, batches, queued_bytes, lost_queue, lost_write;
 	uint64_t disk_bytes, oldest_ns, damaged, errors;
-	uint64_t write_ns_last, write_ns_max; /* of a batch */
-	char problem[256];                    /* what hinders it now, in words; empty: nothing */
+	uint64_t write_ns_last, write_ns_max, write_ns_total; /* of a batch, of all */
+	uint64_t write_steps
+		[STORE_WRITE_STEPS]; /* batches that took up to 1, 5, 25, 100, 500, 2500 ms, and longer */
+	char problem[256];           /* what hinders it now, in words; empty: nothing */
 };
 void store_stats(struct store *s, struct store_stats *ret);

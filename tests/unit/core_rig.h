@@ -68,8 +68,7 @@ static inline void rig_config(struct rig *r, struct detect_config cfg)
 static inline void rig_new(struct rig *r, enum detect_vantage vantage, uint64_t warm_up_ns)
 {
 	memset(r, 0, sizeof(*r));
-	rig_config(r, (struct detect_config){ .vantage = vantage,
-					      .warm_up_ns = warm_up_ns });
+	rig_config(r, (struct detect_config){ .vantage = vantage, .warm_up_ns = warm_up_ns });
 }
 
 static inline void rig_free(struct rig *r)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ static int rig_setup(void **state)
 
 static int rig_teardown(void **state)
 {
+	umount2(rig_dir, MNT_DETACH); /* of the test with a small disk, if it failed */
 	return nftw(rig_dir, rig_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 

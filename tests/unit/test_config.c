@@ -126,17 +126,60 @@ static void test_findings_and_alerts(void **state)
 	}
 }
 
+static void test_page(void **state)
+{
+	static const char *const bad[] = {
+		"page\n",
+		"page 8710\n",
+		"page localhost:8710\n",
+		"page 127.0.0.1\n",
+		"page 127.0.0.1:0\n",
+		"page 127.0.0.1:65536\n",
+		"page ::1:8710\n",
+		"page [127.0.0.1]:8710\n",
+		"page [::1]8710\n",
+		"page 0.0.0.0:8710\n",
+		"page [::]:8710\n",
+		"page 192.0.2.1:8710 tls\n",
+		"page 192.0.2.1:8710 tls \"/c\"\n",
+		"page 192.0.2.1:8710 tls \"c\" \"/k\"\n",
+		"page 192.0.2.1:8710 tls \"/c\" \"/k\" client-ca\n",
+		"page off 127.0.0.1:8710\n",
+	};
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	char text[ADDR_TEXT_MAX];
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR(""), &messages));
+	assert_true(c.page.on);
+	assert_string_equal(addr_format(&c.page.addr, text), "127.0.0.1");
+	assert_int_equal(c.page.port, 8710);
+	assert_ok(config_parse(&c, "e", STR("page off\n"), &messages));
+	assert_false(c.page.on);
+	assert_ok(config_parse(&c, "e", STR("page [::1]:1\n"), &messages));
+	assert_string_equal(addr_format(&c.page.addr, text), "::1");
+	assert_int_equal(c.page.port, 1);
+	assert_ok(config_parse(
+		&c, "e", STR("page 0.0.0.0:443 tls \"/c\" \"/k\" client-ca \"/a\"\n"), &messages));
+	assert_str(buf_str(&messages), "");
+	assert_string_equal(c.page.cert, "/c");
+	assert_string_equal(c.page.key, "/k");
+	assert_string_equal(c.page.client_ca, "/a");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		buf_clear(&messages);
+		assert_err(config_parse(&c, "e", str_of(bad[i]), &messages), -EINVAL);
+		assert_non_null(strstr(messages.p, "e:1:"));
+	}
+}
+
 static void test_what_is_not_built_is_said(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
 	struct config c;
 
-	assert_ok(config_parse(&c, "e",
-			       STR("gateway { inside lan0, lan1\n outside wan0 }\n"
-				   "page 127.0.0.1:8710\n"),
+	assert_ok(config_parse(&c, "e", STR("gateway { inside lan0, lan1\n outside wan0 }\n"),
 			       &messages));
 	assert_non_null(strstr(messages.p, "e:1:9: warning: this egret has no gateway yet"));
-	assert_non_null(strstr(messages.p, "e:3:6: warning: this egret has no page yet"));
 }
 
 static void test_history(void **state)
@@ -223,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_learn),
 		cmocka_unit_test(test_all_statements),
 		cmocka_unit_test(test_findings_and_alerts),
+		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_what_is_not_built_is_said),
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_mistakes),

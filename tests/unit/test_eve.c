@@ -14,8 +14,6 @@
 #include "base/time.h"
 #include "decode/packet.h"
 #include "flow/record.h"
-#include "policy/locate.h"
-#include "policy/policy.h"
 #include "store/eve.h"
 
 #define T0 1767225601123456789ULL /* 2026-01-01T00:00:01.123456 */
@@ -98,12 +96,10 @@ static void make_fixture(struct fixture *x)
 				     .flow_ends = true };
 }
 
-static struct locator *locator; /* NULL: places are not told */
-
 /* The record as parsed by somebody else's parser; NULL values were absent. Whatever the record, one whole line. */
 static json_t *format(const struct record *r, enum eve_vantage v)
 {
-	struct eve_format fmt = { .vantage = v, .host = "web1", .locator = locator };
+	struct eve_format fmt = { .vantage = v, .host = "web1" };
 	struct buf out = BUF_INIT(1 << 20);
 	json_error_t error;
 	json_t *j;
@@ -181,31 +177,6 @@ static void test_flow_is_complete(void **state)
 	json_decref(j);
 }
 
-/* What a database says is in test_geo.c. */
-static void test_segments(void **state)
-{
-	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
-	struct policy *p = NULL;
-	struct fixture x;
-	json_t *j;
-
-	make_fixture(&x);
-	assert_ok(policy_parse(&p, "p", STR("segment office = 10.0.0.0/24\ndefault allow\n"),
-			       STR_NONE, &messages));
-	assert_ok(locator_new(&locator));
-	assert_ok(locator_set_policy(locator, p));
-	policy_free(p);
-	x.flow.key.dst = addr_from_v4("\x08\x08\x08\x08");
-	j = format(&x.record, EVE_HOST);
-	assert_text(j, "egret.segment.from", "office");
-	assert_text(j, "egret.segment.to", "internet");
-	assert_absent(j, "egret.country");
-	assert_absent(j, "egret.asn");
-	assert_absent(j, "egret.as_org");
-	json_decref(j);
-	locator = locator_free(locator);
-}
-
 static void test_unknown_is_absent(void **state)
 {
 	struct fixture x;
@@ -222,7 +193,6 @@ static void test_unknown_is_absent(void **state)
 	x.record.flow_ends = false;
 	j = format(&x.record, EVE_HOST);
 	assert_absent(j, "egret.payload_toserver");
-	assert_absent(j, "egret.segment");
 	assert_absent(j, "egret.pcr");
 	assert_absent(j, "egret.tcp");
 	assert_absent(j, "egret.name");
@@ -698,7 +668,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flow_is_complete),
-		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_unknown_is_absent),
 		cmocka_unit_test(test_first_bytes_of_nothing_known),
 		cmocka_unit_test(test_ports_only_where_there_are_some),

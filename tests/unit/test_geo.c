@@ -7,9 +7,12 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "flow/record.h"
+#include "flow/flow.h"
 #include "policy/geo.h"
 #include "policy/locate.h"
 #include "policy/policy.h"
+#include "store/eve.h"
 
 /* --- a writer --------------------------------------------------------------------------------------------------------- */
 
@@ -372,6 +375,47 @@ static void places(void **state)
 	free(t);
 }
 
+/* A flow record says where both sides lie, and whose the other side is: that of the opener when it opened the flow. */
+static void in_records(void **state)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(65536);
+	struct tree *t = malloc(sizeof(*t));
+	struct flow f = { .direction = FLOW_EGRESS, .key = { .proto = 6 } };
+	struct record r = { .type = RECORD_FLOW, .flow = &f };
+	struct locator *l = NULL;
+	char error[256];
+	struct geo *g = NULL;
+
+	assert_non_null(t);
+	tree_init(t, 6);
+	insert(t, "203.0.113.0/24", add_system(t, 64500, "Example, \"Inc.\""));
+	write_tree(t, path);
+	assert_ok(geo_open(&g, NULL, path, error));
+	assert_ok(locator_new(&l));
+	locator_set_geo(l, g);
+	assert_ok(addr_parse(STR("10.0.0.5"), &f.key.src));
+	assert_ok(addr_parse(STR("203.0.113.7"), &f.key.dst));
+	eve_format(&(struct eve_format){ .vantage = EVE_HOST, .locator = l }, &r, &out);
+	buf_putc(&out, 0);
+	assert_non_null(strstr(out.p, "\"segment\":{\"from\":\"private\",\"to\":\"reserved\"},"
+				      "\"asn\":64500,\"as_org\":\"Example, \\\"Inc.\\\"\""));
+	assert_null(strstr(out.p, "\"country\""));
+	buf_clear(&out);
+	f.direction = FLOW_REPLY; /* the other side is the opener: nothing is known of 10.0.0.5 */
+	eve_format(&(struct eve_format){ .vantage = EVE_HOST, .locator = l }, &r, &out);
+	buf_putc(&out, 0);
+	assert_non_null(strstr(out.p, "\"segment\""));
+	assert_null(strstr(out.p, "\"asn\""));
+	buf_clear(&out);
+	eve_format(&(struct eve_format){ .vantage = EVE_HOST }, &r, &out);
+	buf_putc(&out, 0);
+	assert_null(strstr(out.p, "\"segment\""));
+	locator_free(l);
+	geo_free(g);
+	buf_done(&t->data);
+	free(t);
+}
+
 static void none_and_no_database(void **state)
 {
 	char error[256] = "";
@@ -506,13 +550,10 @@ static int end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(countries),
-		cmocka_unit_test(systems),
-		cmocka_unit_test(one_address),
-		cmocka_unit_test(places),
-		cmocka_unit_test(none_and_no_database),
-		cmocka_unit_test(trees_without_end),
-		cmocka_unit_test(every_byte_changed),
+		cmocka_unit_test(countries),         cmocka_unit_test(systems),
+		cmocka_unit_test(one_address),       cmocka_unit_test(places),
+		cmocka_unit_test(in_records),        cmocka_unit_test(none_and_no_database),
+		cmocka_unit_test(trees_without_end), cmocka_unit_test(every_byte_changed),
 		cmocka_unit_test(a_real_database),
 	};
 

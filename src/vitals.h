@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How the daemon is: what it adds to `egret status` and to the metrics. */
+#pragma once
+
+#include <stdint.h>
+
+#include "attach/features.h"
+
+struct attach;
+struct config;
+struct guard;
+struct json;
+struct keeper;
+struct metrics_out;
+struct page;
+struct sentry;
+struct totals;
+
+#define VITALS_FEATURES 64
+
+struct vitals {
+	const struct config *config; /* borrowed, as all that follows */
+	struct attach *attach;
+	struct guard *guard;
+	struct sentry *sentry;   /* NULL: findings off */
+	const struct page *page; /* NULL: there is none */
+	struct keeper *keeper;   /* NULL: no history */
+	const char *host, *pin;
+	uint64_t started_ns;
+	struct feature features[VITALS_FEATURES]; /* of this kernel, as they were at the start */
+	size_t n_features;
+};
+
+void vitals_probe(struct vitals *v); /* the features; needs the rights of the start */
+/* For control_config; `ctx` is a struct vitals. */
+void vitals_status(void *ctx, struct json *j);
+void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m);
