@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Completion of egret and egretd for bash; tests/docs.py compares it with what the programs say.
 
-_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: source: addr: src: port: proto: app:
+_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: domain: source: addr: segment: country: asn: src: port: proto: app: protocol:
 	dir: state: up: down: bytes: packets: age: rtt: ja3: ja4: verdict: rule: refused:'
 
 # Words of `$1` that begin with what was typed.
@@ -96,15 +96,25 @@ _egret() {
 		return
 		;;
 	--by)
-		_egret_words 'program user unit container name address host app'
+		if [ "$egret_command" = top ]; then
+			_egret_words 'program user unit container name address host protocol'
+		else
+			_egret_words 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host'
+		fi
 		return
 		;;
 	--sort)
 		if [ "$egret_command" = top ]; then
 			_egret_words 'rate up down bytes flows label'
+		elif [ "$egret_command" = usage ]; then
+			_egret_words 'bytes up down flows cost last'
 		else
 			_egret_words 'start up down bytes packets last'
 		fi
+		return
+		;;
+	--period)
+		_egret_words 'day week month'
 		return
 		;;
 	--filter)
@@ -115,12 +125,12 @@ _egret() {
 		_filedir
 		return
 		;;
-	--limit | --inside | --for | --note | --rule | --unit | --from | --address | --speaking | --confirm | --at | --last)
+	--limit | --inside | --for | --note | --rule | --unit | --from | --address | --speaking | --confirm | --at | --last | --to | --after | --step)
 		return
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm page doctor help --run --version --help' ;;
+	'') _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -129,10 +139,23 @@ _egret() {
 		;;
 	flows)
 		case $cur in
-		-*) _egret_words '--ended --follow --sort --limit --json --csv --help' ;;
+		-*) _egret_words '--ended --follow --sort --last --from --to --period --after --limit --json --csv --help' ;;
 		*) _egret_filter ;;
 		esac
 		;;
+	usage)
+		case $cur in
+		-*) _egret_words '--by --last --from --to --period --sort --limit --json --csv --help' ;;
+		*) _egret_filter ;;
+		esac
+		;;
+	timeline)
+		case $cur in
+		-*) _egret_words '--app --by --step --last --from --to --period --limit --json --csv --help' ;;
+		*) _egret_filter ;;
+		esac
+		;;
+	who) _egret_words '--last --from --to --period --json --help' ;;
 	status) _egret_words '--json --metrics --help' ;;
 	exec) _egret_exec ;;
 	read)
@@ -167,7 +190,7 @@ _egret() {
 	disarm) _egret_words '--help' ;;
 	page) _egret_words '--change --for --revoke --json --help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows status exec read findings finding ack intel explain policy block unblock why disarm page doctor help' ;;
+	help) _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help' ;;
 	esac
 }
 

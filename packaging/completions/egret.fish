@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows status exec read findings finding ack intel explain policy block unblock why disarm page doctor help
+set -l commands top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help
 set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -11,7 +11,10 @@ complete -c egret -n $none -l version -d 'Print the version'
 complete -c egret -l help -d 'Print a short help'
 
 complete -c egret -n $none -a top -d 'Live view of what leaves'
-complete -c egret -n $none -a flows -d 'The flows of a running egretd'
+complete -c egret -n $none -a flows -d 'The flows of a running egretd, now or of a time'
+complete -c egret -n $none -a usage -d 'What left in a time, and what it cost'
+complete -c egret -n $none -a timeline -d 'When it left, as a chart'
+complete -c egret -n $none -a who -d 'Everything known of an address or a name'
 complete -c egret -n $none -a status -d 'What egretd watches, saw and lost'
 complete -c egret -n $none -a exec -d 'Run a command and show what it contacted'
 complete -c egret -n $none -a read -d 'The same for captures and Zeek logs'
@@ -29,7 +32,7 @@ complete -c egret -n $none -a page -d 'The address of the page, with a token in 
 complete -c egret -n $none -a doctor -d 'What this kernel offers'
 complete -c egret -n $none -a help -d 'The list of commands, or how to use one'
 
-complete -c egret -n '__fish_seen_subcommand_from top' -l by -x -a 'program user unit container name address host app' -d 'Group rows'
+complete -c egret -n '__fish_seen_subcommand_from top' -l by -x -a 'program user unit container name address host protocol' -d 'Group rows'
 complete -c egret -n '__fish_seen_subcommand_from top' -l sort -x -a 'rate up down bytes flows label' -d 'Order of rows'
 complete -c egret -n '__fish_seen_subcommand_from top' -l once -d 'Print one picture and end'
 complete -c egret -n '__fish_seen_subcommand_from top' -l limit -x -d 'At most so many rows'
@@ -40,6 +43,38 @@ complete -c egret -n '__fish_seen_subcommand_from flows' -l sort -x -a 'start up
 complete -c egret -n '__fish_seen_subcommand_from flows' -l limit -x -d 'At most so many flows'
 complete -c egret -n '__fish_seen_subcommand_from flows' -l json -d 'EVE records'
 complete -c egret -n '__fish_seen_subcommand_from flows' -l csv -d 'Comma-separated values'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l from -x -d 'From this time on'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l to -x -d 'Up to this time'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l period -x -a 'day week month' -d 'The current one'
+complete -c egret -n '__fish_seen_subcommand_from flows' -l after -x -d 'The next page of kept flows'
+
+complete -c egret -n '__fish_seen_subcommand_from usage' -l by -x -a 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host' -d 'Up to four, with commas'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l from -x -d 'From this time on'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l to -x -d 'Up to this time'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l period -x -a 'day week month' -d 'The current one'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l sort -x -a 'bytes up down flows cost last' -d 'Largest first'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l limit -x -d 'At most so many rows'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l json -d 'The answer as JSON'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l csv -d 'Comma-separated values'
+
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l app -r -F -d 'Only of this program'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l by -x -a 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host' -d 'A row for each, up to two, with commas'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l step -x -a '1m 5m 1h 1d' -d 'Time of a point'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l from -x -d 'From this time on'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l to -x -d 'Up to this time'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l period -x -a 'day week month' -d 'The current one'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l limit -x -d 'So many rows'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l json -d 'The answer as JSON'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l csv -d 'Comma-separated values'
+
+complete -c egret -n '__fish_seen_subcommand_from who' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
+complete -c egret -n '__fish_seen_subcommand_from who' -l from -x -d 'From this time on'
+complete -c egret -n '__fish_seen_subcommand_from who' -l to -x -d 'Up to this time'
+complete -c egret -n '__fish_seen_subcommand_from who' -l period -x -a 'day week month' -d 'The current one'
+complete -c egret -n '__fish_seen_subcommand_from who' -l json -d 'The answer as JSON'
 
 complete -c egret -n '__fish_seen_subcommand_from status' -l json -d 'Print the answer as JSON'
 complete -c egret -n '__fish_seen_subcommand_from status' -l metrics -d 'As Prometheus reads it'

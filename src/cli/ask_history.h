@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions about what is kept, {"ask":"history"}: the options their commands share, the asking, and the words below an answer. */
+/* Questions about what is kept, {"ask":"history"}: the options their commands share, and the asking. */
 #pragma once
 
 #include <getopt.h>
@@ -55,15 +55,3 @@ int ask_history_print(struct str request);
 int ask_history_gather(struct str request, json_t **ret_rows, json_t **ret_end);
 /* What was printed is out. Exit status. */
 int ask_history_flush(void);
-
-/* --- words of answers -------------------------------------------------------------------------------------------- */
-
-/* "2026-11-03 14:00 to 2026-11-10 14:00, from sums by day", and each note in a line of its own. */
-void history_put_end(struct buf *out, const json_t *end);
-/* "12 flows, 1.2 MB up, 34 MB down, 3 refused, 0.12 USD" of a row or of totals. */
-void history_put_totals(struct buf *out, const json_t *totals);
-/* "0.12 USD", "0.12 USD + 3.00 EUR"; false: there is no cost. */
-bool history_put_cost(struct buf *out, const json_t *cost);
-/* A fact of a row as text, made fit for a terminal; "-" when it is not known. */
-void history_put_fact(struct buf *out, const json_t *fact);
-uint64_t history_number(const json_t *row, const char *key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/chart.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -45,7 +46,10 @@ void chart_row(struct buf *out, const uint64_t *values, size_t n, uint64_t highe
 
 	for (size_t i = 0; i < n; i++) {
 		double height = highest ? (double)values[i] / (double)highest : 0;
-		int level = MIN((int)(height * LEVELS), LEVELS - 1);
+		/* The lowest is an eighth and less, the highest more than seven of them. */
+		int level = MAX((int)ceil(height * LEVELS), 1) - 1;
+
+		level = MIN(level, LEVELS - 1);
 
 		if (!values[i])
 			buf_putc(out, ' ');
@@ -80,7 +84,7 @@ static int64_t label_every(unsigned step)
 					 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY };
 
 	for (size_t i = 0; i < ARRAY_SIZE(every); i++)
-		if (every[i] >= (LABEL + 2) * (int64_t)step)
+		if (every[i] >= (LABEL + 1) * (int64_t)step)
 			return every[i];
 	return 56LL * DAY;
 }

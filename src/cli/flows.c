@@ -18,6 +18,7 @@
 #include "cli/csv.h"
 #include "cli/flows_csv.h"
 #include "cli/flows_table.h"
+#include "cli/history_words.h"
 #include "cli/table.h"
 
 #define MAX_REQUEST 16384

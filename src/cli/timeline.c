@@ -12,6 +12,7 @@
 #include "cli/cells.h"
 #include "cli/chart.h"
 #include "cli/cmd.h"
+#include "cli/history_words.h"
 #include "cli/table.h"
 #include "cli/timeline_view.h"
 

@@ -7,10 +7,11 @@
 #include "base/cleanup.h"
 #include "base/human.h"
 #include "base/time.h"
-#include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/chart.h"
 #include "cli/csv.h"
+#include "cli/history_words.h"
+#include "cli/when.h"
 
 #define LABEL_MAX 24U
 #define NUMBERS 40U /* three numbers and the blanks before them */
@@ -58,10 +59,7 @@ static void put_label(struct buf *out, const char *by, const json_t *series)
 		buf_puts(out, "(others)");
 		return;
 	}
-	for (size_t n = 0; str_cut(&rest, ',', &word); n++) {
-		word = str_trim(word);
-		if (str_eq(word, STR("program")))
-			word = STR("app");
+	for (size_t n = 0; history_next_by(&rest, &word); n++) {
 		buf_puts(out, n ? ", " : "");
 		history_put_fact(out, json_object_getn(key, word.p, word.n));
 	}
@@ -240,10 +238,7 @@ static void put_csv_key(struct buf *out, const char *by, const json_t *series)
 	bool others = json_is_true(json_object_get(series, "others"));
 	struct str rest = str_of(by), word;
 
-	for (size_t n = 0; str_cut(&rest, ',', &word); n++) {
-		word = str_trim(word);
-		if (str_eq(word, STR("program")))
-			word = STR("app");
+	for (size_t n = 0; history_next_by(&rest, &word); n++) {
 		buf_putc(out, ',');
 		if (others)
 			buf_puts(out, n ? "" : "(others)");
@@ -258,10 +253,14 @@ void timeline_print_csv(FILE *to, const char *by, const json_t *series, const js
 	static const char *const numbers[] = { "up", "down", "flows" };
 	_cleanup_buf_ struct buf line = BUF_INIT(TEXT_MAX);
 	uint64_t points = MIN(history_number(end, "points"), (uint64_t)POINTS_MAX);
+	struct str rest = str_of(by), word;
 	const json_t *one;
 	size_t i;
 
-	buf_printf(&line, "time%s%s,up,down,flows\n", by ? "," : "", by ? by : "");
+	buf_puts(&line, "time");
+	while (history_next_by(&rest, &word))
+		buf_printf(&line, ",%.*s", STR_FMT(word));
+	buf_puts(&line, ",up,down,flows\n");
 	csv_print(&line, to);
 	json_array_foreach(series, i, one)
 	{

@@ -31,7 +31,7 @@
 static const char usage[] =
 	"usage: egret top [--by GROUP] [--sort ORDER] [--once] [--limit N] [FILTER...]\n\n"
 	"Live view of what leaves: who, where to, how much. '?' shows the keys.\n\n"
-	"  --by GROUP     program, user, unit, container, name, address, host or app\n"
+	"  --by GROUP     program, user, unit, container, name, address, host or protocol\n"
 	"  --sort ORDER   rate, up, down, bytes, flows or label\n"
 	"  --once         print one second's picture and end (also when the output is no "
 	"terminal)\n"

@@ -20,9 +20,9 @@ static const struct {
 	uint32_t key;
 	enum rollup_key by;
 } groupings[] = {
-	{ 'p', ROLLUP_PROGRAM },   { 'u', ROLLUP_USER }, { 'n', ROLLUP_UNIT },
-	{ 'c', ROLLUP_CONTAINER }, { 'N', ROLLUP_NAME }, { 'a', ROLLUP_ADDRESS },
-	{ 'o', ROLLUP_HOST },      { 'P', ROLLUP_APP },
+	{ 'p', ROLLUP_PROGRAM },   { 'u', ROLLUP_USER },     { 'n', ROLLUP_UNIT },
+	{ 'c', ROLLUP_CONTAINER }, { 'N', ROLLUP_NAME },     { 'a', ROLLUP_ADDRESS },
+	{ 'o', ROLLUP_HOST },      { 'P', ROLLUP_PROTOCOL },
 };
 
 void top_model_init(struct top_model *m)

@@ -10,6 +10,7 @@
 #include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/cmd.h"
+#include "cli/history_words.h"
 #include "cli/table.h"
 #include "cli/usage_view.h"
 

@@ -5,10 +5,11 @@
 
 #include "base/cleanup.h"
 #include "base/human.h"
-#include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/csv.h"
+#include "cli/history_words.h"
 #include "cli/table.h"
+#include "cli/when.h"
 
 #define BY_MAX 8
 #define TITLE_MAX 24
@@ -20,12 +21,8 @@ static size_t split_by(const char *by, struct str ret[BY_MAX])
 	struct str rest = str_of(by);
 	size_t n = 0;
 
-	while (n < BY_MAX && str_cut(&rest, ',', &ret[n])) {
-		ret[n] = str_trim(ret[n]);
-		if (str_eq(ret[n], STR("program")))
-			ret[n] = STR("app");
+	while (n < BY_MAX && history_next_by(&rest, &ret[n]))
 		n++;
-	}
 	return n;
 }
 

@@ -5,13 +5,14 @@
 
 #include "base/cleanup.h"
 #include "base/human.h"
-#include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/finding_json.h"
 #include "cli/findings.h"
 #include "cli/flows_table.h"
+#include "cli/history_words.h"
 #include "cli/table.h"
 #include "cli/timeline_view.h"
+#include "cli/when.h"
 
 #define TEXT_MAX (4U << 20)
 #define CELL_MAX 65536

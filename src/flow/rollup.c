@@ -125,7 +125,7 @@ struct str rollup_label(enum rollup_key key, const struct flow *f, char text[ADD
 		return str_of(addr_format(&f->key.dst, text));
 	case ROLLUP_HOST:
 		return str_of(addr_format(&f->key.src, text));
-	case ROLLUP_APP:
+	case ROLLUP_PROTOCOL:
 		app = app_name(f->app);
 		return app ? str_of(app) : str_of(flow_proto_name(f->key.proto, text));
 	case ROLLUP_KEY_COUNT:
@@ -301,6 +301,8 @@ const char *rollup_key_title(enum rollup_key k)
 
 int rollup_key_parse(struct str word, enum rollup_key *ret)
 {
+	if (str_eq(word, STR("app")))
+		word = STR("program");
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (!str_eq(word, str_of(keys[i].word)))
 			continue;

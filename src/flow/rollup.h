@@ -23,7 +23,7 @@ struct rollup;
 	X(NAME, "name", "NAME")                                         \
 	X(ADDRESS, "address", "ADDRESS")                                \
 	X(HOST, "host", "HOST") /* who opened it: the source address */ \
-	X(APP, "app", "PROTOCOL")
+	X(PROTOCOL, "protocol", "PROTOCOL")
 
 enum rollup_key {
 #define X(id, word, title) ROLLUP_##id,
@@ -55,4 +55,5 @@ struct str rollup_label(enum rollup_key key, const struct flow *f, char text[ADD
 
 const char *rollup_key_word(enum rollup_key k);
 const char *rollup_key_title(enum rollup_key k);
-int rollup_key_parse(struct str word, enum rollup_key *ret); /* -EINVAL */
+int rollup_key_parse(struct str word,
+		     enum rollup_key *ret); /* "app" is "program", as in a policy; -EINVAL */

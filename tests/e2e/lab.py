@@ -333,9 +333,10 @@ class Daemon:
         self.eve = os.path.join(self.run_dir, "eve.json")
         self.conf = os.path.join(self.run_dir, "egret.conf")
         path = "/" + os.path.relpath(cgroup or lab.cgroup, cgroup2_mount())
+        defaults = [f"{word} off\n" for word in ("page", "store", "policy") if f"{word} " not in conf]
         with open(self.conf, "w", encoding="ascii") as f:
             f.write(f'watch host\ncgroup "{path}"\nrun "{self.run_dir}"\nstate "{self.run_dir}/state"\n'
-                    f'eve "{self.eve}"\npage off\nstore off\n{conf if "policy " in conf else "policy off" + chr(10) + conf}')
+                    f'eve "{self.eve}"\n{"".join(defaults)}{conf}')
         self.child, self.starts = None, 0
         self.start()
 
