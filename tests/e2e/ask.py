@@ -175,6 +175,21 @@ def wrong_calls(d, n):
     d.run_dir = real
 
 
+def replay(n, d, records):
+    """A policy tried on what is kept and on eve.json: the same flows, the same refusals."""
+    policy = os.path.join(n.tmp, "try.egret")
+    with open(policy, "w", encoding="ascii") as f:
+        f.write("deny app \"/usr/bin/curl\" to any\ndefault allow\n")
+    kept = d.egret("policy", "replay", "-c", d.conf, policy)
+    CASES.check("policy replay: of what is kept, said", kept.returncode == 3 and "as egretd has kept it" in kept.stdout, kept)
+    kept, eve = (json.loads(d.egret("policy", "replay", "--json", "-c", d.conf, policy, *files).stdout) for files in ([], [d.eve]))
+    CASES.equal("policy replay: as of eve.json", {k: v for k, v in kept.items() if k not in ("first", "last", "inputs")},
+                {k: v for k, v in eve.items() if k not in ("first", "last", "inputs")})
+    learnt = d.egret("policy", "learn", "-c", d.conf, "--last", "1d")
+    CASES.check("policy learn: of what is kept, said", learnt.returncode == 0 and "as egretd has kept it" in learnt.stdout and
+                "/usr/bin/curl" in learnt.stdout, learnt)
+
+
 def living(n, d):
     """What a flow moved that has not ended, nor been written: to the second."""
     held = n.start("/usr/bin/python3", "-uc",
@@ -212,6 +227,7 @@ def questions(n):
     timeline(d, records)
     who(d, records)
     flows(d, records)
+    replay(n, d, records)
     wrong_calls(d, n)
     d.stop()
 
