@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/human.h"
 #include "base/lex.h"
 #include "base/time.h"
+#include "store/ipfix.h"
 
 #define MAX_FILE (1U << 20)
 #define DAY_NS (86400 * NSEC_PER_SEC)
@@ -37,6 +39,7 @@ static void config_defaults(struct config *c)
 		.keep_flows_ns = 30 * DAY_NS,
 		.keep_rollups_ns = 400 * DAY_NS,
 		.keep_bytes = 20 * 1000 * 1000 * 1000ULL,
+		.ipfix_domain = 1,
 	};
 }
 
@@ -259,7 +262,20 @@ static void parse_learn(struct parser *p)
 			     "a time of at most 30d is expected here, as 24h");
 }
 
-/* journal | (syslog | cef) local|"udp://…"|"tcp://…" [from LEVEL] */
+/* Behind a "tls://…": ca "FILE". */
+static void parse_ca(struct parser *p, struct alert_config *a)
+{
+	struct lex_token t = lex_peek(&p->lex);
+
+	if (!is_word(&t, "ca"))
+		return;
+	if (!str_has_prefix(str_of(a->to), STR("tls://")))
+		lex_complain(&p->lex, &t, "error", "'ca' belongs to tls://ADDRESS:PORT");
+	lex_next(&p->lex);
+	take_path(p, a->ca, sizeof(a->ca));
+}
+
+/* journal | (syslog | cef) local|"udp://…"|"tcp://…"|"tls://…" [ca "FILE"] [from LEVEL] */
 static void parse_alerts(struct parser *p)
 {
 	static const char *const forms[] = { "syslog", "cef", "journal", NULL };
@@ -280,6 +296,7 @@ static void parse_alerts(struct parser *p)
 			lex_complain(&p->lex, &t, "error", "%s", why);
 			return;
 		}
+		parse_ca(p, &a);
 		t = lex_peek(&p->lex);
 	}
 	if (is_word(&t, "from")) {
@@ -296,6 +313,35 @@ static void parse_alerts(struct parser *p)
 			     CONFIG_MAX_ALERTS);
 	else
 		c->alerts[c->n_alerts++] = a;
+}
+
+/* off | "udp://…" | "tcp://…" [domain NUMBER] */
+static void parse_ipfix(struct parser *p)
+{
+	struct lex_token t = lex_next(&p->lex);
+	struct config *c = p->config;
+	uint64_t domain;
+
+	c->ipfix[0] = 0;
+	if (is_word(&t, "off"))
+		return;
+	snprintf(c->ipfix, sizeof(c->ipfix), "%.*s", STR_FMT(t.text));
+	if (t.kind != LEX_STRING || t.text.n >= sizeof(c->ipfix) || !ipfix_target_ok(c->ipfix)) {
+		lex_complain(
+			&p->lex, &t, "error",
+			"\"udp://ADDRESS:PORT\", \"tcp://ADDRESS:PORT\" or off is expected here");
+		return;
+	}
+	t = lex_peek(&p->lex);
+	if (!is_word(&t, "domain"))
+		return;
+	lex_next(&p->lex);
+	t = lex_next(&p->lex);
+	if (t.kind != LEX_WORD || str_parse_u64(t.text, &domain) < 0 || domain > UINT32_MAX)
+		lex_complain(&p->lex, &t, "error",
+			     "the number of an observation domain is expected here");
+	else
+		c->ipfix_domain = (uint32_t)domain;
 }
 
 static void parse_backstop(struct parser *p)
@@ -407,6 +453,7 @@ static const struct statement {
 	{ "gateway", parse_gateway }, { "backstop", parse_backstop },
 	{ "geo", parse_geo },         { "findings", parse_findings },
 	{ "alerts", parse_alerts },   { "learn", parse_learn },
+	{ "ipfix", parse_ipfix },
 };
 
 static void unknown_statement(struct parser *p, const struct lex_token *t)
@@ -477,4 +524,9 @@ int config_read(struct config *ret, const char *path, bool optional, struct buf 
 	if (text.failed)
 		return -EFBIG;
 	return config_parse(ret, path, buf_str(&text), messages);
+}
+
+bool config_has_policy(const struct config *c)
+{
+	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
 }

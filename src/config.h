@@ -31,6 +31,8 @@ struct config {
 	struct alert_config alerts[CONFIG_MAX_ALERTS];
 	size_t n_alerts;
 	struct page_settings page;
+	char ipfix[128]; /* collector of flows, as ipfix_target_ok(); empty: off */
+	uint32_t ipfix_domain;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */
@@ -43,4 +45,6 @@ struct config {
  * its line. 0; -EINVAL when there was an error (then *ret is not to be used); -errno when it cannot be read.
  */
 int config_read(struct config *ret, const char *path, bool optional, struct buf *messages);
+/* egret.conf names a policy, or one lies where it is looked for. */
+bool config_has_policy(const struct config *c);
 int config_parse(struct config *ret, const char *file, struct str text, struct buf *messages);

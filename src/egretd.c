@@ -34,6 +34,7 @@
 #include "guard/answer.h"
 #include "guard/guard.h"
 #include "keep.h"
+#include "outputs.h"
 #include "pipeline.h"
 #include "policy/locate.h"
 #include "policy/subject.h"
@@ -41,7 +42,7 @@
 #include "serve/control.h"
 #include "serve/page.h"
 #include "serve/tokens.h"
-#include "store/eve.h"
+#include "trial.h"
 #include "vitals.h"
 #include "web/web.h"
 
@@ -56,8 +57,7 @@ struct daemon {
 	struct loop *loop;
 	struct attach *attach;
 	struct pipeline *pipeline;
-	struct sink *eve;
-	struct sink *alerts[CONFIG_MAX_ALERTS];
+	struct outputs *outputs;
 	struct control *control;
 	struct guard *guard;
 	struct locator *locator;
@@ -68,8 +68,7 @@ struct daemon {
 	struct keeper *keeper; /* NULL: no history */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told,
-		store_lost_told, store_unwritten_told;
+	uint64_t control_lost_told, store_lost_told, store_unwritten_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -80,11 +79,8 @@ static void on_record(void *ctx, const struct record *r)
 {
 	struct daemon *d = ctx;
 
-	if (d->eve)
-		d->eve->ops->put(d->eve, r);
-	for (size_t i = 0; i < d->config.n_alerts; i++)
-		if (d->alerts[i])
-			d->alerts[i]->ops->put(d->alerts[i], r);
+	if (d->outputs)
+		outputs_put(d->outputs, r);
 	keeper_record(d->keeper, r);
 	if (d->control)
 		control_record(d->control, r);
@@ -97,15 +93,6 @@ static void on_record(void *ctx, const struct record *r)
 			 STR_FMT(proc_name(r->proc)), r->proc->pid);
 }
 
-static void flush_outputs(struct daemon *d)
-{
-	if (d->eve)
-		d->eve->ops->flush(d->eve);
-	for (size_t i = 0; i < d->config.n_alerts; i++)
-		if (d->alerts[i])
-			d->alerts[i]->ops->flush(d->alerts[i]);
-}
-
 static void on_finding(void *ctx, const struct finding *f)
 {
 	static const char *const states[] = { "", " grew", " is over" };
@@ -116,7 +103,7 @@ static void on_finding(void *ctx, const struct finding *f)
 		 STR_FMT(f->explain));
 	on_record(ctx,
 		  &(struct record){ .type = RECORD_FINDING, .time_ns = f->time_ns, .finding = f });
-	flush_outputs(d); /* nobody should wait for it */
+	outputs_flush(d->outputs); /* nobody should wait for it */
 }
 
 /* From the kernel to the flow table; the guard looks at what the table has taken in. */
@@ -166,17 +153,31 @@ static void on_ring(void *ctx, int fd, uint32_t events)
 }
 
 /* Losses of the stages after the flow table come in as events like all others, so that one list has them all. */
-static void tell_loss(struct daemon *d, enum loss_reason reason, uint64_t now_lost, uint64_t *told)
+static void on_loss(void *ctx, enum loss_reason reason, uint64_t count)
 {
-	if (now_lost == *told)
-		return;
-	pipeline_input(d->pipeline)
-		.on_event(
-			pipeline_input(d->pipeline).ctx,
-			&(struct event){ .type = EVENT_LOSS,
-					 .time_ns = time_now(),
-					 .loss = { .reason = reason, .count = now_lost - *told } });
+	struct daemon *d = ctx;
+	struct event_out to = pipeline_input(d->pipeline);
+
+	to.on_event(to.ctx, &(struct event){ .type = EVENT_LOSS,
+					     .time_ns = time_now(),
+					     .loss = { .reason = reason, .count = count } });
+}
+
+static void tell_more(struct daemon *d, enum loss_reason reason, uint64_t now_lost, uint64_t *told)
+{
+	if (now_lost > *told)
+		on_loss(d, reason, now_lost - *told);
 	*told = now_lost;
+}
+
+static void tell_losses(struct daemon *d)
+{
+	outputs_losses(d->outputs, on_loss, d);
+	tell_more(d, LOSS_STORE_QUEUE, keeper_lost(d->keeper, LOSS_STORE_QUEUE),
+		  &d->store_lost_told);
+	tell_more(d, LOSS_STORE_WRITE, keeper_lost(d->keeper, LOSS_STORE_WRITE),
+		  &d->store_unwritten_told);
+	tell_more(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 }
 
 static void on_second(void *ctx)
@@ -186,20 +187,13 @@ static void on_second(void *ctx)
 
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
-	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
-	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
-	tell_loss(d, LOSS_STORE_QUEUE, keeper_lost(d->keeper, LOSS_STORE_QUEUE),
-		  &d->store_lost_told);
-	tell_loss(d, LOSS_STORE_WRITE, keeper_lost(d->keeper, LOSS_STORE_WRITE),
-		  &d->store_unwritten_told);
-	if (d->control)
-		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
+	tell_losses(d);
 	pipeline_tick(d->pipeline, time_now());
 	keeper_tick(d->keeper, time_now());
 	guard_tick(d->guard);
 	if (d->sentry)
 		sentry_tick(d->sentry);
-	flush_outputs(d);
+	outputs_flush(d->outputs);
 }
 
 static void on_stop(void *ctx, int signo)
@@ -229,11 +223,10 @@ static void on_hup(void *ctx, int signo)
 		log_error("the policy is not reloaded: what was in force stays");
 	if (d->sentry)
 		sentry_reload(d->sentry);
-	r = d->eve ? d->eve->ops->reopen(d->eve) : 0;
-
+	r = outputs_reopen(d->outputs);
 	if (r < 0)
 		log_errno(r, "cannot reopen %s, going on with the old file", d->config.eve);
-	else if (d->eve)
+	else if (d->config.eve[0])
 		log_info("%s reopened", d->config.eve);
 }
 
@@ -331,20 +324,10 @@ static int make_folder(const char *path, mode_t mode)
 	return 0;
 }
 
-static int open_alerts(struct daemon *d)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < d->config.n_alerts; i++)
-		r = alert_sink_new(&d->alerts[i], &d->config.alerts[i], d->host, &d->alerts_lost);
-	return r < 0 ? log_errno(r, "cannot send alerts") : 0;
-}
-
 static int open_outputs(struct daemon *d)
 {
 	struct eve_format format = { .vantage = EVE_HOST, .host = d->host, .locator = d->locator };
-	char folder[256], path[sizeof(d->config.run) + 16];
-	char *slash;
+	char path[sizeof(d->config.run) + 16];
 	int r;
 
 	r = make_folder(d->config.run, 0755);
@@ -380,18 +363,7 @@ static int open_outputs(struct daemon *d)
 					     .names = pipeline_names(d->pipeline),
 					     .procs = pipeline_procs(d->pipeline),
 				     });
-	if (r >= 0)
-		r = open_alerts(d);
-	if (r < 0 || !d->config.eve[0])
-		return r;
-	snprintf(folder, sizeof(folder), "%s", d->config.eve);
-	slash = strrchr(folder, '/');
-	*slash = 0;
-	r = folder[0] ? make_folder(folder, 0750) : 0;
-	if (r < 0)
-		return r;
-	r = eve_sink_new(&d->eve, &format, d->config.eve, &d->eve_lost);
-	return r < 0 ? log_errno(r, "cannot write %s", d->config.eve) : 0;
+	return r < 0 ? r : outputs_new(&d->outputs, &d->config, &format);
 }
 
 static int start_sentry(struct daemon *d)
@@ -417,12 +389,6 @@ static int start_sentry(struct daemon *d)
 	flow_table_watch(pipeline_flows(d->pipeline), detect_watch(sentry_detect(d->sentry)));
 	detect_set_flows(sentry_detect(d->sentry), pipeline_flows(d->pipeline));
 	return 0;
-}
-
-/* egret.conf names one, or one lies where it is looked for. */
-static bool has_policy(const struct config *c)
-{
-	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
 }
 
 /* What is pinned belongs to the state folder that holds its text. No dots: bpffs does not take them. */
@@ -461,7 +427,7 @@ static int start_guard(struct daemon *d)
 		return log_errno(r, "cannot start what guards the policy");
 	pipeline_set_verdicts(d->pipeline, (struct verdict_source){ on_rule, d });
 	flow_table_on_app(pipeline_flows(d->pipeline), on_app, d);
-	r = guard_restore(d->guard, has_policy(c) ? c->policy : NULL,
+	r = guard_restore(d->guard, config_has_policy(c) ? c->policy : NULL,
 			  c->enforce ? GUARD_ENFORCE : GUARD_WATCH, &messages);
 	log_messages(&messages);
 	if (r < 0 && r != -EINPROGRESS)
@@ -540,6 +506,7 @@ static void tell_vitals(struct daemon *d)
 	d->vitals.host = d->host;
 	d->vitals.pin = d->pin;
 	d->vitals.attach = d->attach;
+	d->vitals.outputs = d->outputs;
 	d->vitals.guard = d->guard;
 	d->vitals.sentry = d->sentry;
 	d->vitals.page = d->page;
@@ -616,11 +583,7 @@ static void shut_down(struct daemon *d)
 	d->vitals.page = d->page = page_free(d->page);
 	control_free(d->control);
 	tokens_free(d->tokens);
-	if (d->eve)
-		d->eve->ops->free(d->eve);
-	for (size_t i = 0; i < d->config.n_alerts; i++)
-		if (d->alerts[i])
-			d->alerts[i]->ops->free(d->alerts[i]);
+	d->outputs = outputs_free(d->outputs);
 	keeper_free(d->keeper);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
@@ -634,36 +597,6 @@ static void shut_down(struct daemon *d)
 }
 
 /* ---- starting it ---- */
-
-/* Parsed and compiled as it would be now, but for lists that are not downloaded yet. */
-static int test_policy(const struct config *c, const char *path)
-{
-	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
-	struct guard *guard = NULL;
-	char lists[sizeof(c->state) + 8];
-	int r = 0;
-
-	snprintf(lists, sizeof(lists), "%s/lists", c->state);
-	if (has_policy(c)) {
-		r = guard_new(&guard,
-			      &(struct guard_config){
-				      .geo_country = c->geo_country[0] ? c->geo_country : NULL,
-				      .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
-				      .lists = lists,
-				      .lenient_lists = true,
-			      });
-		if (r == 0)
-			r = guard_load_file(guard, c->policy, GUARD_WATCH, false, &messages);
-		guard_free(guard);
-	}
-	if (r == 0)
-		r = page_check(&c->page, &messages);
-	if (messages.n)
-		fwrite(messages.p, 1, messages.n, stderr);
-	if (r == 0)
-		printf("%s: ok\n", path);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
 
 int main(int argc, char **argv)
 {
@@ -691,7 +624,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (args.test) {
 		log_set_level(LOG_WARN);
-		return test_policy(&d.config, path);
+		return trial_run(&d.config, path);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (!args.foreground) {

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "config.h"
 #include "guard/guard.h"
+#include "outputs.h"
 #include "sentry/sentry.h"
 #include "serve/page.h"
 #include "serve/totals.h"
@@ -86,7 +87,7 @@ void vitals_status(void *ctx, struct json *j)
 	json_text(j, "host", v->host);
 	json_text(j, "watch", "host");
 	json_text(j, "cgroup", v->config->cgroup);
-	json_text(j, "eve", v->config->eve[0] ? v->config->eve : "off");
+	outputs_status(v->outputs, j);
 	json_u64(j, "pid", (uint64_t)getpid());
 	json_u64(j, "uptime_s", (time_now() - v->started_ns) / NSEC_PER_SEC);
 	json_u64(j, "events", stats.events);
@@ -100,6 +101,10 @@ void vitals_status(void *ctx, struct json *j)
 	json_bool(j, "on", v->config->page.on);
 	if (v->page)
 		page_status(v->page, j);
+	json_object_end(j);
+	json_object_begin(j, "history");
+	if (v->history)
+		v->history(v->history_ctx, j);
 	json_object_end(j);
 	json_object_begin(j, "detect");
 	if (v->sentry)

@@ -12,6 +12,7 @@ struct guard;
 struct json;
 struct keeper;
 struct metrics_out;
+struct outputs;
 struct page;
 struct sentry;
 struct totals;
@@ -21,6 +22,7 @@ struct totals;
 struct vitals {
 	const struct config *config; /* borrowed, as all that follows */
 	struct attach *attach;
+	const struct outputs *outputs;
 	struct guard *guard;
 	struct sentry *sentry;   /* NULL: findings off */
 	const struct page *page; /* NULL: there is none */

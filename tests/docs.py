@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(HERE, "golden"))
@@ -278,14 +279,45 @@ def examples(text, is_man):
                 output.append(line)
 
 
+def start_fake_egretd(folder):
+    """For as long as a command takes."""
+    subprocess.Popen([sys.executable, os.path.join(SOURCE, "tests", "fake_egretd.py"), folder, "--for", "2"],
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 10
+    while not os.path.exists(os.path.join(folder, "egret.sock")) and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def check_conf():
+    """Statements of egret.conf in documents are right."""
+    n = 0
+    for path, text in documents().items():
+        for body in re.findall(r"^```egret\.conf\n(.*?)^```", text, re.M | re.S):
+            with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as f:
+                f.write("policy off\n" + body)
+                f.flush()
+                done = run(EGRETD, "-T", "-c", f.name)
+            CASES.check(f"{path}: egretd -T takes {body.splitlines()[0]}", done.returncode == 0 and not done.stderr, done.stderr)
+            n += 1
+    CASES.check("there are statements that are tested", n >= 2, n)
+
+
 def check_example(path, command, output):
     wants_error = bool(output) and output.startswith("egret: error")
     files = re.findall(r"tests/golden/captures/\S+", command)
-    if not re.match(r"egret (read|help|--version)\b", command) or ("read" in command and not files and not wants_error):
+    if not re.match(r"egret (read|help|--version|flows --csv)\b", command) or ("read" in command and not files and
+                                                                                not wants_error):
         return 0
     if re.search(r"\| *jq\b", command) and not shutil.which("jq"):
         command = command.split("|")[0]
-    done = run("sh", "-c", command + " 2>&1", env={**os.environ, "PATH": os.path.dirname(EGRET) + ":" + os.environ["PATH"]})
+    with tempfile.TemporaryDirectory() as tmp:
+        for entry in os.listdir(SOURCE):    # what a command writes stays in there
+            os.symlink(os.path.join(SOURCE, entry), os.path.join(tmp, entry))
+        if "flows" in command:
+            start_fake_egretd(tmp)
+            command = command.replace("egret ", f"egret --run {tmp} ")
+        done = run("sh", "-c", f"cd {tmp} && {command} 2>&1", env={**os.environ, "PATH": os.path.dirname(EGRET) + ":" +
+                                                                   os.environ["PATH"]})
     name = f"{path}: {command}"
     if not wants_error:
         CASES.check(name + ": runs", done.returncode == 0 and done.stdout.strip(), done.stdout)
@@ -410,7 +442,7 @@ def main():
         with open(os.path.join(SOURCE, "docs/metrics.md"), "w", encoding="utf-8") as f:
             f.write(text)
         return 0
-    for part in (check_options, check_values, check_metrics, check_shells, check_pages, check_unit, check_examples, check_mentions,
+    for part in (check_options, check_values, check_metrics, check_shells, check_pages, check_unit, check_examples, check_conf, check_mentions,
                  check_records):
         part()
     return CASES.end()

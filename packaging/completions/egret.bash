@@ -81,7 +81,7 @@ _egret() {
 	_init_completion -n : || return
 	_egret_command
 	case $prev in
-	--run)
+	--run | --zeek)
 		_filedir -d
 		return
 		;;
@@ -160,7 +160,7 @@ _egret() {
 	exec) _egret_exec ;;
 	read)
 		case $cur in
-		-*) _egret_words '--json --filter --policy --inside --intel --low --all --no-findings --quiet --help' ;;
+		-*) _egret_words '--json --zeek --filter --policy --inside --intel --low --all --no-findings --quiet --help' ;;
 		*) _filedir ;;
 		esac
 		;;

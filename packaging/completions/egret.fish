@@ -88,6 +88,7 @@ complete -c egret -n '__fish_seen_subcommand_from exec' -l quiet -d 'No table'
 complete -c egret -n '__fish_seen_subcommand_from exec' -a '(__fish_complete_subcommand --fcs-skip=2)'
 
 complete -c egret -n '__fish_seen_subcommand_from read' -l json -d 'EVE records instead of the summary'
+complete -c egret -n '__fish_seen_subcommand_from read' -l zeek -x -a '(__fish_complete_directories)' -d 'Logs as Zeek writes them'
 complete -c egret -n '__fish_seen_subcommand_from read' -l filter -x -d 'Only flows that match'
 complete -c egret -n '__fish_seen_subcommand_from read' -l policy -r -F -d 'Judge each flow'
 complete -c egret -n '__fish_seen_subcommand_from read' -l inside -x -d 'What counts as ours'

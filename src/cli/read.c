@@ -28,6 +28,7 @@
 #include "policy/locate.h"
 #include "replay/replay.h"
 #include "store/eve.h"
+#include "store/zeek.h"
 
 #define MAX_CONTACTS 100000
 #define SUMMARY_ROWS 50
@@ -41,6 +42,10 @@ static const char usage[] =
 	"file or a\n"
 	"folder of them), plain, gzip or zstd, '-' for standard input; needs no privileges.\n\n"
 	"  --json            EVE records on standard output instead of the summary\n"
+	"  --zeek DIR        conn.log, dns.log, ssl.log, http.log, quic.log and notice.log in "
+	"Zeek's "
+	"form in DIR,\n"
+	"                    instead of the summary; what is there is not written over\n"
 	"  --filter FILTER   only flows that match, such as 'port:443 name:*.example.org'\n"
 	"  --policy FILE     judge each flow by this policy: verdict and rule in records and "
 	"summary\n"
@@ -234,7 +239,7 @@ static void print_summary(FILE *to, const struct replay_stats *s, const struct r
 
 struct read_args {
 	bool json, all, low, quiet, no_findings;
-	const char *policy;
+	const char *policy, *zeek;
 	struct cidr inside[MAX_INSIDE];
 	size_t n_inside;
 	char *feeds[MAX_FEEDS];
@@ -247,6 +252,7 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "zeek", required_argument, NULL, 'z' },
 		{ "filter", required_argument, NULL, 'f' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "inside", required_argument, NULL, 'i' },
@@ -265,6 +271,9 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 		switch (o) {
 		case 'j':
 			a->json = true;
+			break;
+		case 'z':
+			a->zeek = optarg;
 			break;
 		case 'f':
 			filter_free(a->filter);
@@ -315,23 +324,44 @@ static int parse_args(int argc, char **argv, struct read_args *a)
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
+	if (a->json && a->zeek) {
+		log_error("--json and --zeek exclude each other");
+		return EXIT_USAGE;
+	}
 	return -1;
+}
+
+static int open_sink(struct reader *rd, const struct read_args *a)
+{
+	struct eve_format format = { .vantage = EVE_FILE, .locator = rd->locator };
+	char path[PATH_MAX];
+	int r = 0;
+
+	if (a->zeek) {
+		r = zeek_sink_new(&rd->sink, a->zeek, &rd->write_errors, path);
+		if (r < 0)
+			log_errno(r, "--zeek: cannot make %s", path);
+	} else if (a->json) {
+		r = eve_sink_new(&rd->sink, &format, "-", &rd->write_errors);
+		if (r < 0)
+			log_errno(r, "cannot write to standard output");
+	}
+	return r;
 }
 
 /* All that is opened, is opened here: inputs first, then the cage. */
 static int open_all(struct replay *replay, struct reader *rd, const struct read_args *a, int argc,
 		    char **argv)
 {
-	struct eve_format format = { .vantage = EVE_FILE, .locator = rd->locator };
 	int r;
 
 	for (int i = optind; i < argc; i++)
 		rd->readable |= replay_add(replay, argv[i]) >= 0;
 	if (!rd->readable)
 		return -ENOENT;
-	r = a->json ? eve_sink_new(&rd->sink, &format, "-", &rd->write_errors) : 0;
+	r = open_sink(rd, a);
 	if (r < 0)
-		return log_errno(r, "cannot write to standard output");
+		return r;
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	domain_load();
 	/* Lists of a policy whose rules depend on the day are read again when the day comes. */
@@ -364,6 +394,21 @@ static int open_policy(struct reader *rd, const char *path)
 	return 0;
 }
 
+/* All that was put is written, or counted as what could not be. */
+static void end_sink(struct reader *rd, uint64_t last_ns, const struct flow_table_stats *fs)
+{
+	int r;
+
+	rd->sink->ops->put(
+		rd->sink,
+		&(struct record){ .type = RECORD_STATS, .time_ns = last_ns, .stats = fs });
+	r = rd->sink->ops->flush(rd->sink);
+	if (r < 0)
+		log_errno(r, "cannot write all records");
+	rd->sink->ops->free(rd->sink);
+	rd->sink = NULL;
+}
+
 static int read_all(const struct read_args *a, int argc, char **argv)
 {
 	struct reader rd = { .filter = a->filter, .low = a->low };
@@ -371,6 +416,7 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	struct replay *replay = NULL;
 	struct flow_table_stats fs;
 	struct intel_slot *feeds = NULL;
+	bool records = a->json || a->zeek; /* instead of the summary */
 	int r, status = EXIT_FAILURE;
 
 	r = contacts_new(&rd.contacts, false, a->policy, MAX_CONTACTS);
@@ -416,19 +462,15 @@ static int read_all(const struct read_args *a, int argc, char **argv)
 	if (a->low)
 		detect_each(rd.detect, true, (struct finding_out){ show_finding, &rd });
 	flow_table_stats(pipeline_flows(pipeline), &fs);
-	if (rd.sink) {
-		rd.sink->ops->put(rd.sink,
-				  &(struct record){ .type = RECORD_STATS,
-						    .time_ns = replay_stats(replay)->last_ns,
-						    .stats = &fs });
-		rd.sink->ops->flush(rd.sink);
+	if (records) {
+		end_sink(&rd, replay_stats(replay)->last_ns, &fs);
 	} else {
 		contacts_print(rd.contacts, stdout, a->all ? 0 : SUMMARY_ROWS,
 			       terminal_width(stdout));
 		fputc('\n', stdout);
 	}
-	print_summary(rd.sink ? stderr : stdout, replay_stats(replay), &rd, &fs);
-	if (!rd.sink && rd.detect)
+	print_summary(records ? stderr : stdout, replay_stats(replay), &rd, &fs);
+	if (!records && rd.detect)
 		findings_print(rd.findings, stdout, terminal_width(stdout));
 	r = 0;
 	if (!replay_stats(replay)->packets && !replay_stats(replay)->log_lines &&

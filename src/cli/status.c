@@ -55,6 +55,20 @@ static void print_watching(const json_t *j, struct buf *safe)
 	printf("records    %s\n", text(j, "eve", safe));
 }
 
+static void print_ipfix(const json_t *j, struct buf *safe)
+{
+	const json_t *p = json_object_get(j, "ipfix");
+	char a[HUMAN_TEXT_MAX];
+
+	if (!p)
+		return;
+	printf("ipfix      %s: %s flow records sent", text(p, "to", safe),
+	       human_count(number(p, "flows"), a));
+	if (number(p, "waiting_bytes"))
+		printf(", %s wait", human_bytes(number(p, "waiting_bytes"), a));
+	puts(json_is_false(json_object_get(p, "reachable")) ? ", cannot be reached" : "");
+}
+
 static void print_policy(const json_t *j, struct buf *safe)
 {
 	const json_t *p = json_object_get(j, "policy");
@@ -254,10 +268,12 @@ static void print_all(const json_t *j)
 
 	print_losses(j, &safe);
 	print_watching(j, &safe);
+	print_ipfix(j, &safe);
 	print_policy(j, &safe);
 	print_detect(j, &safe);
 	print_history(j, &safe);
 	print_feeds(j, &safe);
+	print_history(j, &safe);
 	print_counts(j);
 	print_kernel(j, &safe);
 }

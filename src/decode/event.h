@@ -183,6 +183,7 @@ struct event_fact {
 	X(CLIENT_QUEUE, "client-queue")   /* a client of the control socket was too slow */        \
 	X(EVE_WRITE, "eve-write")         /* a record could not be written */                      \
 	X(ALERT_SEND, "alert-send")       /* an alert found no room to wait for its log */         \
+	X(IPFIX_SEND, "ipfix-send")       /* a flow found no room to wait for its collector */     \
 	X(STORE_QUEUE, "store-queue")     /* history: no room to wait for the disk */              \
 	X(STORE_WRITE, "store-write")     /* history: a row that could not be written */
 

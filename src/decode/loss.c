@@ -41,10 +41,12 @@ static const struct loss_words words[LOSS_COUNT] = {
 				"a filter for the live view, or a faster reader" },
 	[LOSS_ALERT_SEND] = { "alerts did not reach syslog or the journal",
 			      "see that the log server in egret.conf answers" },
+	[LOSS_IPFIX_SEND] = { "flows did not reach the IPFIX collector",
+			      "see that the collector in egret.conf answers" },
 	[LOSS_STORE_QUEUE] = { "pieces of flows are not in history: the disk was full or too slow",
 			       "room on the disk; a faster disk" },
 	[LOSS_STORE_WRITE] = { "pieces of flows are not in history: they could not be written",
-			       "'history' below says what hinders it" },
+			       "'history' of 'egret status' says what hinders it" },
 	[LOSS_EVE_WRITE] = { "records did not get into eve.json",
 			     "room on the disk; a faster disk" },
 };

@@ -227,3 +227,5 @@ const char *flow_state_name(enum flow_state s);
 const char *flow_proto_name(uint8_t proto,
 			    char text[8]); /* "TCP", "UDP", "ICMP", "IPv6-ICMP" … else the number */
 bool flow_proto_has_ports(uint8_t proto);
+/* ICMP: the two "ports" of the key are this type and the type that answers it; for all other types, type and code. */
+bool flow_icmp_is_asked(uint8_t proto, uint16_t type);

@@ -112,6 +112,15 @@ const char *flow_proto_name(uint8_t proto, char text[8])
 	}
 }
 
+bool flow_icmp_is_asked(uint8_t proto, uint16_t type)
+{
+	static const uint8_t v4[] = { 0, 8, 9, 10, 13, 14, 15, 16, 17, 18 };
+	static const uint8_t v6[] = { 128, 129, 130, 131, 133, 134, 135, 136, 139, 140, 144, 145 };
+
+	return type < 256 && (proto == IPPROTO_ICMP ? memchr(v4, type, sizeof(v4))
+						    : memchr(v6, type, sizeof(v6)));
+}
+
 bool flow_proto_has_ports(uint8_t proto)
 {
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||

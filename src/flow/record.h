@@ -53,6 +53,7 @@ struct record_tls { /* TLS and QUIC */
 	struct str sni;
 	const char
 		*version; /* text: what the server chose, else the highest offered; NULL unknown */
+	bool version_chosen;      /* by the server */
 	const char *quic_version; /* RECORD_QUIC */
 	struct str alpns[16];
 	uint8_t n_alpns;

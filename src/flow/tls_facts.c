@@ -231,6 +231,7 @@ void tls_answered(struct flow_table *t, struct flow *f, const struct tls_server 
 	take_held(f, version, &tls);
 	tls.answered = true;
 	tls.version = tls_version_name(s->version, version);
+	tls.version_chosen = true;
 	tls.cipher = s->cipher;
 	tls.server_alpn = s->alpn;
 	tls_server_fingerprint(s, &print);
@@ -334,6 +335,7 @@ void tls_log(struct flow_table *t, struct flow *f, const struct event_fact *fact
 	struct record_certificate certificate;
 
 	tls.version = log_version(fact->tls_version, version);
+	tls.version_chosen = tls.version;
 	tls.ja3 = copy(fact->ja3, ja3, sizeof(ja3));
 	tls.ja4 = copy(fact->ja4, ja4, sizeof(ja4));
 	tls.ja3s = copy(fact->ja3s, ja3s, sizeof(ja3s));

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "bpf/name_hash.h"
 #include "decode/appproto.h"
+#include "policy/price.h"
 
 #define SETS_MAX (1U << 20)
 #define SET_ITEMS_MAX (32U << 20)
@@ -193,6 +194,11 @@ static int compile(struct compile *c)
 		compile_dests_classes(c);
 	if (!c->bad)
 		compile_time(c);
+	if (!c->bad)
+		r = price_check(c->p, geo_knows_countries(c->cfg->geo),
+				geo_knows_systems(c->cfg->geo), c->messages);
+	if (r < 0)
+		return r;
 	return c->bad ? -EINVAL : compile_image(c);
 }
 

@@ -136,6 +136,16 @@ struct geo *geo_free(struct geo *g)
 	return NULL;
 }
 
+bool geo_knows_countries(const struct geo *g)
+{
+	return g && g->has_country;
+}
+
+bool geo_knows_systems(const struct geo *g)
+{
+	return g && g->has_asn;
+}
+
 /* --- records ----------------------------------------------------------------------------------------------------- */
 
 static struct str text_at(MMDB_entry_s *entry, const char *const *path)

@@ -21,7 +21,7 @@ enum { KEY_NAME, KEY_BELOW, KEY_COUNTRY, KEY_ASN, KEY_SEGMENT, KEY_SEGMENT_CLASS
 struct price_table {
 	const struct policy *p;
 	struct owners *ranges;
-	uint32_t first_range; /* the first price that names addresses */
+	uint32_t first_range, first_country, first_asn; /* the first price that names addresses … */
 	struct keys keys;
 	uint32_t any, internet, private; /* the first price for it */
 	uint32_t *set_seen;              /* 1 + the price that has gone through a set last */
@@ -85,8 +85,10 @@ static int add_dest(struct price_table *t, const struct policy_dest *d, uint32_t
 		set = &t->p->sets[d->ref];
 		return add_dests(t, set->members, set->n_members, price);
 	case DEST_COUNTRY:
+		t->first_country = MIN(t->first_country, price);
 		return add_key(t, KEY_COUNTRY, d->country, 2, price);
 	case DEST_ASN:
+		t->first_asn = MIN(t->first_asn, price);
 		return add_key(t, KEY_ASN, &d->ref, sizeof(d->ref), price);
 	case DEST_LIST:
 		break;
@@ -155,7 +157,8 @@ int price_table_new(struct price_table **ret, const struct policy *p)
 	if (!t)
 		return -ENOMEM;
 	t->p = p;
-	t->first_range = t->any = t->internet = t->private = PRICE_NONE;
+	t->first_range = t->first_country = t->first_asn = PRICE_NONE;
+	t->any = t->internet = t->private = PRICE_NONE;
 	keys_init(&t->keys);
 	t->set_seen = calloc(p->n_sets + 1, sizeof(*t->set_seen));
 	r = t->set_seen ? fill(t) : -ENOMEM;
@@ -183,6 +186,29 @@ size_t price_count(const struct price_table *t)
 const struct policy_price *price_at(const struct price_table *t, uint32_t price)
 {
 	return &t->p->prices[price];
+}
+
+static void needs(const struct policy *p, uint32_t price, const char *what, struct buf *messages)
+{
+	if (price != PRICE_NONE)
+		policy_complain(
+			p, p->prices[price].place, "warning", messages,
+			"a price by %s needs a database of them: without it, it is the price "
+			"of nothing\nname an .mmdb file in egret.conf",
+			what);
+}
+
+int price_check(const struct policy *p, bool countries, bool systems, struct buf *messages)
+{
+	struct price_table *t;
+	int r = p->n_prices ? price_table_new(&t, p) : 0;
+
+	if (r < 0 || !p->n_prices)
+		return r;
+	needs(p, countries ? PRICE_NONE : t->first_country, "countries", messages);
+	needs(p, systems ? PRICE_NONE : t->first_asn, "autonomous systems", messages);
+	price_table_free(t);
+	return 0;
 }
 
 /* --- whose price --------------------------------------------------------------------------------------------------- */

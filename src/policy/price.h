@@ -25,6 +25,9 @@ struct price_table *price_table_free(struct price_table *t);
 size_t price_count(const struct price_table *t);
 const struct policy_price *price_at(const struct price_table *t, uint32_t price);
 
+/* Warns of prices that go by what no database here tells. */
+int price_check(const struct policy *p, bool countries, bool systems, struct buf *messages);
+
 /* The other side of a flow or of a sum; what is not known is NULL, empty, 0, and then not the destination of a price. */
 struct price_dest {
 	const struct addr *addr;

@@ -14,7 +14,8 @@ enum alert_form { ALERT_SYSLOG, ALERT_CEF, ALERT_JOURNAL };
 
 struct alert_config {
 	enum alert_form form;
-	char to[128]; /* "local" (/dev/log), "udp://ADDRESS:PORT", "tcp://ADDRESS:PORT"; of the journal unused */
+	char to[128]; /* "local" (/dev/log), a path, or as outlet_target_parse(); of the journal unused */
+	char ca[256]; /* tls://: the file of CAs that the log server must be signed by; empty: the system's */
 	enum severity least; /* findings and alerts below it are left out */
 };
 

@@ -34,16 +34,6 @@ static const char *vantage_name(enum eve_vantage v)
 	return names[v];
 }
 
-/* For these the flow's two "ports" are a type and the type that answers it; for all others type and code. */
-static bool icmp_is_asked_and_answered(uint8_t proto, uint16_t type)
-{
-	static const uint8_t v4[] = { 0, 8, 9, 10, 13, 14, 15, 16, 17, 18 };
-	static const uint8_t v6[] = { 128, 129, 130, 131, 133, 134, 135, 136, 139, 140, 144, 145 };
-
-	return type < 256 && (proto == IPPROTO_ICMP ? memchr(v4, type, sizeof(v4))
-						    : memchr(v6, type, sizeof(v6)));
-}
-
 /* `called`: what is refused at connect() has no end of its own yet. */
 static void put_ends(struct json *j, const struct event_key *k, bool called)
 {
@@ -61,7 +51,7 @@ static void put_ends(struct json *j, const struct event_key *k, bool called)
 	if (k->proto != IPPROTO_ICMP && k->proto != IPPROTO_ICMPV6)
 		return;
 	json_u64(j, "icmp_type", k->sport);
-	if (!icmp_is_asked_and_answered(k->proto, k->sport))
+	if (!flow_icmp_is_asked(k->proto, k->sport))
 		json_u64(j, "icmp_code", k->dport);
 }
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -112,6 +113,22 @@ static void forget_old(const struct store_config *cfg, uint64_t now_ns, int64_t 
 			remove_file(cfg->dir, month_file_name(files.v[i], name));
 }
 
+/* By when they were last told of. */
+static void forget_findings(const struct store_config *cfg, uint64_t now_ns)
+{
+	char path[PATH_SIZE], error[DB_ERROR_MAX], sql[96];
+	sqlite3 *db = NULL;
+
+	snprintf(path, sizeof(path), "%s/" STORE_FINDINGS_FILE, cfg->dir);
+	if (!cfg->rollups_ns || access(path, F_OK) < 0 ||
+	    db_open(&db, path, &db_findings, DB_WRITE, error) < 0)
+		return;
+	snprintf(sql, sizeof(sql), "DELETE FROM finding WHERE time < %" PRId64,
+		 seconds_before(now_ns, cfg->rollups_ns) * 1000000);
+	db_exec(db, sql);
+	db_close(db);
+}
+
 /* Sums lose their minutes and hours with age. */
 static void tend_months(const struct store_config *cfg, uint64_t now_ns, int64_t minutes_s,
 			int64_t hours_s)
@@ -178,6 +195,7 @@ void retention_run(struct retention *r, const struct store_config *cfg, uint64_t
 {
 	if (!clock_is_doubtful(r, now_ns)) {
 		forget_old(cfg, now_ns, open_day);
+		forget_findings(cfg, now_ns);
 		tend_months(cfg, now_ns, seconds_before(now_ns, STORE_MINUTES_NS),
 			    seconds_before(now_ns, STORE_HOURS_NS));
 	}

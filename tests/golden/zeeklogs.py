@@ -140,4 +140,5 @@ def main():
     return cases.end()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -74,6 +74,38 @@ static void test_all_statements(void **state)
 	assert_int_equal(c.n_inside, 2);
 }
 
+static void test_ipfix(void **state)
+{
+	static const char *const bad[] = {
+		"ipfix\n",
+		"ipfix udp\n",
+		"ipfix \"udp://collector:4739\"\n",
+		"ipfix \"tls://192.0.2.1:4740\"\n",
+		"ipfix \"udp://192.0.2.1:4739\" domain\n",
+		"ipfix \"udp://192.0.2.1:4739\" domain 4294967296\n",
+		"ipfix \"udp://192.0.2.1:4739\" 7\n",
+	};
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR(""), &messages));
+	assert_string_equal(c.ipfix, "");
+	assert_ok(config_parse(&c, "e", STR("ipfix \"udp://192.0.2.1:4739\"\n"), &messages));
+	assert_string_equal(c.ipfix, "udp://192.0.2.1:4739");
+	assert_int_equal(c.ipfix_domain, 1);
+	assert_ok(config_parse(&c, "e", STR("ipfix \"tcp://[2001:db8::1]:4739\" domain 7\n"),
+			       &messages));
+	assert_int_equal(c.ipfix_domain, 7);
+	assert_ok(config_parse(&c, "e", STR("ipfix off\n"), &messages));
+	assert_string_equal(c.ipfix, "");
+	assert_str(buf_str(&messages), "");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		buf_clear(&messages);
+		assert_err(config_parse(&c, "e", str_of(bad[i]), &messages), -EINVAL);
+		assert_non_null(strstr(messages.p, "e:1:"));
+	}
+}
+
 static void test_findings_and_alerts(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
@@ -82,14 +114,16 @@ static void test_findings_and_alerts(void **state)
 	assert_ok(config_parse(&c, "e", STR("eve off\n"), &messages));
 	assert_true(c.findings); /* on unless said otherwise, and told to nobody else */
 	assert_int_equal(c.n_alerts, 0);
-	assert_ok(config_parse(&c, "e",
-			       STR("findings off\nalerts journal\nalerts syslog\n"
-				   "alerts syslog \"udp://192.0.2.1:514\" from critical\n"
-				   "alerts cef \"tcp://[2001:db8::1]:601\" from low\n"),
-			       &messages));
+	assert_ok(config_parse(
+		&c, "e",
+		STR("findings off\nalerts journal\nalerts syslog\n"
+		    "alerts syslog \"udp://192.0.2.1:514\" from critical\n"
+		    "alerts cef \"tcp://[2001:db8::1]:601\" from low\n"
+		    "alerts cef \"tls://192.0.2.1:6514\" ca \"/etc/ca.pem\" from high\n"),
+		&messages));
 	assert_str(buf_str(&messages), "");
 	assert_false(c.findings);
-	assert_int_equal(c.n_alerts, 4);
+	assert_int_equal(c.n_alerts, 5);
 	assert_int_equal(c.alerts[0].form, ALERT_JOURNAL);
 	assert_int_equal(c.alerts[0].least, SEVERITY_MEDIUM);
 	assert_int_equal(c.alerts[1].form, ALERT_SYSLOG);
@@ -98,7 +132,9 @@ static void test_findings_and_alerts(void **state)
 	assert_int_equal(c.alerts[2].least, SEVERITY_CRITICAL);
 	assert_int_equal(c.alerts[3].form, ALERT_CEF);
 	assert_int_equal(c.alerts[3].least, SEVERITY_LOW);
-	for (size_t i = 0; i < 9; i++) {
+	assert_string_equal(c.alerts[4].ca, "/etc/ca.pem");
+	assert_int_equal(c.alerts[4].least, SEVERITY_HIGH);
+	for (size_t i = 0; i < 11; i++) {
 		static const char *const bad[] = {
 			"findings maybe\n",
 			"findings\n",
@@ -109,6 +145,8 @@ static void test_findings_and_alerts(void **state)
 			"alerts syslog from\n",
 			"alerts cef local from urgent\n",
 			"alerts journal local\n",
+			"alerts syslog \"tcp://192.0.2.1:601\" ca \"/etc/ca.pem\"\n",
+			"alerts syslog \"tls://192.0.2.1:6514\" ca ca.pem\n",
 		};
 
 		buf_clear(&messages);
@@ -267,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_all_statements),
 		cmocka_unit_test(test_findings_and_alerts),
 		cmocka_unit_test(test_page),
+		cmocka_unit_test(test_ipfix),
 		cmocka_unit_test(test_what_is_not_built_is_said),
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_mistakes),
