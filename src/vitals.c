@@ -103,8 +103,7 @@ void vitals_status(void *ctx, struct json *j)
 		page_status(v->page, j);
 	json_object_end(j);
 	json_object_begin(j, "history");
-	if (v->history)
-		v->history(v->history_ctx, j);
+	keeper_status(v->keeper, j);
 	json_object_end(j);
 	json_object_begin(j, "detect");
 	if (v->sentry)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * "flows": EVE records of flows, newest first, a page at a time; and "flow": one of them with its pieces. A flow is where its last piece is; what
- * a page has shown does not come again on the next one, which begins behind the cursor.
+ * "flows": EVE records of flows and of refusals, newest first, a page at a time; and "flow": one of them with its pieces. A flow is where its last piece is; what
+ * a page has shown does not come again on the next one, which begins behind the cursor. Files have their rows nearly in the order of
+ * time: a page is complete once what comes is older than its oldest by STORE_DISORDER_NS.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,20 +31,52 @@ struct listing {
 	struct buf rows;     /* of one */
 	struct listed *listed;
 	size_t n, cap, wanted;
-	bool more;           /* the page is full and there was another */
-	uint64_t stopped_ns; /* where it was */
+	uint64_t *
+		newest; /* when the `wanted` newest flows so far ended: a heap, the oldest of them first */
+	size_t n_newest;
+	bool more; /* there was another than those */
 };
+
+/* What was refused before it became a flow. Of many refusals at once neither the destinations nor their names are known. */
+static void drop_of_row(struct record_drop *ret, const struct store_row *row, const struct flow *f)
+{
+	bool summary = addr_is_unset(&row->key.dst);
+
+	*ret = (struct record_drop){
+		.key = row->key,
+		.proc = f->proc,
+		.visible_name = summary ? STR_NONE : row->peer.name,
+		.visible_source = (enum name_source)row->peer.name_source,
+		.rule = f->verdict.rule,
+		.action = row->rule.action,
+		.app = (uint8_t)row->app,
+		.at = (enum verdict_at) - 1, /* is not kept */
+		.refused = row->rule.refused,
+		.would_refuse = row->rule.would_refuse,
+		.calls = row->refused_calls,
+		.packets = row->refused_packets,
+		.bytes = row->refused_bytes,
+		.summary = summary,
+		.since_ns = row->start_ns,
+	};
+}
 
 int put_record(struct answering *a, const struct store_row *row)
 {
 	const struct eve_format fmt = { .vantage = EVE_HOST, .host = a->scan.source->host };
 	const struct flow *f = flow_of_row(a->scan.maker, row);
-	const struct record r = {
-		.type = RECORD_FLOW, .time_ns = row->to_ns, .flow = f, .flow_ends = row->ends
-	};
+	struct record r = { .type = RECORD_FLOW, .time_ns = row->to_ns, .flow_ends = row->ends };
+	struct record_drop drop;
 
 	if (!f)
 		return -ENOMEM;
+	if (row->flow_id) {
+		r.flow = f;
+	} else {
+		drop_of_row(&drop, row, f);
+		r.type = RECORD_DROP;
+		r.drop = &drop;
+	}
 	eve_format(&fmt, &r, &a->line);
 	return a->line.failed ? -ENOMEM : 0;
 }
@@ -53,23 +86,6 @@ static bool behind_cursor(const struct question_cursor *c, const struct store_ro
 	if (!c->time_ns || row->to_ns != c->time_ns)
 		return true;
 	return row->boot < c->boot || (row->boot == c->boot && row->flow_id < c->flow_id);
-}
-
-static int found(void *ctx, const struct store_row *row)
-{
-	return 1;
-}
-
-/* A piece that is not its flow's last one: was the flow on a page before this one? */
-static int shown_before(struct listing *l, const struct store_row *row)
-{
-	const struct question_cursor *c = &l->a->question->after;
-	struct store_hint hint = { .flow_id = row->flow_id, .boot = row->boot };
-	struct store_span newer = { c->time_ns + 1, l->a->question->span.to_ns };
-
-	if (!c->time_ns || row->ends || newer.from_ns >= newer.to_ns || !l->a->scan.reader)
-		return 0;
-	return store_read_pieces(l->a->scan.reader, newer, &hint, true, found, NULL);
 }
 
 static int list(struct listing *l, const struct store_row *row)
@@ -102,36 +118,109 @@ static bool matches(const struct listing *l, const struct store_row *row)
 	return f && filter_match(s->question->filter, f, s->source->now_ns);
 }
 
+/* The filter can only be asked once all pieces of a flow have been put together. */
+static bool is_of_whole(const struct listing *l)
+{
+	return scan_filter_is_of_whole_flows(l->a->question->filter);
+}
+
+struct looking {
+	struct listing *l;
+	uint64_t flow_id, boot;
+};
+
+static int found(void *ctx, const struct store_row *row)
+{
+	const struct looking *k = ctx;
+	const struct question_cursor *c = &k->l->a->question->after;
+
+	return row->flow_id == k->flow_id && row->boot == k->boot &&
+	       (row->to_ns > c->time_ns || !behind_cursor(c, row)) &&
+	       (is_of_whole(k->l) || matches(k->l, row));
+}
+
+/* A piece that is not its flow's last one: was the flow on a page before this one? */
+static int shown_before(struct listing *l, const struct store_row *row)
+{
+	const struct question_cursor *c = &l->a->question->after;
+	struct store_hint hint = { .flow_id = row->flow_id, .boot = row->boot };
+	struct store_span newer = { c->time_ns, l->a->question->span.to_ns };
+
+	if (!c->time_ns || row->ends || newer.from_ns >= newer.to_ns)
+		return 0;
+	return scan_rows(&l->a->scan, newer, &hint, true, found,
+			 &(struct looking){ l, row->flow_id, row->boot });
+}
+
+static void swap(uint64_t *a, uint64_t *b)
+{
+	uint64_t was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
+static void push_newest(struct listing *l, uint64_t to_ns)
+{
+	uint64_t *h = l->newest;
+	size_t at;
+
+	if (is_of_whole(l))
+		return; /* which of them are on the page is not known yet */
+	if (l->n_newest < l->wanted) {
+		h[at = l->n_newest++] = to_ns;
+		for (; at && h[(at - 1) / 2] > h[at]; at = (at - 1) / 2)
+			swap(&h[at], &h[(at - 1) / 2]);
+		return;
+	}
+	l->more = true;
+	if (to_ns <= h[0])
+		return;
+	h[0] = to_ns;
+	for (at = 0; 2 * at + 1 < l->n_newest;) {
+		size_t child = 2 * at + 1;
+
+		child += child + 1 < l->n_newest && h[child + 1] < h[child];
+		if (h[at] <= h[child])
+			return;
+		swap(&h[at], &h[child]);
+		at = child;
+	}
+}
+
+/* The page is full with what is newer than that by `by_ns`, 0: or as new. */
+static bool is_too_old(const struct listing *l, uint64_t to_ns, uint64_t by_ns)
+{
+	return l->n_newest == l->wanted && to_ns + by_ns < l->newest[0];
+}
+
 /* Which pages flows of several pieces belong to is known at once, what they moved in all only at the end. */
 static int take(void *ctx, const struct store_row *row)
 {
 	struct listing *l = ctx;
-	size_t flows = l->n + whole_count(l->whole);
+	bool single = whole_already(row);
 	int r;
 
 	if (!behind_cursor(&l->a->question->after, row))
 		return 0;
-	if (whole_already(row)) {
-		if (!matches(l, row))
-			return 0;
-		if (flows < l->wanted)
-			return list(l, row);
-		l->stopped_ns = row->to_ns;
-		l->more = true;
+	if (!l->a->scan.in_overlay && l->more && is_too_old(l, row->to_ns, STORE_DISORDER_NS))
 		return 1;
-	}
-	/* What the filter says of whole flows can only be asked at the end. */
-	if (!scan_filter_is_of_whole_flows(l->a->question->filter) && !matches(l, row))
+	if ((single || !is_of_whole(l)) && !matches(l, row))
 		return 0;
-	r = shown_before(l, row);
-	if (r)
-		return r < 0 ? r : 0;
-	r = whole_add(l->whole, row);
-	if (r == 1 && flows >= l->wanted) {
-		l->stopped_ns = row->to_ns;
-		l->more = true;
+	if (single) {
+		push_newest(l, row->to_ns);
+		return is_too_old(l, row->to_ns, 0) ? 0 : list(l, row);
 	}
-	return r < 0 ? r : l->more;
+	if (!whole_has(l->whole, row)) {
+		r = shown_before(l, row);
+		if (r)
+			return r < 0 ? r : 0;
+		push_newest(l, row->to_ns);
+		if (is_too_old(l, row->to_ns, 0))
+			return 0;
+	}
+	r = whole_add(l->whole, row);
+	return r < 0 ? r : 0;
 }
 
 static int complete(void *ctx, const struct store_row *row)
@@ -141,42 +230,47 @@ static int complete(void *ctx, const struct store_row *row)
 	return matches(l, row) ? list(l, row) : 0;
 }
 
-/* Older pieces of flows that began before where the page ends. */
+/* The page ended before the span did: all that its flows moved is looked up flow by flow. */
 struct completing {
 	struct listing *l;
 	struct whole *whole;
-	uint32_t seq; /* of the oldest piece that is there */
 };
 
-static int take_older(void *ctx, const struct store_row *row)
+static int take_living(void *ctx, const struct store_row *row)
 {
 	struct completing *c = ctx;
-	int r = row->seq < c->seq ? whole_add(c->whole, row) : 0;
+	int r = whole_has(c->l->whole, row) ? whole_add(c->whole, row) : 0;
 
 	return r < 0 ? r : 0;
 }
 
-static int add_older(void *ctx, const struct store_row *row)
+static int take_kept(void *ctx, const struct store_row *row)
+{
+	struct completing *c = ctx;
+	int r = whole_add(c->whole, row);
+
+	return r < 0 ? r : 0;
+}
+
+static int look_up(void *ctx, const struct store_row *row)
 {
 	struct completing *c = ctx;
 	struct store_hint hint = { .flow_id = row->flow_id, .boot = row->boot };
-	struct store_span older = { c->l->span.from_ns, c->l->stopped_ns + 1 };
-	int r = whole_add(c->whole, row);
 
-	c->seq = row->seq;
-	if (r < 0 || !row->seq || !c->l->a->scan.reader || older.from_ns >= older.to_ns)
-		return r < 0 ? r : 0;
-	return store_read_pieces(c->l->a->scan.reader, older, &hint, true, take_older, c);
+	return c->l->a->scan.reader ? store_read_pieces(c->l->a->scan.reader, c->l->span, &hint,
+							true, take_kept, c)
+				    : 0;
 }
 
-/* The page ended before the span did: what its flows moved earlier is looked up flow by flow. */
-static int complete_older(struct listing *l)
+static int complete_all(struct listing *l)
 {
 	struct completing c = { .l = l };
 	int r = whole_new(&c.whole);
 
 	if (r == 0)
-		r = whole_each(l->whole, add_older, &c);
+		r = scan_overlay(&l->a->scan, l->span, take_living, &c);
+	if (r == 0)
+		r = whole_each(l->whole, look_up, &c);
 	whole_free(l->whole);
 	l->whole = c.whole;
 	return r;
@@ -242,20 +336,24 @@ int answer_flows_kept(struct answering *a)
 	scan_hint(a->question, &hint, text, &addr);
 	if (a->question->after.time_ns)
 		l.span.to_ns = MIN(l.span.to_ns, a->question->after.time_ns + 1);
+	l.newest = calloc(l.wanted, sizeof(*l.newest));
+	if (!l.newest)
+		r = -ENOMEM;
 	/* By what they are as a whole, none can be told before all have been put together. */
-	if (scan_filter_is_of_whole_flows(a->question->filter))
+	if (is_of_whole(&l))
 		l.wanted = SIZE_MAX;
 	if (r == 0)
 		r = scan_rows(&a->scan, l.span, &hint, true, take, &l);
 	l.wanted = a->question->limit;
 	if (r > 0)
-		r = complete_older(&l);
+		r = complete_all(&l);
 	if (r == 0)
 		r = whole_each(l.whole, complete, &l);
 	if (r == 0)
 		r = put_page(&l);
 	whole_free(l.whole);
 	buf_done(&l.rows);
+	free(l.newest);
 	free(l.listed);
 	return r;
 }

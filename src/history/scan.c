@@ -142,31 +142,34 @@ void scan_note(struct scan *s, const char *fmt, ...)
 
 /* ---- pieces ---- */
 
-static int read_overlay(struct scan *s, struct store_span span, store_row_fn fn, void *ctx)
+int scan_overlay(struct scan *s, struct store_span span, store_row_fn fn, void *ctx)
 {
 	struct str rest = s->source->overlay;
+	bool within = s->in_overlay;
 	struct store_row row;
 	int r;
 
+	s->in_overlay = true;
 	while ((r = store_row_decode(&rest, &row)) > 0) {
 		if (row.to_ns < span.from_ns || row.to_ns >= span.to_ns)
 			continue;
 		r = fn(ctx, &row);
 		if (r)
-			return r;
+			break;
 	}
+	s->in_overlay = within;
 	return r;
 }
 
 int scan_rows(struct scan *s, struct store_span span, const struct store_hint *hint,
 	      bool newest_first, store_row_fn fn, void *ctx)
 {
-	int r = newest_first ? read_overlay(s, span, fn, ctx) : 0;
+	int r = newest_first ? scan_overlay(s, span, fn, ctx) : 0;
 
 	if (r == 0 && s->reader)
 		r = store_read_pieces(s->reader, span, hint, newest_first, fn, ctx);
 	if (r == 0 && !newest_first)
-		r = read_overlay(s, span, fn, ctx);
+		r = scan_overlay(s, span, fn, ctx);
 	return r;
 }
 
@@ -286,7 +289,7 @@ static int read_sums(struct taking *t, struct store_span *span)
 		for (size_t i = 0; r == 0 && i < c.n; i++)
 			r = read_step(t, &c.parts[i]);
 	}
-	return r == 0 ? read_overlay(s, *span, take_row, t) : r;
+	return r == 0 ? scan_overlay(s, *span, take_row, t) : r;
 }
 
 /* ---- both ---- */

@@ -44,6 +44,7 @@ struct scan {
 	struct flow_maker *maker;
 	bool series; /* portions of sums by bucket, none longer than `step` */
 	enum store_step step;
+	bool in_overlay;        /* the row at hand is in no file yet: such rows are in no order */
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */
 	const char *from_what;  /* "minutes", "hours", "days", "flows": the finest that was read */
 	struct buf notes;       /* lines */
@@ -61,6 +62,8 @@ int scan_all(struct scan *s, struct store_span span, portion_fn fn, void *ctx);
 /* Pieces as rows, filtered as they are or unfiltered; newest first. */
 int scan_rows(struct scan *s, struct store_span span, const struct store_hint *hint,
 	      bool newest_first, store_row_fn fn, void *ctx);
+/* Those of them that are in no file yet, unfiltered. */
+int scan_overlay(struct scan *s, struct store_span span, store_row_fn fn, void *ctx);
 /* What the filter says of where to look. */
 void scan_hint(const struct history_question *q, struct store_hint *ret, char text[256],
 	       struct addr *addr);

@@ -41,5 +41,5 @@ void labels_of(const struct portion *p, const unsigned *by, size_t n, struct lab
 	       struct str *ret);
 void put_labels(struct json *j, const unsigned *by, size_t n, const struct group *g);
 
-/* One row as an EVE `flow` record, into the line. */
+/* One row as an EVE `flow` record, or `drop` where it never became a flow, into the line. */
 int put_record(struct answering *a, const struct store_row *row);

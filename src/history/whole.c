@@ -48,17 +48,12 @@ struct whole *whole_free(struct whole *w)
 }
 DEFINE_CLEANUP(struct whole, whole_free);
 
-size_t whole_count(const struct whole *w)
-{
-	return w->n;
-}
-
-static uint32_t *slot_of(struct whole *w, const struct store_row *row)
+static const uint32_t *slot_of(const struct whole *w, const struct store_row *row)
 {
 	uint64_t h = (row->flow_id * 0x9e3779b97f4a7c15) ^ row->boot;
 
 	for (size_t i = h ^ h >> 32;; i++) {
-		uint32_t *slot = &w->slots[i & (SLOTS - 1)];
+		const uint32_t *slot = &w->slots[i & (SLOTS - 1)];
 
 		if (!*slot || (w->held[*slot - 1].flow_id == row->flow_id &&
 			       w->held[*slot - 1].boot == row->boot))
@@ -66,15 +61,20 @@ static uint32_t *slot_of(struct whole *w, const struct store_row *row)
 	}
 }
 
+bool whole_has(const struct whole *w, const struct store_row *row)
+{
+	return *slot_of(w, row);
+}
+
 static int grow(struct whole *w)
 {
 	size_t cap = w->cap ? 2 * w->cap : 1024;
 	struct held *held;
 
-	if (w->n < w->cap)
-		return 0;
 	if (w->n == WHOLE_FLOWS_MAX)
 		return -E2BIG;
+	if (w->n < w->cap)
+		return 0;
 	held = reallocarray(w->held, cap, sizeof(*held));
 	if (!held)
 		return -ENOMEM;
@@ -95,7 +95,7 @@ static int keep_row(struct whole *w, struct held *h, const struct store_row *row
 
 int whole_add(struct whole *w, const struct store_row *row)
 {
-	uint32_t *slot = slot_of(w, row);
+	uint32_t *slot = &w->slots[slot_of(w, row) - w->slots];
 	bool is_new = !*slot;
 	struct held *h;
 	int r = is_new ? grow(w) : 0;

@@ -20,6 +20,7 @@ static inline bool whole_already(const struct store_row *row)
 }
 /* `newest` tells which piece comes first. 1: a flow that was not met before; 0: it was; -errno. */
 int whole_add(struct whole *w, const struct store_row *row);
-size_t whole_count(const struct whole *w);
+bool whole_has(const struct whole *w,
+	       const struct store_row *row); /* a piece of its flow was added */
 /* In the order in which they were met. */
 int whole_each(struct whole *w, store_row_fn fn, void *ctx);

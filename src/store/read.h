@@ -31,11 +31,15 @@ struct store_hint {
 	struct str name_below;   /* or lies below it */
 	const struct addr *peer; /* the other side's address; NULL: not asked */
 	unsigned peer_bits;      /* of it: a network; 0: all of them */
-	struct str exe_name;     /* last part of the executable's path */
+	struct str exe_name;     /* last part of the executable's path, ASCII case ignored */
 	uint64_t flow_id, boot;  /* 0: not asked */
 };
 typedef int (*store_row_fn)(void *ctx, const struct store_row *row);
-/* Newest first (by day, then by time within it) when `newest_first`, else oldest first. */
+/*
+ * Newest first when `newest_first`, else oldest first, in the order in which they were kept: a piece can come that much later than its
+ * end says, as a flow ends when it has been silent for a while.
+ */
+#define STORE_DISORDER_NS (600 * NSEC_PER_SEC)
 int store_read_pieces(struct store_reader *r, struct store_span span, const struct store_hint *hint,
 		      bool newest_first, store_row_fn fn, void *ctx);
 

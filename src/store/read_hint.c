@@ -202,7 +202,7 @@ int hint_peers(sqlite3 *db, const struct store_hint *h, struct id_set *ret, int6
 
 static bool is_named(struct str path, struct str name)
 {
-	return path.n >= name.n && str_eq(str_sub(path, path.n - name.n, name.n), name) &&
+	return path.n >= name.n && str_eq_nocase(str_sub(path, path.n - name.n, name.n), name) &&
 	       (path.n == name.n || path.p[path.n - name.n - 1] == '/');
 }
 
@@ -219,7 +219,8 @@ int hint_procs(sqlite3 *db, const struct store_hint *h, struct id_set *ret)
 		       "LEFT JOIN text comm ON comm.id = image.comm",
 		       &s);
 	while (r == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW)
-		if (is_named(db_bytes(s, 1), h->exe_name) || str_eq(db_bytes(s, 2), h->exe_name))
+		if (is_named(db_bytes(s, 1), h->exe_name) ||
+		    str_eq_nocase(db_bytes(s, 2), h->exe_name))
 			r = id_set_add(&images, sqlite3_column_int64(s, 0));
 	r = r < 0 ? r : db_errno(rc);
 	if (r == 0)

@@ -279,7 +279,7 @@ def timeline(d, want, span):
     others = [r for r in a.rows if r.get("others")]
     CASES.check("timeline: two series and the others", len(a.rows) == 3 and len(others) == 1 and
                 sum(sum(r["down"]) for r in a.rows) == add(want)["down"], a)
-    a = ask(d, "timeline", last=400 * 86400)
+    a = ask(d, "timeline", last=365 * 86400)
     CASES.check("timeline of a year: at most 400 points", a.end.get("points", 999) <= 400, a)
 
 

@@ -77,7 +77,8 @@ static int setup(void **state)
 	end_ns = rig_now_ns + DAYS * DAY_NS;
 	s = rig_open();
 	for (uint64_t i = 1; i <= FLOWS; i++) {
-		rig_now_ns = i <= FLOWS - LATE ? T0_S * NSEC_PER_SEC + i * gap_ns : end_ns - (FLOWS - i + 1) * late_ns;
+		rig_now_ns = i <= FLOWS - LATE ? T0_S * NSEC_PER_SEC + i * gap_ns
+					       : end_ns - (FLOWS - i + 1) * late_ns;
 		put_flow(s, i, rig_now_ns);
 		if (!dice(20))
 			put_refusal(s, rig_now_ns);
@@ -104,7 +105,9 @@ struct answer {
 
 static struct answer ask_text(struct str question)
 {
-	struct history_source source = { .dir = rig_dir, .overlay = buf_str(&living), .now_ns = end_ns };
+	struct history_source source = { .dir = rig_dir,
+					 .overlay = buf_str(&living),
+					 .now_ns = end_ns };
 	struct answer a = { .lines = json_array() };
 	json_error_t error;
 	size_t n = 0, at = 0;
@@ -281,15 +284,17 @@ static void reference_add(struct reference *to, const struct store_row *r)
 
 static void assert_sums(const char *what, const json_t *o, const struct reference *want)
 {
-	struct reference got = { number(o, "flows"),	    number(o, "up"),
-				 number(o, "down"),	    number(o, "packets_up"),
+	struct reference got = { number(o, "flows"),        number(o, "up"),
+				 number(o, "down"),         number(o, "packets_up"),
 				 number(o, "packets_down"), number(o, "refused") };
 
 	if (!memcmp(&got, want, sizeof(got)))
 		return;
-	fail_msg("%s: flows %lu up %lu down %lu packets %lu %lu refused %lu, not %lu %lu %lu %lu %lu %lu", what, got.flows,
-		 got.up, got.down, got.packets_up, got.packets_down, got.refused, want->flows, want->up, want->down,
-		 want->packets_up, want->packets_down, want->refused);
+	fail_msg("%s: flows %lu up %lu down %lu packets %lu %lu refused %lu, not %lu %lu %lu %lu "
+		 "%lu %lu",
+		 what, got.flows, got.up, got.down, got.packets_up, got.packets_down, got.refused,
+		 want->flows, want->up, want->down, want->packets_up, want->packets_down,
+		 want->refused);
 }
 
 static void label(const struct store_row *r, const char *dim, char text[512])
@@ -313,7 +318,8 @@ static void label(const struct store_row *r, const char *dim, char text[512])
 
 typedef void (*each_fn)(void *ctx, const struct store_row *r);
 
-static void each_row(uint64_t from_s, uint64_t to_s, bool (*match)(const struct store_row *), each_fn fn, void *ctx)
+static void each_row(uint64_t from_s, uint64_t to_s, bool (*match)(const struct store_row *),
+		     each_fn fn, void *ctx)
 {
 	struct str rest = buf_str(&every);
 	struct store_row r;
@@ -353,9 +359,9 @@ static void group_row(void *ctx, const struct store_row *r)
 	reference_add(&g->all, r);
 }
 
-static const char *const dims[] = { "app",     "user",	   "unit",	"container", "segment", "name",	   "domain",
-				    "country", "asn",	   "protocol",	"direction", "rule",	"verdict", "address",
-				    "port",    "proto" };
+static const char *const dims[] = { "app",     "user",    "unit", "container", "segment",   "name",
+				    "domain",  "country", "asn",  "protocol",  "direction", "rule",
+				    "verdict", "address", "port", "proto" };
 
 static size_t dice_by(char by[4][16], size_t most, char *text)
 {
@@ -372,7 +378,8 @@ static size_t dice_by(char by[4][16], size_t most, char *text)
 
 static void dice_span(uint64_t *from_s, uint64_t *to_s)
 {
-	uint64_t a = T0_S + dice(DAYS * 86400), b = dice(3) ? T0_S + dice(DAYS * 86400) : T0_S + DAYS * 86400;
+	uint64_t a = T0_S + dice(DAYS * 86400),
+		 b = dice(3) ? T0_S + dice(DAYS * 86400) : T0_S + DAYS * 86400;
 	static const uint32_t steps[] = { 1, 60, 3600, 86400 };
 	uint32_t step = steps[dice(4)];
 
@@ -387,8 +394,10 @@ static void answered_span(const struct answer *a, uint64_t *from_s, uint64_t *to
 	uint64_t from = number(a->end, "from"), to = number(a->end, "to");
 	bool sums = strcmp(word(a->end, "source"), "flows") != 0;
 
-	if (from > *from_s || to < *to_s || from + (sums ? 60 : 1) <= *from_s || to >= *to_s + (sums ? 60 : 1))
-		fail_msg("asked for %lu to %lu, answered for %lu to %lu from %s", *from_s, *to_s, from, to, word(a->end, "source"));
+	if (from > *from_s || to < *to_s || from + (sums ? 60 : 1) <= *from_s ||
+	    to >= *to_s + (sums ? 60 : 1))
+		fail_msg("asked for %lu to %lu, answered for %lu to %lu from %s", *from_s, *to_s,
+			 from, to, word(a->end, "source"));
 	*from_s = from;
 	*to_s = to;
 }
@@ -398,7 +407,8 @@ static const char *filter_text(size_t i, char text[128])
 	const char *at = strstr(filters[i].text, "PROTOCOL");
 
 	if (at)
-		snprintf(text, 128, "%.*s%s", (int)(at - filters[i].text), filters[i].text, app_name((enum app_proto)2));
+		snprintf(text, 128, "%.*s%s", (int)(at - filters[i].text), filters[i].text,
+			 app_name((enum app_proto)2));
 	else
 		snprintf(text, 128, "%s", filters[i].text);
 	return text;
@@ -422,8 +432,9 @@ static void test_usage(void **state)
 		dice_span(&from_s, &to_s);
 		filter_text(f, filter);
 		snprintf(what, sizeof(what), "by %s, \"%s\", %lu to %lu", by, filter, from_s, to_s);
-		a = ask("{\"do\":\"usage\",\"by\":\"%s\",\"filter\":\"%s\",\"from\":%lu,\"to\":%lu,\"limit\":10000}", by, filter,
-			from_s, to_s);
+		a = ask("{\"do\":\"usage\",\"by\":\"%s\",\"filter\":\"%s\",\"from\":%lu,\"to\":%lu,"
+			"\"limit\":10000}",
+			by, filter, from_s, to_s);
 		met[strlen(word(a.end, "source")) % 4] = true;
 		answered_span(&a, &from_s, &to_s);
 		each_row(from_s, to_s, filters[f].match, group_row, &g);
@@ -431,7 +442,8 @@ static void test_usage(void **state)
 		rows = json_array_size(a.lines) - 1;
 		if (rows != g.n || rows != number(a.end, "rows"))
 			fail_msg("%s: %zu rows, not %zu", what, rows, g.n);
-		json_array_foreach(a.lines, at, line) {
+		json_array_foreach(a.lines, at, line)
+		{
 			char name[2048] = "";
 			json_t *found;
 
@@ -448,7 +460,8 @@ static void test_usage(void **state)
 		answer_done(&a);
 	}
 	/* "days", "hours" and "flows" have different lengths modulo 4: each way of answering was met. */
-	assert_true(met[strlen("days") % 4] && met[strlen("flows") % 4] && met[strlen("minutes") % 4]);
+	assert_true(met[strlen("days") % 4] && met[strlen("flows") % 4] &&
+		    met[strlen("minutes") % 4]);
 }
 
 /* ---- timelines ---- */
@@ -489,8 +502,9 @@ static void test_timeline(void **state)
 		dice_by(by, 2, text);
 		dice_span(&from_s, &to_s);
 		filter_text(f, filter);
-		a = ask("{\"do\":\"timeline\",\"by\":\"%s\",\"filter\":\"%s\",\"from\":%lu,\"to\":%lu,\"limit\":3}", text, filter, from_s,
-			to_s);
+		a = ask("{\"do\":\"timeline\",\"by\":\"%s\",\"filter\":\"%s\",\"from\":%lu,\"to\":%"
+			"lu,\"limit\":3}",
+			text, filter, from_s, to_s);
 		from_s = number(a.end, "from");
 		to_s = number(a.end, "to");
 		memset(&want, 0, sizeof(want));
@@ -498,19 +512,24 @@ static void test_timeline(void **state)
 		want.start_s = number(a.end, "start");
 		want.step_s = number(a.end, "step");
 		want.n = number(a.end, "points");
-		assert_true(want.n <= 401 && want.start_s % want.step_s == 0 && want.start_s <= from_s);
+		assert_true(want.n <= 401 && want.start_s % want.step_s == 0 &&
+			    want.start_s <= from_s);
 		assert_true(json_array_size(a.lines) <= 5);
 		each_row(from_s, to_s, filters[f].match, time_row, &want);
-		json_array_foreach(a.lines, n, line)
-			for (size_t i = 0; line != a.end && i < want.n; i++) {
-				got.up[i] += point(line, "up", i);
-				got.down[i] += point(line, "down", i);
-				got.flows[i] += point(line, "flows", i);
-			}
+		json_array_foreach(a.lines, n, line) for (size_t i = 0; line != a.end && i < want.n;
+							  i++)
+		{
+			got.up[i] += point(line, "up", i);
+			got.down[i] += point(line, "down", i);
+			got.flows[i] += point(line, "flows", i);
+		}
 		for (size_t i = 0; i < want.n; i++)
-			if (got.up[i] != want.up[i] || got.down[i] != want.down[i] || got.flows[i] != want.flows[i])
-				fail_msg("by %s, \"%s\", %lu to %lu: point %zu of %zu (step %lu, %s): up %lu, not %lu", text, filter, from_s,
-					 to_s, i, want.n, want.step_s, word(a.end, "source"), got.up[i], want.up[i]);
+			if (got.up[i] != want.up[i] || got.down[i] != want.down[i] ||
+			    got.flows[i] != want.flows[i])
+				fail_msg("by %s, \"%s\", %lu to %lu: point %zu of %zu (step %lu, "
+					 "%s): up %lu, not %lu",
+					 text, filter, from_s, to_s, i, want.n, want.step_s,
+					 word(a.end, "source"), got.up[i], want.up[i]);
 		answer_done(&a);
 	}
 }
@@ -540,14 +559,16 @@ static void check_record(const char *what, const json_t *line, struct listed *l)
 {
 	const json_t *flow = json_object_get(line, "flow");
 	bool reply = !strcmp(word(json_object_get(line, "egret"), "direction"), "reply");
-	uint64_t id = number(line, "flow_id"), up = number(flow, reply ? "bytes_toclient" : "bytes_toserver"),
+	uint64_t id = number(line, "flow_id"),
+		 up = number(flow, reply ? "bytes_toclient" : "bytes_toserver"),
 		 down = number(flow, reply ? "bytes_toserver" : "bytes_toclient");
 
 	assert_true(id <= FLOWS);
 	if (!l->last_ns[id])
 		fail_msg("%s: flow %lu is shown again, or is none of them", what, id);
 	if (up != l->v[id].up || down != l->v[id].down)
-		fail_msg("%s: flow %lu moved %lu and %lu, not %lu and %lu", what, id, up, down, l->v[id].up, l->v[id].down);
+		fail_msg("%s: flow %lu moved %lu and %lu, not %lu and %lu", what, id, up, down,
+			 l->v[id].up, l->v[id].down);
 	l->last_ns[id] = 0;
 	l->n--;
 }
@@ -565,16 +586,21 @@ static void test_flows(void **state)
 		memset(&l, 0, sizeof(l));
 		dice_span(&from_s, &to_s);
 		filter_text(f, filter);
-		snprintf(what, sizeof(what), "flows \"%s\", %lu to %lu, %zu at a time", filter, from_s, to_s, limit);
+		snprintf(what, sizeof(what), "flows \"%s\", %lu to %lu, %zu at a time", filter,
+			 from_s, to_s, limit);
 		each_row(from_s, to_s, filters[f].match, list_row, &l);
 		for (size_t page = 0;; page++) {
 			struct answer a =
-				ask("{\"do\":\"flows\",\"filter\":\"%s\",\"from\":%lu,\"to\":%lu,\"limit\":%zu%s%s%s}", filter, from_s,
-				    to_s, limit, next[0] ? ",\"after\":\"" : "", next, next[0] ? "\"" : "");
+				ask("{\"do\":\"flows\",\"filter\":\"%s\",\"from\":%lu,\"to\":%lu,"
+				    "\"limit\":%zu%s%s%s}",
+				    filter, from_s, to_s, limit, next[0] ? ",\"after\":\"" : "",
+				    next, next[0] ? "\"" : "");
 			json_t *line;
 
-			assert_true(page < 20000 && number(a.end, "shown") == json_array_size(a.lines) - 1);
-			json_array_foreach(a.lines, n, line) {
+			assert_true(page < 20000 &&
+				    number(a.end, "shown") == json_array_size(a.lines) - 1);
+			json_array_foreach(a.lines, n, line)
+			{
 				uint64_t id = number(line, "flow_id");
 
 				if (line == a.end)
@@ -585,7 +611,8 @@ static void test_flows(void **state)
 				}
 				assert_true(id <= FLOWS);
 				if (l.last_ns[id] > before_ns)
-					fail_msg("%s: flow %lu is newer than the one above it", what, id);
+					fail_msg("%s: flow %lu is newer than the one above it",
+						 what, id);
 				before_ns = l.last_ns[id];
 				check_record(what, line, &l);
 			}
@@ -595,7 +622,8 @@ static void test_flows(void **state)
 				break;
 		}
 		if (l.n || l.refusals)
-			fail_msg("%s: %zu flows and %zu refusals are missing", what, l.n, l.refusals);
+			fail_msg("%s: %zu flows and %zu refusals are missing", what, l.n,
+				 l.refusals);
 	}
 }
 
@@ -607,8 +635,10 @@ static void test_whole_flows(void **state)
 	memset(&l, 0, sizeof(l));
 	each_row(T0_S, T0_S + DAYS * 86400, is_all, list_row, &l);
 	for (uint64_t most = 0; most <= 300000; most += 50000) {
-		struct answer a = ask("{\"do\":\"usage\",\"by\":\"app\",\"filter\":\"up:>%lu\",\"from\":%lu,\"to\":%lu}", most,
-				      (unsigned long)T0_S, (unsigned long)(T0_S + DAYS * 86400));
+		struct answer a =
+			ask("{\"do\":\"usage\",\"by\":\"app\",\"filter\":\"up:>%lu\",\"from\":%lu,"
+			    "\"to\":%lu}",
+			    most, (unsigned long)T0_S, (unsigned long)(T0_S + DAYS * 86400));
 		struct reference want = { 0 };
 		const json_t *totals = json_object_get(a.end, "totals");
 
@@ -650,7 +680,8 @@ static void test_who(void **state)
 		      { "example.net", "name", below_example_net } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
-		struct answer a = ask("{\"do\":\"who\",\"what\":\"%s\",\"from\":%lu,\"to\":%lu}", asked[i].what, (unsigned long)T0_S,
+		struct answer a = ask("{\"do\":\"who\",\"what\":\"%s\",\"from\":%lu,\"to\":%lu}",
+				      asked[i].what, (unsigned long)T0_S,
 				      (unsigned long)(T0_S + DAYS * 86400));
 		struct reference want = { 0 };
 		uint64_t apps = 0, ports = 0, points = 0;
@@ -661,12 +692,10 @@ static void test_who(void **state)
 		assert_true(want.flows > 20);
 		assert_sums(asked[i].what, a.end, &want);
 		assert_string_equal(word(a.end, "kind"), asked[i].kind);
-		json_array_foreach(json_object_get(a.end, "apps"), n, v)
-			apps += number(v, "up");
+		json_array_foreach(json_object_get(a.end, "apps"), n, v) apps += number(v, "up");
 		json_array_foreach(json_object_get(json_object_get(a.end, "timeline"), "up"), n, v)
 			points += (uint64_t)json_integer_value(v);
-		json_array_foreach(json_object_get(a.end, "ports"), n, v)
-			ports += number(v, "up");
+		json_array_foreach(json_object_get(a.end, "ports"), n, v) ports += number(v, "up");
 		assert_int_equal(apps, want.up);
 		assert_int_equal(points, want.up);
 		assert_true(ports <= want.up && ports > 0); /* the largest ports alone are listed */
@@ -687,8 +716,7 @@ static void test_flow(void **state)
 		json_t *v;
 		size_t n;
 
-		json_array_foreach(json_object_get(a.end, "pieces"), n, v)
-			up += number(v, "up");
+		json_array_foreach(json_object_get(a.end, "pieces"), n, v) up += number(v, "up");
 		assert_int_equal(up, l.v[id].up);
 		check_record("flow", a.end, &l);
 		answer_done(&a);
@@ -700,18 +728,40 @@ static void test_flow(void **state)
 static void test_hostile(void **state)
 {
 	static const char *const texts[] = {
-		"", "{", "[]", "null", "{}", "{\"do\":1}", "{\"do\":\"drop table\"}", "{\"do\":\"usage\",\"by\":\"app\",\"by\":\"name\"}",
-		"{\"do\":\"usage\",\"by\":\"app,app,app,app,app\"}", "{\"do\":\"usage\",\"by\":\"\\u0000\"}",
-		"{\"do\":\"usage\",\"by\":\"app\",\"from\":5,\"to\":5}", "{\"do\":\"usage\",\"by\":\"app\",\"from\":-1}",
-		"{\"do\":\"usage\",\"by\":\"app\",\"from\":1e18}", "{\"do\":\"usage\",\"by\":\"app\",\"to\":99999999999999999}",
-		"{\"do\":\"usage\",\"by\":\"app\",\"last\":9223372036854775807}", "{\"do\":\"usage\",\"by\":\"app\",\"last\":0}",
-		"{\"do\":\"usage\",\"by\":\"app\",\"limit\":10001}", "{\"do\":\"usage\",\"by\":\"app\",\"sort\":\"colour\"}",
-		"{\"do\":\"usage\",\"by\":\"app\",\"filter\":\"(((\"}", "{\"do\":\"usage\",\"by\":\"app\",\"colour\":\"red\"}",
-		"{\"do\":\"usage\",\"by\":\"app\",\"last\":60,\"from\":5}", "{\"do\":\"timeline\",\"by\":\"app,name,user\"}",
-		"{\"do\":\"timeline\",\"step\":-1}", "{\"do\":\"timeline\",\"limit\":10000}", "{\"do\":\"who\"}",
-		"{\"do\":\"who\",\"what\":\"\"}", "{\"do\":\"flow\"}", "{\"do\":\"flow\",\"id\":-1}", "{\"do\":\"flow\",\"id\":999999}",
-		"{\"do\":\"flows\",\"after\":\"1.2\"}", "{\"do\":\"flows\",\"after\":\"a.b.c\"}", "{\"do\":\"flows\",\"after\":\"0.0.0\"}",
-		"{\"do\":\"flows\",\"after\":\"1.2.3.4\"}", "{\"do\":\"replay\"}",
+		"",
+		"{",
+		"[]",
+		"null",
+		"{}",
+		"{\"do\":1}",
+		"{\"do\":\"drop table\"}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"by\":\"name\"}",
+		"{\"do\":\"usage\",\"by\":\"app,app,app,app,app\"}",
+		"{\"do\":\"usage\",\"by\":\"\\u0000\"}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"from\":5,\"to\":5}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"from\":-1}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"from\":1e18}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"to\":99999999999999999}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"last\":9223372036854775807}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"last\":0}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"limit\":10001}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"sort\":\"colour\"}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"filter\":\"(((\"}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"colour\":\"red\"}",
+		"{\"do\":\"usage\",\"by\":\"app\",\"last\":60,\"from\":5}",
+		"{\"do\":\"timeline\",\"by\":\"app,name,user\"}",
+		"{\"do\":\"timeline\",\"step\":-1}",
+		"{\"do\":\"timeline\",\"limit\":10000}",
+		"{\"do\":\"who\"}",
+		"{\"do\":\"who\",\"what\":\"\"}",
+		"{\"do\":\"flow\"}",
+		"{\"do\":\"flow\",\"id\":-1}",
+		"{\"do\":\"flow\",\"id\":999999}",
+		"{\"do\":\"flows\",\"after\":\"1.2\"}",
+		"{\"do\":\"flows\",\"after\":\"a.b.c\"}",
+		"{\"do\":\"flows\",\"after\":\"0.0.0\"}",
+		"{\"do\":\"flows\",\"after\":\"1.2.3.4\"}",
+		"{\"do\":\"replay\"}",
 	};
 	static char large[QUESTION_MAX + 100] = "{\"do\":\"who\",\"what\":\"";
 
@@ -743,9 +793,10 @@ static void test_broken_overlay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_usage),	     cmocka_unit_test(test_timeline), cmocka_unit_test(test_flows),
-		cmocka_unit_test(test_whole_flows), cmocka_unit_test(test_who),      cmocka_unit_test(test_flow),
-		cmocka_unit_test(test_hostile),     cmocka_unit_test(test_broken_overlay),
+		cmocka_unit_test(test_usage),   cmocka_unit_test(test_timeline),
+		cmocka_unit_test(test_flows),   cmocka_unit_test(test_whole_flows),
+		cmocka_unit_test(test_who),     cmocka_unit_test(test_flow),
+		cmocka_unit_test(test_hostile), cmocka_unit_test(test_broken_overlay),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -217,7 +217,7 @@ def questions(n):
 def main():
     lab.need(CASES, "curl", "nginx", "dnsmasq", "dig", "ping")
     os.environ["LC_ALL"] = "C.UTF-8"
-    n = lab.Lab("que")
+    n = lab.Lab("usa")
     try:
         questions(n)
     except (RuntimeError, TimeoutError, ValueError, KeyError) as e:
