@@ -4,13 +4,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/human.h"
 #include "base/lex.h"
 #include "base/time.h"
 
 #define MAX_FILE (1U << 20)
-#define LEARN_MAX_NS (30 * 86400 * NSEC_PER_SEC)
+#define DAY_NS (86400 * NSEC_PER_SEC)
+#define LEARN_MAX_NS (30 * DAY_NS)
+#define KEEP_MIN_BYTES (10 * 1000 * 1000)
 
 struct parser {
 	struct lex lex;
@@ -30,6 +34,10 @@ static void config_defaults(struct config *c)
 			  .port = PAGE_PORT },
 		.findings = true,
 		.learn_ns = 24 * 3600 * NSEC_PER_SEC,
+		.store = store_kinds[0],
+		.keep_flows_ns = 30 * DAY_NS,
+		.keep_rollups_ns = 400 * DAY_NS,
+		.keep_bytes = 20 * 1000 * 1000 * 1000ULL,
 	};
 }
 
@@ -310,9 +318,77 @@ static void parse_geo(struct parser *p)
 		take_path(p, c->geo_asn, sizeof(c->geo_asn));
 }
 
+/* sqlite | off */
 static void parse_store(struct parser *p)
 {
-	skip_statement(p, "history");
+	const char *words[8] = { "off" };
+
+	for (size_t i = 0; store_kinds[i] && i + 2 < ARRAY_SIZE(words); i++)
+		words[i + 1] = store_kind_name(store_kinds[i]);
+	p->config->store = NULL;
+	switch (take_choice(p, words)) {
+	case -1:
+	case 0:
+		return;
+	default:
+		p->config->store = store_kinds[0];
+	}
+}
+
+static void take_time(struct parser *p, uint64_t *ret)
+{
+	struct lex_token t = lex_next(&p->lex);
+
+	if (t.kind == LEX_WORD && duration_parse(t.text, ret) == 0 && *ret >= DAY_NS)
+		return;
+	lex_complain(&p->lex, &t, "error", "a time of at least 1d is expected here, as 30d");
+}
+
+static void take_size(struct parser *p, uint64_t *ret)
+{
+	struct lex_token t = lex_next(&p->lex);
+
+	if (t.kind == LEX_WORD && size_parse(t.text, ret) == 0 && *ret >= KEEP_MIN_BYTES)
+		return;
+	lex_complain(&p->lex, &t, "error", "a size of at least 10mb is expected here, as 20gb");
+}
+
+/* { flows TIME  rollups TIME  max_size SIZE }, on one line or several, each at most once and none a must */
+static void parse_retention(struct parser *p)
+{
+	static const char *const words[] = { "flows", "rollups", "max_size", NULL };
+	struct lex_token at = lex_next(&p->lex), t;
+	struct config *c = p->config;
+	unsigned errors = p->lex.n_errors;
+
+	if (at.kind != LEX_OPEN) {
+		lex_complain(&p->lex, &at, "error", "'{' is expected here");
+		return;
+	}
+	for (;;) {
+		t = lex_peek(&p->lex);
+		if (t.kind == LEX_END || p->lex.n_errors > errors)
+			break;
+		if (t.kind == LEX_CLOSE || t.kind == LEX_NEWLINE || t.kind == LEX_COMMA) {
+			lex_next(&p->lex);
+			if (t.kind == LEX_CLOSE)
+				return;
+			continue;
+		}
+		switch (take_choice(p, words)) {
+		case 0:
+			take_time(p, &c->keep_flows_ns);
+			break;
+		case 1:
+			take_time(p, &c->keep_rollups_ns);
+			break;
+		case 2:
+			take_size(p, &c->keep_bytes);
+			break;
+		}
+	}
+	if (p->lex.n_errors == errors)
+		lex_complain(&p->lex, &at, "error", "the '{' of this statement is never closed");
 }
 
 static void parse_gateway(struct parser *p)
@@ -328,7 +404,7 @@ static const struct statement {
 	{ "run", parse_run },         { "state", parse_state },
 	{ "eve", parse_eve },         { "inside", parse_inside },
 	{ "page", parse_page },       { "policy", parse_policy },
-	{ "store", parse_store },     { "retention", parse_store },
+	{ "store", parse_store },     { "retention", parse_retention },
 	{ "gateway", parse_gateway }, { "backstop", parse_backstop },
 	{ "geo", parse_geo },         { "findings", parse_findings },
 	{ "alerts", parse_alerts },   { "learn", parse_learn },
@@ -402,4 +478,9 @@ int config_read(struct config *ret, const char *path, bool optional, struct buf 
 	if (text.failed)
 		return -EFBIG;
 	return config_parse(ret, path, buf_str(&text), messages);
+}
+
+bool config_has_policy(const struct config *c)
+{
+	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
 }

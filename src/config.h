@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "serve/page.h"
 #include "store/alert_sink.h"
+#include "store/store.h"
 
 #define CONFIG_MAX_INSIDE 64
 #define CONFIG_MAX_ALERTS 8
@@ -31,7 +32,10 @@ struct config {
 	size_t n_alerts;
 	struct page_settings page;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
-	char geo_country[256], geo_asn[256]; /* .mmdb files; empty: none */
+	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
+	const struct store_kind *store;          /* of history; NULL: off */
+	uint64_t keep_flows_ns, keep_rollups_ns; /* how long: 0: for ever */
+	uint64_t keep_bytes;                     /* how much; 0: no limit */
 };
 
 /*
@@ -39,4 +43,6 @@ struct config {
  * its line. 0; -EINVAL when there was an error (then *ret is not to be used); -errno when it cannot be read.
  */
 int config_read(struct config *ret, const char *path, bool optional, struct buf *messages);
+/* egret.conf names a policy, or one lies where it is looked for. */
+bool config_has_policy(const struct config *c);
 int config_parse(struct config *ret, const char *file, struct str text, struct buf *messages);

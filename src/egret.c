@@ -19,7 +19,11 @@ static const struct command {
 } commands[] = {
 	{ "top", cmd_top, "[FILTER...]",
 	  "live view of what leaves, by program, user, unit, container, name" },
-	{ "flows", cmd_flows, "[FILTER...]", "the flows of a running egretd" },
+	{ "flows", cmd_flows, "[FILTER...]", "the flows of a running egretd, now or of a time" },
+	{ "usage", cmd_usage, "[OPTION...] [FILTER...]",
+	  "what left in a time, by program, name, country, and what it cost" },
+	{ "timeline", cmd_timeline, "[OPTION...] [FILTER...]", "when it left, as a chart" },
+	{ "who", cmd_who, "[OPTION...] ADDRESS|NAME", "everything known of an address or a name" },
 	{ "status", cmd_status, "", "what egretd watches, how much it saw, what it lost" },
 	{ "exec", cmd_exec, "[--json FILE] -- CMD [ARG...]",
 	  "run a command and show what it contacted" },
@@ -37,8 +41,7 @@ static const struct command {
 	{ "unblock", cmd_unblock, "[OPTION...] [DEST...]", "take that away again" },
 	{ "why", cmd_why, "[OPTION...] DEST", "would this leave, and which line decides" },
 	{ "disarm", cmd_disarm, "", "nothing is refused any more, with or without egretd" },
-	{ "page", cmd_page, "[--change] [--for TIME]",
-	  "the address of the page, with a token in it" },
+	{ "page", cmd_page, "[OPTION...]", "the address of the page, with a token in it" },
 	{ "doctor", cmd_doctor, "", "what this kernel offers and what is lost without the rest" },
 	{ "help", cmd_help, "[COMMAND]", "this list, or how to use one command" },
 };

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "answerer.h"
 #include "arguments.h"
 #include "attach/attach.h"
 #include "attach/cgroup2.h"
@@ -32,6 +33,7 @@
 #include "flow/record.h"
 #include "guard/answer.h"
 #include "guard/guard.h"
+#include "keep.h"
 #include "pipeline.h"
 #include "policy/locate.h"
 #include "policy/subject.h"
@@ -41,6 +43,7 @@
 #include "serve/tokens.h"
 #include "store/eve.h"
 #include "vitals.h"
+#include "trial.h"
 #include "web/web.h"
 
 #define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
@@ -62,10 +65,12 @@ struct daemon {
 	struct sentry *sentry; /* NULL: findings off */
 	struct vitals vitals;
 	struct tokens *tokens;
-	struct page *page; /* NULL: off, or nothing of it works */
+	struct page *page;     /* NULL: off, or nothing of it works */
+	struct keeper *keeper; /* NULL: no history */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told;
+	uint64_t eve_lost, eve_lost_told, control_lost_told, alerts_lost, alerts_lost_told,
+		store_lost_told, store_unwritten_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -81,6 +86,7 @@ static void on_record(void *ctx, const struct record *r)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->put(d->alerts[i], r);
+	keeper_record(d->keeper, r);
 	if (d->control)
 		control_record(d->control, r);
 	if (d->sentry)
@@ -183,9 +189,14 @@ static void on_second(void *ctx)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
 	tell_loss(d, LOSS_EVE_WRITE, d->eve_lost, &d->eve_lost_told);
 	tell_loss(d, LOSS_ALERT_SEND, d->alerts_lost, &d->alerts_lost_told);
+	tell_loss(d, LOSS_STORE_QUEUE, keeper_lost(d->keeper, LOSS_STORE_QUEUE),
+		  &d->store_lost_told);
+	tell_loss(d, LOSS_STORE_WRITE, keeper_lost(d->keeper, LOSS_STORE_WRITE),
+		  &d->store_unwritten_told);
 	if (d->control)
 		tell_loss(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 	pipeline_tick(d->pipeline, time_now());
+	keeper_tick(d->keeper, time_now());
 	guard_tick(d->guard);
 	if (d->sentry)
 		sentry_tick(d->sentry);
@@ -225,6 +236,11 @@ static void on_hup(void *ctx, int signo)
 		log_errno(r, "cannot reopen %s, going on with the old file", d->config.eve);
 	else if (d->eve)
 		log_info("%s reopened", d->config.eve);
+}
+
+static void put_history(void *ctx, struct json *j)
+{
+	keeper_status(ctx, j);
 }
 
 static void on_page(void *ctx, const struct page_request *q, struct json *j)
@@ -269,6 +285,27 @@ static void on_findings(void *ctx, const struct detect_request *q, const struct 
 
 	if (d->sentry)
 		sentry_findings(d->sentry, q, filter, to);
+}
+
+static int on_history(void *ctx, struct str question, int fd, pid_t *ret_pid)
+{
+	struct daemon *d = ctx;
+	_cleanup_close_ int overlay = d->keeper ? keeper_overlay(d->keeper, time_now()) : -1;
+
+	if (!d->keeper)
+		return -EOPNOTSUPP;
+	return answerer_start(
+		&(struct answerer_inputs){
+			.question = question,
+			.state = d->config.state,
+			.host = d->host,
+			.geo_country = d->config.geo_country,
+			.geo_asn = d->config.geo_asn,
+			.policy = guard_policy(d->guard, guard_gen(d->guard)),
+			.overlay = overlay,
+			.candidate = fd,
+		},
+		ret_pid);
 }
 
 static uint64_t on_findings_open(void *ctx)
@@ -335,6 +372,8 @@ static int open_outputs(struct daemon *d)
 					     .policy = on_policy,
 					     .why = on_why,
 					     .policy_ctx = d,
+					     .history = on_history,
+					     .history_ctx = d,
 					     .findings = on_findings,
 					     .detect = on_detect,
 					     .findings_open = on_findings_open,
@@ -386,12 +425,6 @@ static int start_sentry(struct daemon *d)
 	return 0;
 }
 
-/* egret.conf names one, or one lies where it is looked for. */
-static bool has_policy(const struct config *c)
-{
-	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
-}
-
 /* What is pinned belongs to the state folder that holds its text. No dots: bpffs does not take them. */
 static void name_pins(struct daemon *d)
 {
@@ -428,7 +461,7 @@ static int start_guard(struct daemon *d)
 		return log_errno(r, "cannot start what guards the policy");
 	pipeline_set_verdicts(d->pipeline, (struct verdict_source){ on_rule, d });
 	flow_table_on_app(pipeline_flows(d->pipeline), on_app, d);
-	r = guard_restore(d->guard, has_policy(c) ? c->policy : NULL,
+	r = guard_restore(d->guard, config_has_policy(c) ? c->policy : NULL,
 			  c->enforce ? GUARD_ENFORCE : GUARD_WATCH, &messages);
 	log_messages(&messages);
 	if (r < 0 && r != -EINPROGRESS)
@@ -541,13 +574,21 @@ static int run(struct daemon *d)
 	if (r >= 0)
 		r = start_sentry(d);
 	if (r >= 0)
+		r = keep_history(&d->keeper, &d->config, pipeline_flows(d->pipeline), d->host,
+				 d->vitals.started_ns);
+	if (r >= 0) {
+		d->vitals.history = put_history;
+		d->vitals.history_ctx = d->keeper;
 		r = start_watching(d);
+	}
 	if (r >= 0)
 		r = add_sources(d);
 	if (r >= 0)
 		r = open_page(d);
 	if (r >= 0)
 		r = daemon_drop_capabilities();
+	if (r >= 0)
+		r = keeper_start(d->keeper); /* its thread has no more rights than ours now */
 	if (r < 0)
 		return r;
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
@@ -582,6 +623,7 @@ static void shut_down(struct daemon *d)
 	for (size_t i = 0; i < d->config.n_alerts; i++)
 		if (d->alerts[i])
 			d->alerts[i]->ops->free(d->alerts[i]);
+	keeper_free(d->keeper);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
 	locator_free(d->locator);
@@ -595,36 +637,6 @@ static void shut_down(struct daemon *d)
 
 /* ---- starting it ---- */
 
-/* Parsed and compiled as it would be now, but for lists that are not downloaded yet. */
-static int test_policy(const struct config *c, const char *path)
-{
-	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
-	struct guard *guard = NULL;
-	char lists[sizeof(c->state) + 8];
-	int r = 0;
-
-	snprintf(lists, sizeof(lists), "%s/lists", c->state);
-	if (has_policy(c)) {
-		r = guard_new(&guard,
-			      &(struct guard_config){
-				      .geo_country = c->geo_country[0] ? c->geo_country : NULL,
-				      .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
-				      .lists = lists,
-				      .lenient_lists = true,
-			      });
-		if (r == 0)
-			r = guard_load_file(guard, c->policy, GUARD_WATCH, false, &messages);
-		guard_free(guard);
-	}
-	if (r == 0)
-		r = page_check(&c->page, &messages);
-	if (messages.n)
-		fwrite(messages.p, 1, messages.n, stderr);
-	if (r == 0)
-		printf("%s: ok\n", path);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 int main(int argc, char **argv)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
@@ -634,6 +646,8 @@ int main(int argc, char **argv)
 	int r;
 
 	log_set_name("egretd");
+	if (argc > 1 && !strcmp(argv[1], "--answer"))
+		return answerer_main(argc, argv);
 	if (argc == 2 && !strcmp(argv[1], "--web"))
 		return web_main();
 	r = arguments_parse(argc, argv, &args);
@@ -649,7 +663,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (args.test) {
 		log_set_level(LOG_WARN);
-		return test_policy(&d.config, path);
+		return trial_run(&d.config, path);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (!args.foreground) {

@@ -100,6 +100,10 @@ void vitals_status(void *ctx, struct json *j)
 	if (v->page)
 		page_status(v->page, j);
 	json_object_end(j);
+	json_object_begin(j, "history");
+	if (v->history)
+		v->history(v->history_ctx, j);
+	json_object_end(j);
 	json_object_begin(j, "detect");
 	if (v->sentry)
 		sentry_status(v->sentry, j);

@@ -21,8 +21,10 @@ struct vitals {
 	const struct config *config; /* borrowed, as all that follows */
 	struct attach *attach;
 	struct guard *guard;
-	struct sentry *sentry;   /* NULL: findings off */
-	const struct page *page; /* NULL: there is none */
+	struct sentry *sentry;                            /* NULL: findings off */
+	const struct page *page;                          /* NULL: there is none */
+	void (*history)(void *ctx, struct json *j); /* members of its part; NULL: none */
+	void *history_ctx;
 	const char *host, *pin;
 	uint64_t started_ns;
 	struct feature features[VITALS_FEATURES]; /* of this kernel, as they were at the start */

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for egretd's control socket (src/serve/control.h), for looking at `egret top` and `egret flows`.
+"""A stand-in for egretd's control socket (src/serve/control.h), for looking at what the commands of egret show.
 
-usage: fake_egretd.py DIR [--groups N] [--flows N] [--lost] [--for SECONDS]
+usage: fake_egretd.py DIR [--groups N] [--flows N] [--lost] [--cost] [--for SECONDS]
 
 Its rows hold what a terminal must not be given as it is: control characters, wide characters, right-to-left marks.
 """
@@ -83,6 +83,82 @@ def status(args):
             "feeds": [{"kind": "list", "name": "bad", "from": "x", "entries": 7, "age_s": 90, "expired": True, "problem": "\x1b[m"}]}
 
 
+# --- the history -----------------------------------------------------------------------------------------------------------
+
+EVIL = ["/usr/bin/curl", "=cmd|' /C calc'!A0", "/opt/evil\x1b[2J\u202e,\"x\"", "/usr/bin/日本語"]
+WORDS = {"app": EVIL, "user": ["alice", "root"], "name": ["example.org", "@host\x9b31m.example", "", "203.0.113.9"], "country": ["DE", "US"],
+         "asn": ["64500"], "port": ["443"]}
+
+
+def amounts(i, first, last):
+    return {"flows": i + 1, "up": 1000 * (i + 1), "down": 70000 * i, "packets_up": 10 * (i + 1), "packets_down": 70 * i, "refused": i % 2,
+            "first": first, "last": last}
+
+
+def kept_usage(q, args):
+    by, n = q.get("by", "app").split(","), min(args.groups, q.get("limit", 100))
+    rows = [{**{k: WORDS.get(k, ["x"])[i % len(WORDS.get(k, ["x"]))] for k in by}, **amounts(i, q["from"], q["from"] + 60 * i)}
+            for i in range(args.groups)]
+    keys = ("flows", "up", "down", "packets_up", "packets_down", "refused")
+    totals = {k: sum(r[k] for r in rows) for k in keys}
+    end = {"end": True, "rows": len(rows), "shown": n, "totals": totals, "from": q["from"], "to": q["to"], "oldest": q["from"],
+           "source": "days", "notes": ["days are whole days of UTC", "evil\x1b[2Jnote"]}
+    if args.cost:
+        for i, r in enumerate(rows):
+            r["cost"] = {"amount": i / 1000, "currency": "USD"}
+        totals["cost"] = [{"amount": 12.5, "currency": "USD"}, {"amount": 0.25, "currency": "EUR"}]
+    if q["to"] > time.time() + 5:
+        end["forecast"] = {"up": 2 * totals["up"], "down": 2 * totals["down"], **({"cost": rows[1]["cost"]} if args.cost else {})}
+    return rows[:n] + [end]
+
+
+def kept_timeline(q, args):
+    step = q.get("step") or 3600
+    start = q["from"] // step * step
+    points = (q["to"] - 1) // step - start // step + 1
+    by = [x for x in q.get("by", "").split(",") if x]
+
+    def series(i):
+        return {"key": {k: WORDS.get(k, ["x"])[i % len(WORDS.get(k, ["x"]))] for k in by},
+                "up": [0 if p % 5 == 0 else (i + 1) * 1000 * (p % 9) for p in range(points)],
+                "down": [0 if p < points // 2 else 10 ** (3 + i) for p in range(points)], "flows": [1 if p % 5 else 0 for p in range(points)]}
+    rows = [series(i) for i in range(3 if by else 1)]
+    if by:
+        rows.append({**series(3), "key": {}, "others": True})
+    return rows + [{"end": True, "start": start, "step": step, "points": points, "from": q["from"], "to": q["to"], "source": "hours",
+                    "totals": {k: sum(sum(r[k]) for r in rows) for k in ("up", "down", "flows")}, "notes": []}]
+
+
+def kept_who(q, args):
+    now = int(time.time())
+    sums = amounts(3, now - 9000, now)
+    return [{"what": q["what"], "kind": "address", "domain": "example.org", "segment": "internet", "country": "DE", "asn": 64500,
+             "as_org": "Evil\x1b[31m Org", **sums,
+             "names": [{"name": "host\u202e.example.org", "source": "dns", **sums}, {"name": "example.org", "source": "sni", **sums}],
+             "addresses": [{"address": "203.0.113.9", **sums}], "apps": [{"app": a, "user": "alice", **sums} for a in EVIL],
+             "ports": [{"port": "443", "proto": "TCP", "protocol": "tls", **sums}, {"proto": "ICMP", **sums}],
+             "rules": [{"rule": "policy.egret:12", "verdict": "allow", **sums}], "findings": [],
+             "timeline": {"start": now - 3600, "step": 60, "up": list(range(60)), "down": [0] * 60},
+             "flows_recent": [flow(i, now, "curl") for i in range(args.flows)][:20],
+             "from": q["from"], "to": q["to"], "oldest": q["from"], "source": "flows", "notes": []}]
+
+
+def kept_flows(q, args):
+    n, skip = q.get("limit", 100), int(q.get("after", "0").split(".")[0])
+    all_flows = [flow(i, time.time() - 86400 * (i // 10), "curl") for i in range(args.flows)]
+    page = all_flows[skip:skip + n]
+    end = {"end": True, "shown": len(page), "more": skip + n < len(all_flows), "from": q["from"], "to": q["to"], "oldest": q["from"],
+           "source": "flows", "notes": []}
+    if end["more"]:
+        end["next"] = f"{skip + n}.1.2"
+    else:
+        end["matched"] = len(page)
+    return page + [end]
+
+
+KEPT = {"usage": kept_usage, "timeline": kept_timeline, "who": kept_who, "flows": kept_flows}
+
+
 def answer(line, args):
     """The lines of the answer, and whether more follow each second."""
     q = json.loads(line)
@@ -90,6 +166,8 @@ def answer(line, args):
         return [status(args)], None
     if q["ask"] == "flows":
         return flows(q, args), None
+    if q["ask"] == "history":
+        return KEPT[q["do"]](q, args), None
     if q["ask"] == "top":
         return [top(q, args, 0)], q
     return [flow(1, time.time(), "curl")], q
@@ -101,6 +179,7 @@ def main():
     p.add_argument("--groups", type=int, default=40)
     p.add_argument("--flows", type=int, default=60)
     p.add_argument("--lost", action="store_true")
+    p.add_argument("--cost", action="store_true")
     p.add_argument("--for", type=float, default=0, dest="seconds")
     args = p.parse_args()
     path = os.path.join(args.dir, "egret.sock")

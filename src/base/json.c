@@ -158,3 +158,8 @@ void json_bool(struct json *j, const char *key, bool v)
 {
 	put_raw(j, key, v ? "true" : "false", v ? 4 : 5);
 }
+
+void json_raw(struct json *j, const char *key, struct str v)
+{
+	put_raw(j, key, v.p, v.n);
+}

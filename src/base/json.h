@@ -29,3 +29,4 @@ void json_u64(struct json *j, const char *key, uint64_t v);
 void json_i64(struct json *j, const char *key, int64_t v);
 void json_f64(struct json *j, const char *key, double v); /* not finite: null */
 void json_bool(struct json *j, const char *key, bool v);
+void json_raw(struct json *j, const char *key, struct str v); /* what is JSON already */

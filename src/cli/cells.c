@@ -15,6 +15,11 @@ void cells_init(void)
 	utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 
+bool cells_are_utf8(void)
+{
+	return utf8;
+}
+
 /* One character of a text as it will be shown. */
 struct glyph {
 	const char *p;

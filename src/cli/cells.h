@@ -13,6 +13,7 @@
 
 /* Once, at the start: the user's locale. Where it is not UTF-8, everything but ASCII is shown as '?'. */
 void cells_init(void);
+bool cells_are_utf8(void);
 
 /* Columns the text takes when shown in full. */
 size_t cell_width(struct str text);

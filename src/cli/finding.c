@@ -74,22 +74,9 @@ static int ask(struct client **ret, const struct findings_args *a)
 
 static void show_short(const struct finding *f)
 {
-	char since[TIME_TEXT_MAX], last[TIME_TEXT_MAX];
 	_cleanup_buf_ struct buf out = BUF_INIT(4096);
 
-	time_format(f->opened_ns, since);
-	time_format(f->last_ns, last);
-	buf_printf(&out, "%s  %-8s %-6s %-11s %+4d dB  %.19s  last %.19s%s%s\n  ",
-		   *f->id ? f->id : "--------", severity_name(f->severity) ?: "none",
-		   finding_class_name(f->class) ?: "-", f->detector ?: "-", f->score_db,
-		   f->opened_ns ? since : "-                  ", last,
-		   f->state == FINDING_CLOSED ? "  closed" : "", f->acked ? "  acknowledged" : "");
-	finding_put_clean(&out, f->explain);
-	if (f->response.n) {
-		buf_puts(&out, "\n  response: ");
-		finding_put_clean(&out, f->response);
-	}
-	buf_putc(&out, '\n');
+	finding_format_short(f, &out);
 	fwrite(out.p, 1, out.n, stdout);
 }
 

@@ -151,6 +151,25 @@ void finding_format(const struct finding *f, struct buf *out)
 	put_flows(out, f);
 }
 
+void finding_format_short(const struct finding *f, struct buf *out)
+{
+	char since[TIME_TEXT_MAX], last[TIME_TEXT_MAX];
+
+	time_format(f->opened_ns, since);
+	time_format(f->last_ns, last);
+	buf_printf(out, "%s  %-8s %-6s %-11s %+4d dB  %.19s  last %.19s%s%s\n  ",
+		   *f->id ? f->id : "--------", severity_name(f->severity) ?: "none",
+		   finding_class_name(f->class) ?: "-", f->detector ?: "-", f->score_db,
+		   f->opened_ns ? since : "-                  ", last,
+		   f->state == FINDING_CLOSED ? "  closed" : "", f->acked ? "  acknowledged" : "");
+	finding_put_clean(out, f->explain);
+	if (f->response.n) {
+		buf_puts(out, "\n  response: ");
+		finding_put_clean(out, f->response);
+	}
+	buf_putc(out, '\n');
+}
+
 void findings_add(struct findings *fs, const struct finding *f)
 {
 	struct buf out = BUF_INIT(TEXT_MAX);

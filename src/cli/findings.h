@@ -20,5 +20,7 @@ size_t findings_count(const struct findings *fs);
 
 /* Text from the network: nothing in it may move the cursor. */
 void finding_put_clean(struct buf *out, struct str s);
+/* One finding in two or three lines. */
+void finding_format_short(const struct finding *f, struct buf *out);
 /* One finding with everything behind it. */
 void finding_format(const struct finding *f, struct buf *out);

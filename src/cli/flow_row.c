@@ -113,20 +113,46 @@ struct str flow_row_verdict(const struct flow_row *r, char text[FLOW_ROW_TEXT])
 	return (struct str){ text, MIN((size_t)n, FLOW_ROW_TEXT - 1U) };
 }
 
-struct str flow_row_start(const struct flow_row *r, uint64_t now_ns, char text[FLOW_ROW_TEXT])
+static bool local_start(const struct flow_row *r, struct tm *ret)
 {
-	time_t start, now = (time_t)(now_ns / NSEC_PER_SEC);
 	uint64_t start_ns;
-	struct tm then, today;
+	time_t start;
 
 	if (time_parse(r->start, &start_ns) < 0)
-		return STR("-");
+		return false;
 	start = (time_t)(start_ns / NSEC_PER_SEC);
-	if (!localtime_r(&start, &then) || !localtime_r(&now, &today))
+	return localtime_r(&start, ret) != NULL;
+}
+
+static struct str start_as(const struct flow_row *r, const char *form, char text[FLOW_ROW_TEXT])
+{
+	struct tm tm;
+
+	if (!local_start(r, &tm) || !strftime(text, FLOW_ROW_TEXT, form, &tm))
 		return STR("-");
-	if (then.tm_year == today.tm_year && then.tm_yday == today.tm_yday)
-		strftime(text, FLOW_ROW_TEXT, "%H:%M:%S", &then);
-	else
-		strftime(text, FLOW_ROW_TEXT, "%m-%d %H:%M", &then);
 	return str_of(text);
+}
+
+struct str flow_row_time(const struct flow_row *r, char text[FLOW_ROW_TEXT])
+{
+	return start_as(r, "%H:%M:%S", text);
+}
+
+struct str flow_row_date(const struct flow_row *r, char text[FLOW_ROW_TEXT])
+{
+	return start_as(r, "%Y-%m-%d", text);
+}
+
+struct str flow_row_start(const struct flow_row *r, uint64_t now_ns, char text[FLOW_ROW_TEXT])
+{
+	time_t now = (time_t)(now_ns / NSEC_PER_SEC);
+	struct tm then, today;
+
+	if (!local_start(r, &then) || !localtime_r(&now, &today))
+		return STR("-");
+	return start_as(r,
+			then.tm_year == today.tm_year && then.tm_yday == today.tm_yday
+				? "%H:%M:%S"
+				: "%m-%d %H:%M",
+			text);
 }

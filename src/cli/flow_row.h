@@ -36,3 +36,6 @@ struct str flow_row_verdict(const struct flow_row *r, char text[FLOW_ROW_TEXT]);
 bool flow_row_is_refused(const struct flow_row *r);
 /* "12:34:56" in local time; the date as well when it was not today. */
 struct str flow_row_start(const struct flow_row *r, uint64_t now_ns, char text[FLOW_ROW_TEXT]);
+/* "12:34:56" and "2026-11-03", in local time. */
+struct str flow_row_time(const struct flow_row *r, char text[FLOW_ROW_TEXT]);
+struct str flow_row_date(const struct flow_row *r, char text[FLOW_ROW_TEXT]);

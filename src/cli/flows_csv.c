@@ -2,6 +2,7 @@
 #include "cli/flows_csv.h"
 
 #include "base/cleanup.h"
+#include "cli/csv.h"
 
 /* Column and where the record has it. */
 static const struct {
@@ -36,26 +37,6 @@ static const struct {
 	{ "rule", "egret", "rule" },
 };
 
-/* Quoted when needed; a quote inside stands twice. */
-static void put_text(struct buf *out, const char *p, size_t n)
-{
-	bool plain = true;
-
-	for (size_t i = 0; i < n && plain; i++)
-		plain = p[i] != ',' && p[i] != '"' && p[i] != '\n' && p[i] != '\r';
-	if (plain) {
-		buf_put(out, p, n);
-		return;
-	}
-	buf_putc(out, '"');
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '"')
-			buf_putc(out, '"');
-		buf_putc(out, p[i]);
-	}
-	buf_putc(out, '"');
-}
-
 /* "FILE:LINE TEXT" */
 static void put_rule(struct buf *out, const json_t *rule)
 {
@@ -69,7 +50,7 @@ static void put_rule(struct buf *out, const json_t *rule)
 	if (text)
 		buf_puts(&b, text);
 	if (b.n && !b.failed)
-		put_text(out, b.p, b.n);
+		csv_put_text(out, buf_str(&b));
 }
 
 void flows_csv_head(struct buf *out)
@@ -90,14 +71,10 @@ void flows_csv_row(struct buf *out, const json_t *record)
 			v = json_object_get(v, columns[i].second);
 		if (i)
 			buf_putc(out, ',');
-		if (json_is_string(v))
-			put_text(out, json_string_value(v), json_string_length(v));
-		else if (json_is_integer(v))
-			buf_printf(out, "%lld", (long long)json_integer_value(v));
-		else if (json_is_boolean(v))
-			buf_puts(out, json_is_true(v) ? "true" : "false");
-		else if (json_is_object(v))
+		if (json_is_object(v))
 			put_rule(out, v);
+		else
+			csv_put_value(out, v);
 	}
 	buf_putc(out, '\n');
 }

@@ -128,6 +128,29 @@ static void print_detect(const json_t *j, struct buf *safe)
 		       "no room", human_count(number(d, "no_room"), a));
 }
 
+static void print_history(const json_t *j, struct buf *safe)
+{
+	const json_t *h = json_object_get(j, "history");
+	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX];
+
+	if (!json_is_object(h))
+		return; /* an older egretd */
+	if (!json_object_size(h)) {
+		puts("history    off");
+		return;
+	}
+	printf("history    %s pieces of flows written, %s on disk",
+	       human_count(number(h, "rows"), a), human_bytes(number(h, "disk_bytes"), b));
+	if (json_object_get(h, "oldest"))
+		printf(", since %.10s", text(h, "oldest", safe));
+	putchar('\n');
+	if (json_object_get(h, "problem"))
+		printf("           %s\n", text(h, "problem", safe));
+	if (number(h, "damaged"))
+		printf("           %s damaged files were set aside in %s\n",
+		       human_count(number(h, "damaged"), a), text(h, "dir", safe));
+}
+
 static void print_counts(const json_t *j)
 {
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX];
@@ -234,6 +257,7 @@ static void print_all(const json_t *j)
 	print_policy(j, &safe);
 	print_detect(j, &safe);
 	print_feeds(j, &safe);
+	print_history(j, &safe);
 	print_counts(j);
 	print_kernel(j, &safe);
 }

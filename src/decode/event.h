@@ -182,7 +182,9 @@ struct event_fact {
 	X(FRAGMENTS, "fragments")         /* fragments never completed, or over the limit */       \
 	X(CLIENT_QUEUE, "client-queue")   /* a client of the control socket was too slow */        \
 	X(EVE_WRITE, "eve-write")         /* a record could not be written */                      \
-	X(ALERT_SEND, "alert-send")       /* an alert found no room to wait for its log */
+	X(ALERT_SEND, "alert-send")       /* an alert found no room to wait for its log */         \
+	X(STORE_QUEUE, "store-queue")     /* history: no room to wait for the disk */              \
+	X(STORE_WRITE, "store-write")     /* history: a row that could not be written */
 
 enum loss_reason {
 #define X(id, name) LOSS_##id,

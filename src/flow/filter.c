@@ -448,3 +448,80 @@ const struct filter_key_help *filter_keys(size_t *ret_n)
 	*ret_n = n_filter_keys;
 	return help;
 }
+
+/* ---- what it asks ---- */
+
+static uint64_t bit_of(const struct filter_key *k)
+{
+	return k ? FILTER_USES(k - filter_key_table) : FILTER_USES_WORD;
+}
+
+uint64_t filter_uses(const struct filter *f)
+{
+	uint64_t uses = 0;
+
+	for (size_t i = 0; f && i < f->n_ops; i++)
+		if (f->ops[i].kind == OP_TERM)
+			uses |= bit_of(f->ops[i].key);
+	return uses;
+}
+
+uint64_t filter_bit(const char *key)
+{
+	for (size_t i = 0; i < n_filter_keys; i++)
+		if (!strcmp(filter_key_table[i].key, key))
+			return bit_of(&filter_key_table[i]);
+	return 0;
+}
+
+bool filter_any_value(const struct filter *f, const char *key, bool (*is)(struct str value))
+{
+	for (size_t i = 0; f && i < f->n_ops; i++)
+		if (f->ops[i].kind == OP_TERM && f->ops[i].key &&
+		    !strcmp(f->ops[i].key->key, key) && is(f->ops[i].text))
+			return true;
+	return false;
+}
+
+/* A term of this key without which nothing matches: what ORs and negations hold is not required. */
+static const struct op *required(const struct filter *f, const char *key)
+{
+	const struct op *stack[MAX_OPS];
+	size_t n = 0;
+
+	for (size_t i = 0; f && i < f->n_ops; i++) {
+		const struct op *op = &f->ops[i];
+
+		if (op->kind == OP_TERM) {
+			stack[n++] = op->key && !strcmp(op->key->key, key) ? op : NULL;
+		} else if (op->kind == OP_NOT) {
+			stack[n - 1] = NULL;
+		} else {
+			n--;
+			if (op->kind == OP_OR)
+				stack[n - 1] = NULL;
+			else if (!stack[n - 1])
+				stack[n - 1] = stack[n];
+		}
+	}
+	return n ? stack[0] : NULL;
+}
+
+struct str filter_requires(const struct filter *f, const char *key)
+{
+	const struct op *op = required(f, key);
+
+	if (!op || op->key->kind != FILTER_TEXT || memchr(op->text.p, '*', op->text.n) ||
+	    memchr(op->text.p, '?', op->text.n))
+		return STR_NONE;
+	return op->text;
+}
+
+bool filter_requires_addr(const struct filter *f, struct cidr *ret)
+{
+	const struct op *op = required(f, "addr");
+
+	if (op)
+		*ret = op->cidr;
+	return op != NULL;
+}

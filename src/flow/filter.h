@@ -30,6 +30,23 @@ int filter_parse(struct str text, struct filter **ret, struct filter_error *rete
 struct filter *filter_free(struct filter *f);
 bool filter_match(const struct filter *f, const struct flow *flow, uint64_t now_ns);
 
+/* What a filter looks at: bits of FILTER_USES_*. */
+#define FILTER_USES(key_index) (1ULL << (key_index))
+#define FILTER_USES_WORD (1ULL << 63) /* a word without a key */
+uint64_t filter_uses(const struct filter *f);
+/* The bit of a key of the table; 0: there is no such key. */
+uint64_t filter_bit(const char *key);
+
+/*
+ * What every flow that matches must have: the value of a text key ("name", "proc") that is compared as a whole, without wildcards. For
+ * readers that have an index. Empty: nothing is required.
+ */
+struct str filter_requires(const struct filter *f, const char *key);
+/* Whether any value of this key, wherever it stands, is such a one. */
+bool filter_any_value(const struct filter *f, const char *key, bool (*is)(struct str value));
+struct cidr;
+bool filter_requires_addr(const struct filter *f, struct cidr *ret);
+
 /* The keys with one line of help each, for documentation, completion and messages. */
 struct filter_key_help {
 	const char *key, *help;

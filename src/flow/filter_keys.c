@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "flow/domain.h"
 
 static size_t one(struct str s, struct str *ret)
 {
@@ -164,9 +165,30 @@ static size_t get_rule(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], c
 	return n + one(str_of(scratch), ret + n);
 }
 
+static size_t get_domain(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	return f->name ? one(domain_of_text(f->name), ret) : 0;
+}
+
+static size_t get_segment(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	return f->place ? one(f->place->segment, ret) : 0;
+}
+
+static size_t get_country(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	return f->place ? one(str_of(f->place->country), ret) : 0;
+}
+
+static bool get_asn(const struct flow *f, uint64_t now_ns, uint64_t *ret)
+{
+	*ret = f->place ? f->place->asn : 0;
+	return *ret != 0;
+}
+
 static const struct addr *get_addr(const struct flow *f)
 {
-	return &f->key.dst;
+	return flow_up_side(f) == TO_SERVER ? &f->key.dst : &f->key.src;
 }
 
 static const struct addr *get_src(const struct flow *f)
@@ -240,14 +262,21 @@ const struct filter_key filter_key_table[] = {
 	{ "container", "container name, id or image", FILTER_TEXT, .texts = get_container },
 	{ "cgroup", "cgroup path", FILTER_TEXT, .texts = get_cgroup },
 	{ "name", "any name of the other side", FILTER_TEXT, .texts = get_name },
+	{ "domain", "registrable domain of its name", FILTER_TEXT, .texts = get_domain },
 	{ "source", "where the name came from: dns sni quic http hosts none", FILTER_TEXT,
 	  .texts = get_source },
 	{ "addr", "address or network of the other side", FILTER_ADDR, .addr = get_addr },
+	{ "segment",
+	  "where the other side lies: a segment of the policy, internet, private (history)",
+	  FILTER_TEXT, .texts = get_segment },
+	{ "country", "its country, two letters (history)", FILTER_TEXT, .texts = get_country },
+	{ "asn", "number of its autonomous system (history)", FILTER_COUNT, .number = get_asn },
 	{ "src", "address or network of the side that opened the flow", FILTER_ADDR,
 	  .addr = get_src },
 	{ "port", "port of the other side, or a range 8000-8100", FILTER_PORT, .number = get_port },
 	{ "proto", "tcp, udp, icmp, ipv6-icmp, sctp or a number", FILTER_TEXT, .texts = get_proto },
 	{ "app", "application protocol, as told from the bytes", FILTER_TEXT, .texts = get_app },
+	{ "protocol", "the same as app", FILTER_TEXT, .texts = get_app },
 	{ "dir", "egress, reply, ingress or forward", FILTER_TEXT, .texts = get_dir },
 	{ "state", "new, established or closed", FILTER_TEXT, .texts = get_state },
 	{ "verdict", "allow, deny, reject or audit; would-deny where it was only noted",

@@ -68,6 +68,13 @@ struct flow_tcp {
 
 _Static_assert(sizeof(struct flow_icmp) <= 2 * sizeof(struct flow_tcp), "a flow must not grow");
 
+/* Where the other side lies. */
+struct flow_place {
+	char country[3]; /* ISO 3166-1; empty: not known */
+	uint32_t asn;    /* 0: not known */
+	struct str segment;
+};
+
 /* Plain data; what a later stage needs of a conversation. Decoders' buffers come and go apart. */
 struct flow {
 	struct event_key key; /* src opened the flow */
@@ -106,7 +113,9 @@ struct flow {
 	bool owner_unknown; /* live, but the kernel could not tell */
 	struct flow_verdict verdict;
 
+	const struct flow_place *place; /* of flows of the history; NULL: not known */
 	void *watched; /* of whoever watches; NULL when the flow begins */
+	void *kept;    /* of who keeps history, in the same way (store/keeper.h) */
 
 	/* the table's own */
 	struct list idle, all, report;

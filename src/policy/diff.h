@@ -44,3 +44,8 @@ const struct effect_totals *effect_totals(const struct effect *e);
 /* Those whose verdict changes; rule is the new policy's. */
 const struct replay_who *const *effect_changed(struct effect *e, bool to_refused, size_t limit,
 					       size_t *ret_n, size_t *ret_more);
+
+/* Members of an object: "statements", and with `e` "effect". How many statements differ. `all`: every changed flow, not the first 20. */
+struct json;
+size_t policy_diff_put(struct json *j, const struct policy_diff *d, struct effect *e,
+		       const struct policy *after, bool all);

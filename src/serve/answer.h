@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "serve/control.h"
 
 struct conn;
@@ -49,6 +50,18 @@ void answer_why(const struct answer_source *s, struct conn *c);
 
 void answer_detect(const struct answer_source *s, struct conn *c);
 void answer_findings(const struct answer_source *s, struct conn *c);
+
+/* Questions to the history that are being answered. */
+#define ANSWER_CHILDREN_MAX 4
+struct answer_children {
+	size_t n;
+};
+void answer_history(const struct answer_source *s, struct answer_children *all, struct conn *c);
+/* Who waits for a place gets one, the first who asked first. */
+void answer_history_next(const struct answer_source *s, struct answer_children *all,
+			 struct list *conns);
+void answer_history_sent(struct conn *c);   /* the client took something: its child may go on */
+void answer_history_forget(struct conn *c); /* the client is gone, or asks something else */
 
 /* The next piece of the list of flows; conn.busy is cleared with the last. -ENOMEM. */
 int answer_flows(const struct answer_source *s, struct conn *c);

@@ -104,7 +104,7 @@ void conn_watch(struct conn *c)
 	/* While an answer is under way further requests wait in the socket. */
 	if (!c->input_ended && !c->closing && !c->busy)
 		events |= EPOLLIN;
-	if (conn_queued(c) || c->busy || c->closing || c->lost)
+	if (conn_queued(c) || (c->busy && !c->child && !c->waiting) || c->closing || c->lost)
 		events |= EPOLLOUT;
 	if (events != c->events && loop_set_events(c->source, events) == 0)
 		c->events = events;

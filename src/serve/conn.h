@@ -16,6 +16,7 @@
 
 #define CONN_QUEUE_MAX (8U << 20)
 
+struct child;
 struct rollup;
 
 struct conn {
@@ -35,7 +36,9 @@ struct conn {
 	bool input_ended;     /* the client will ask nothing more */
 	bool closing;         /* to be closed once the queue is empty */
 	bool asked;           /* `request` is valid */
-	bool busy;            /* an answer of several turns (flows) is under way */
+	bool busy;            /* an answer of several turns (flows, history) is under way */
+	bool waiting;         /* ASK_HISTORY: for its turn */
+	struct child *child;  /* ASK_HISTORY: who answers */
 	struct request request;
 	struct rollup *rollup;          /* ASK_TOP */
 	uint64_t shown, matched, after; /* ASK_FLOWS: so far, in all, the last flow id shown */
@@ -54,6 +57,9 @@ void conn_line(struct conn *c, struct str line, uint64_t *total_lost);
 void conn_error(struct conn *c, const char *text); /* {"error":"…"} */
 /* {"error":"…","code":401|403}: 401 when a token could help, 403 when the one who asks is known and may not. */
 void conn_refuse(struct conn *c, const char *text);
+
+/* An answer of several turns is complete; the control goes on with what came meanwhile. */
+void conn_answered(struct conn *c);
 
 /* Sends what the socket takes. 0; -errno: the client is gone. */
 int conn_send(struct conn *c);

@@ -44,6 +44,7 @@ struct control {
 	size_t n_conns, n_adopted, n_events;
 	size_t n_tops[2]; /* of the socket, of the page */
 	struct recent *recent;
+	struct answer_children children;
 	struct notice notice;
 	struct buf line; /* one record as text, for all who want it */
 	struct totals *totals;
@@ -74,12 +75,16 @@ static void forget_request(struct conn *k)
 	k->control->n_tops[k->web] -= k->request.ask == ASK_TOP;
 	k->control->n_events -= k->request.ask == ASK_EVENTS;
 	k->rollup = rollup_free(k->rollup);
+	answer_history_forget(k);
 	request_done(&k->request);
 	k->asked = k->busy = false;
 }
 
 static void conn_free(struct conn *k)
 {
+	struct control *c = k->control;
+	bool held_place = k->child;
+
 	forget_request(k);
 	loop_remove(k->source);
 	close(k->fd);
@@ -88,9 +93,14 @@ static void conn_free(struct conn *k)
 	buf_done(&k->in);
 	buf_done(&k->out);
 	list_del(&k->link);
-	k->control->n_conns--;
-	k->control->n_adopted -= k->web;
+	c->n_conns--;
+	c->n_adopted -= k->web;
 	free(k);
+	if (held_place) {
+		struct answer_source s = source_of(c);
+
+		answer_history_next(&s, &c->children, &c->conns);
+	}
 }
 
 static int begin_answer(struct control *c, struct conn *k)
@@ -125,6 +135,9 @@ static int begin_answer(struct control *c, struct conn *k)
 		break;
 	case ASK_RIGHTS:
 		answer_rights(&s, k);
+		break;
+	case ASK_HISTORY:
+		answer_history(&s, &c->children, k);
 		break;
 	case ASK_FLOWS:
 		k->shown = k->matched = k->after = 0;
@@ -281,14 +294,27 @@ static int go_on(struct conn *k)
 	struct answer_source s = source_of(k->control);
 	int r = 0;
 
-	if (k->busy && !conn_queued(k)) {
+	if (k->busy && k->request.ask == ASK_FLOWS && !conn_queued(k)) {
 		r = answer_flows(&s, k);
 		if (r == 0 && !k->busy) {
 			read_requests(k);
 			k->closing |= k->input_ended && !k->busy;
 		}
 	}
-	return r < 0 ? r : conn_send(k);
+	if (r == 0)
+		r = conn_send(k);
+	answer_history_sent(k);
+	return r;
+}
+
+void conn_answered(struct conn *k)
+{
+	struct answer_source s = source_of(k->control);
+
+	read_requests(k);
+	k->closing |= k->input_ended && !k->busy;
+	conn_watch(k);
+	answer_history_next(&s, &k->control->children, &k->control->conns);
 }
 
 static void on_conn(void *ctx, int fd, uint32_t events)
@@ -487,6 +513,7 @@ struct control *control_free(struct control *c)
 {
 	if (!c)
 		return NULL;
+	c->cfg.history = NULL; /* whoever waits for a place gets none any more */
 	while (!list_empty(&c->conns)) {
 		struct conn *k = container_of(c->conns.next, struct conn, link);
 

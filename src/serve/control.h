@@ -18,6 +18,7 @@
  *     {"ask":"page","do":"link","change":true,"for":28800}     → {"url":"…#token=…",…}; also revoke
  *     {"ask":"detect","do":"ack","id":"…","for":2592000}           → one object; also unack, exceptions, intel-list, intel-check,
  *                                                                    intel-add, intel-remove, intel-refresh
+ *     {"ask":"history","do":"usage","by":"app","last":86400}       → JSON lines; history/question.h says what may be asked
  *
  * "load" takes "mode", and may take "confirm" (seconds), "force" and "session"; the files of the policy come along as
  * a sealed memory file (SCM_RIGHTS) in the form of guard/bundle.h. "block" takes "rule" and may take "for" (seconds)
@@ -40,6 +41,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/loop.h"
 #include "flow/flow.h"
@@ -72,6 +74,12 @@ struct control_config {
 	void (*policy)(void *ctx, const struct policy_request *q, int fd, struct json *j);
 	void (*why)(void *ctx, const struct why_request *q, struct json *j);
 	void *policy_ctx;
+	/*
+	 * Starts whoever answers a question to the history (the request's line; `fd` came with it, -1: nothing). The end of a pipe that
+	 * lines come out of, and in *ret_pid the child; -EOPNOTSUPP: no history; -errno. NULL: no history is kept here.
+	 */
+	int (*history)(void *ctx, struct str question, int fd, pid_t *ret_pid);
+	void *history_ctx;
 	/* The findings that a request asks for, and all else about detection. NULL: nothing is detected here. */
 	void (*findings)(void *ctx, const struct detect_request *q, const struct filter *filter,
 			 struct finding_out to);

@@ -33,15 +33,15 @@ static int find_word(const char *const *names, size_t n, const char *word)
 
 static int read_ask(struct request *r, const json_t *v, char *error)
 {
-	static const char *const names[] = { "status", "metrics", "policy", "why",
-					     "detect", "page",    "keys",   "findings",
-					     "rights", "flows",   "top",    "events" };
+	static const char *const names[] = { "status", "metrics", "policy",   "why",    "detect",
+					     "page",   "keys",    "findings", "rights", "history",
+					     "flows",  "top",     "events" };
 	int at = json_is_string(v) ? find_word(names, ARRAY_SIZE(names), json_string_value(v)) : -1;
 
 	if (at < 0)
 		return complain(error,
 				"\"ask\" is none of status, flows, top, events, findings, "
-				"policy, why, detect, page, keys, rights, metrics",
+				"policy, why, detect, page, keys, rights, metrics, history",
 				NULL);
 	r->ask = (enum ask)at;
 	return 0;
@@ -222,11 +222,15 @@ int request_parse(struct str line, struct request *ret, char error[REQUEST_ERROR
 	got = read_ask(&r, json_object_get(j, "ask"), error); /* the others hang on it */
 	if (got < 0)
 		return got;
+	if (r.ask == ASK_HISTORY) { /* whoever answers reads its members */
+		r.history = json_dumps(j, JSON_COMPACT);
+		got = r.history ? 0 : complain(error, "not enough memory", NULL);
+	}
 	json_object_foreach(j, key, v)
 	{
-		got = read_member(&r, key, v, error);
-		if (got < 0)
+		if (got < 0 || r.ask == ASK_HISTORY)
 			break;
+		got = read_member(&r, key, v, error);
 	}
 	if (got == 0)
 		got = check_whole(&r, error);
@@ -240,4 +244,6 @@ int request_parse(struct str line, struct request *ret, char error[REQUEST_ERROR
 void request_done(struct request *r)
 {
 	r->filter = filter_free(r->filter);
+	free(r->history);
+	r->history = NULL;
 }

@@ -29,6 +29,7 @@ enum ask {
 	ASK_KEYS,
 	ASK_FINDINGS,
 	ASK_RIGHTS,
+	ASK_HISTORY,
 	ASK_FLOWS,
 	ASK_TOP,
 	ASK_EVENTS
@@ -67,6 +68,7 @@ struct request {
 	char group_label[REQUEST_LABEL_MAX];
 	char token[REQUEST_TOKEN_MAX],
 		certificate[REQUEST_TOKEN_MAX]; /* with it asks who came over HTTP */
+	char *history; /* ASK_HISTORY: the line; history/question.h has what it may hold */
 	union {
 		struct policy_request policy; /* ASK_POLICY */
 		struct why_request why;       /* ASK_WHY */

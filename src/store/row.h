@@ -2,7 +2,7 @@
 /*
  * One row of history: a piece of a flow, that is what it moved since the piece before it (the first: since it began). Sums over
  * any time are sums over pieces; a flow is its pieces by `flow_id` and `boot`. Plain data; texts are borrowed and empty where
- * nothing is known.
+ * nothing is known. Times are kept to the microsecond.
  */
 #pragma once
 
@@ -54,7 +54,8 @@ struct store_rule {
 
 struct store_row {
 	uint64_t boot; /* which run of egretd: flow ids are unique within it */
-	uint64_t flow_id;
+	uint64_t
+		flow_id; /* 0: what was refused before it became a flow; such a row is whole and moved nothing */
 	uint32_t seq;            /* pieces of this flow before this one */
 	bool ends;               /* the last piece */
 	uint64_t start_ns;       /* of the flow */
@@ -70,7 +71,7 @@ struct store_row {
 	uint16_t app;                         /* enum app_proto */
 	bool mid_stream;
 	uint32_t ifindex;
-	uint64_t refused_calls, refused_packets, refused_bytes; /* so far */
+	uint64_t refused_calls, refused_packets, refused_bytes; /* of this piece */
 	bool has_who;
 	struct store_who who;
 	struct store_peer peer;

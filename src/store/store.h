@@ -3,37 +3,51 @@
  * History: flows, names, verdicts and findings, kept by one writer behind a bounded queue. What a kind of store does is one const
  * struct; store_kinds lists them. Whoever gives rows to the store knows no SQL and waits for no disk.
  *
- * Files below `dir` (sqlite): flows-YYYY-MM-DD.db, pieces of flows by the UTC day in which they ended, and sums.db, sums by minute,
- * hour and day over the dimensions of store/sums.h, and findings. A file that is damaged is set aside (NAME.damaged-TIME) and told.
+ * Files below `dir` (sqlite): flows-YYYY-MM-DD.db, pieces of flows by the UTC day in which they ended; sums-YYYY-MM.db, sums by minute,
+ * hour and day over the dimensions of store/sums.h; findings.db. A file that is damaged is set aside (NAME.damaged-SECONDS) and told.
+ * What of it survives a kill, a full disk, damage: docs/history.md.
  */
 #pragma once
 
 #include <stdint.h>
 
-#include "flow/record.h"
+#include "base/time.h"
 #include "store/row.h"
 
-struct json;
 struct store;
 struct store_kind;
 
+#define STORE_MINUTES_NS (7 * 86400 * NSEC_PER_SEC) /* sums by minute are kept so long at most */
+#define STORE_HOURS_NS (90 * 86400 * NSEC_PER_SEC)  /* and those by hour */
+
 struct store_config {
 	const char *dir;     /* made when absent, mode 0750 */
-	uint64_t flows_ns;   /* retention: pieces of flows, findings' flows; 0: for ever */
-	uint64_t rollups_ns; /* sums by day; those by hour and minute go earlier */
+	uint64_t flows_ns;   /* retention: pieces of flows; 0: for ever */
+	uint64_t rollups_ns; /* sums by day, findings; 0: for ever */
 	uint64_t
 		max_bytes; /* all files together: the oldest detail goes first, sums by day stay; 0: no limit */
-	size_t queue_bytes; /* 0: 64 MiB */
+	size_t queue_bytes;    /* 0: 64 MiB */
+	uint64_t (*now)(void); /* Unix time; NULL: time_now */
 };
 
-int store_open(struct store **ret, const struct store_kind *kind, const struct store_config *cfg);
-struct store *store_close(struct store *s); /* writes what is queued first, at most 5 s */
+extern const struct store_kind *const store_kinds[]; /* ends in NULL; the first is the default */
+const struct store_kind *store_kind_find(struct str name); /* NULL: there is none */
+const char *store_kind_name(const struct store_kind *k);
 
-/* Copies; never blocks. Full: the row is lost, counted by reason (STORE_LOST_*). */
+/* Takes rows from now on; store_start() makes the thread that writes them. A thread has its capabilities from whoever starts it. */
+int store_open(struct store **ret, const struct store_kind *kind, const struct store_config *cfg);
+int store_start(struct store *s);
+struct store *
+store_close(struct store
+		    *s); /* writes what is queued first, at most 5 s; the rest is counted nowhere */
+
+/* Copies; never blocks. Full: the row is lost, and counted. */
 void store_put(struct store *s, const struct store_row *row);
 void store_put_finding(struct store *s, uint64_t time_ns, struct str id,
 		       struct str record); /* its latest EVE record */
 void store_sync(struct store *s); /* what was put so far is on its way to disk; once a second */
+int store_flush(struct store *s,
+		uint64_t wait_ns); /* waits until it is there: for tests and benches; -ETIMEDOUT */
 
 struct store_stats {
 	uint64_t rows, findings, batches, queued_bytes, lost_queue, lost_write;

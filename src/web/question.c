@@ -96,7 +96,9 @@ static void finish_text(struct call *c, struct str line)
 /* The lines of a list become one object; what the end line says stands beside the rows. */
 static void take_row(struct call *c, struct str line)
 {
-	static const struct str end = { "{\"end\":true", 11 }, lost = { "{\"lost\":", 8 };
+	static const struct str end = { "{\"end\":true", 11 }, lost = { "{\"lost\":", 8 },
+				count = { ",\"rows\":", 8 };
+	struct str rest;
 	uint64_t n;
 
 	if (str_has_prefix(line, lost) &&
@@ -114,7 +116,13 @@ static void take_row(struct call *c, struct str line)
 	buf_puts(&c->answer, "]");
 	if (c->lost)
 		buf_printf(&c->answer, ",\"lost\":%llu", (unsigned long long)c->lost);
-	buf_put_str(&c->answer, str_sub(line, end.n, line.n));
+	rest = str_sub(line, end.n, line.n);
+	/* "rows" are the rows themselves here; how many there are in all is "matched", as everywhere */
+	if (str_has_prefix(rest, count)) {
+		buf_puts(&c->answer, ",\"matched\":");
+		rest = str_sub(rest, count.n, rest.n);
+	}
+	buf_put_str(&c->answer, rest);
 	buf_putc(&c->answer, '\n');
 	call_done(c, MHD_HTTP_OK);
 }

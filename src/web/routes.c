@@ -57,7 +57,7 @@ static const struct web_param timeline_params[] = {
 };
 
 static const struct web_param flow_params[] = {
-	{ "id", WEB_STRING, true, 24, NULL, "flow_id of a record" },
+	{ "id", WEB_NUMBER, true, INT64_MAX, NULL, "flow_id of a record" },
 	{ 0 },
 };
 
@@ -157,7 +157,7 @@ static const struct web_route routes[] = {
 	{ "GET", "/history/flows", "\"ask\":\"history\",\"do\":\"flows\"", WEB_ROWS, history_flows_params,
 	  "matched:i shown:i ?next:s from:i to:i source:s", EVE_ROW " flow_id:i flow:o", "Flows of the past, newest first." },
 	{ "GET", "/history/usage", "\"ask\":\"history\",\"do\":\"usage\"", WEB_ROWS, usage_params,
-	  "shown:i totals:o source:s from:i to:i ?forecast:o", SUMS " ?cost:o", "Bytes, flows and cost of the past by any dimension." },
+	  "matched:i shown:i totals:o source:s from:i to:i ?forecast:o", SUMS " ?cost:o", "Bytes, flows and cost of the past by any dimension." },
 	{ "GET", "/history/timeline", "\"ask\":\"history\",\"do\":\"timeline\"", WEB_ROWS, timeline_params,
 	  "start:i step:i points:i totals:o source:s", "key:o up:a down:a flows:a ?others:b", "The past over time." },
 	{ "GET", "/history/flow", "\"ask\":\"history\",\"do\":\"flow\"", WEB_OBJECT, flow_params, EVE_ROW " flow_id:i flow:o", NULL,

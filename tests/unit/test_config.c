@@ -177,11 +177,32 @@ static void test_what_is_not_built_is_said(void **state)
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
 	struct config c;
 
-	assert_ok(config_parse(&c, "e",
-			       STR("gateway { inside lan0, lan1\n outside wan0 }\nstore sqlite\n"),
+	assert_ok(config_parse(&c, "e", STR("gateway { inside lan0, lan1\n outside wan0 }\n"),
 			       &messages));
 	assert_non_null(strstr(messages.p, "e:1:9: warning: this egret has no gateway yet"));
-	assert_non_null(strstr(messages.p, "e:3:7: warning: this egret has no history yet"));
+}
+
+static void test_history(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR(""), &messages));
+	assert_string_equal(store_kind_name(c.store), "sqlite");
+	assert_int_equal(c.keep_flows_ns, 30 * 86400 * NSEC_PER_SEC);
+	assert_int_equal(c.keep_rollups_ns, 400 * 86400 * NSEC_PER_SEC);
+	assert_int_equal(c.keep_bytes, 20000000000);
+	assert_ok(config_parse(&c, "e", STR("store off\n"), &messages));
+	assert_null(c.store);
+	assert_ok(config_parse(&c, "e",
+			       STR("store sqlite\nretention { flows 7d  rollups 52w,\n max_size "
+				   "500mb }\nwatch host\n"),
+			       &messages));
+	assert_string_equal(store_kind_name(c.store), "sqlite");
+	assert_int_equal(c.keep_flows_ns, 7 * 86400 * NSEC_PER_SEC);
+	assert_int_equal(c.keep_rollups_ns, 364 * 86400 * NSEC_PER_SEC);
+	assert_int_equal(c.keep_bytes, 500000000);
+	assert_str(buf_str(&messages), "");
 }
 
 static void test_mistakes(void **state)
@@ -205,7 +226,14 @@ static void test_mistakes(void **state)
 		{ "backstop yes", "e:1:10: error: unknown word" },
 		{ "geo city \"/x\"", "e:1:5: error: unknown word" },
 		{ "inside", "e:1:7: error: an address or network is expected" },
-		{ "store sqlite { url", "e:1:7: error: the '{' of this statement is never closed" },
+		{ "gateway { inside", "e:1:9: error: the '{' of this statement is never closed" },
+		{ "store postgres", "e:1:7: error: unknown word" },
+		{ "retention 30d", "e:1:11: error: '{' is expected here" },
+		{ "retention { flows 30d",
+		  "e:1:11: error: the '{' of this statement is never closed" },
+		{ "retention { flows 30m }", "e:1:19: error: a time of at least 1d" },
+		{ "retention { max_size 20 }", "e:1:22: error: a size of at least 10mb" },
+		{ "retention { flow 30d }", "e:1:13: error: unknown word; did you mean 'flows'?" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -240,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_findings_and_alerts),
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_what_is_not_built_is_said),
+		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_all_mistakes_in_one_run),
 	};

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to src/store: what a kind of store is. All functions are called by the writer's thread alone. An error that may pass
+ * (-ENOSPC, -EBUSY, -EROFS, -EACCES, -EIO, -ENOMEM) is tried again with all that came since the last commit; any other
+ * loses the one row.
+ */
+#pragma once
+
+#include "store/store.h"
+
+struct store_health {
+	uint64_t disk_bytes, oldest_ns, damaged, errors;
+	char problem[256];
+};
+
+struct store_kind {
+	const char *name;
+	int (*open)(
+		void **ret,
+		const struct store_config *cfg); /* -ENOMEM only: the rest may come good later */
+	/* -EAGAIN: commit first, then give it again. */
+	int (*row)(void *w, const struct store_row *row);
+	int (*finding)(void *w, uint64_t time_ns, struct str id, struct str record);
+	int (*commit)(void *w); /* on failure nothing since the last one is there */
+	void (*abort)(void *w); /* forgets what came since the last commit */
+	void (*keep_house)(void *w, uint64_t now_ns); /* once a second, between commits */
+	void (*health)(void *w, struct store_health *ret);
+	void (*close)(void *w);
+};
+
+extern const struct store_kind store_sqlite;

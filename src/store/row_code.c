@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One list of fields, walked in the same way to write and to read, so that the two cannot differ. */
+#include "store/row_code.h"
+
+#include <errno.h>
+
+#include "store/leb.h"
+
+struct walk {
+	struct buf *out; /* NULL: reads */
+	struct str in;
+	bool bad;
+};
+
+static uint64_t number(struct walk *w, uint64_t v)
+{
+	char text[LEB_MAX];
+
+	if (w->out)
+		buf_put(w->out, text, leb_put(text, v));
+	else if (!leb_take(&w->in, &v))
+		w->bad = true;
+	return w->bad ? 0 : v;
+}
+
+static void bytes(struct walk *w, void *p, size_t n)
+{
+	if (w->out) {
+		buf_put(w->out, p, n);
+	} else if (w->in.n < n) {
+		w->bad = true;
+	} else {
+		memcpy(p, w->in.p, n);
+		w->in = str_sub(w->in, n, w->in.n);
+	}
+}
+
+static void text(struct walk *w, struct str *s)
+{
+	uint64_t n = number(w, s->n);
+
+	if (w->out) {
+		buf_put(w->out, s->p, s->n);
+	} else if (n > w->in.n) {
+		w->bad = true;
+	} else {
+		*s = n ? str_sub(w->in, 0, n) : STR_NONE;
+		w->in = str_sub(w->in, n, w->in.n);
+	}
+}
+
+/* A field of any integer type; what does not fit its type was not written by us. */
+#define NUMBER(w, field)                                \
+	do {                                            \
+		uint64_t n_ = number(w, (field));       \
+		(field) = (__typeof__(field))n_;        \
+		(w)->bad = (w)->bad || (field) != (n_); \
+	} while (0)
+
+#define COUNT(w, field, most)            \
+	do {                             \
+		NUMBER(w, field);        \
+		if ((field) > (most)) {  \
+			(w)->bad = true; \
+			(field) = 0;     \
+		}                        \
+	} while (0)
+
+static void walk_who(struct walk *w, struct store_who *p)
+{
+	NUMBER(w, p->pid);
+	NUMBER(w, p->ppid);
+	NUMBER(w, p->start_ns);
+	NUMBER(w, p->has_uid);
+	NUMBER(w, p->uid);
+	NUMBER(w, p->exe_state);
+	text(w, &p->exe);
+	text(w, &p->comm);
+	text(w, &p->args);
+	text(w, &p->user);
+	text(w, &p->cgroup);
+	text(w, &p->unit);
+	text(w, &p->container_id);
+	text(w, &p->container_name);
+	text(w, &p->container_image);
+	text(w, &p->container_runtime);
+	COUNT(w, p->n_ancestors, STORE_ANCESTORS_MAX);
+	for (size_t i = 0; i < p->n_ancestors; i++) {
+		NUMBER(w, p->ancestors[i].pid);
+		text(w, &p->ancestors[i].exe);
+		text(w, &p->ancestors[i].comm);
+	}
+}
+
+static void walk_peer(struct walk *w, struct store_peer *p)
+{
+	text(w, &p->name);
+	NUMBER(w, p->name_source);
+	COUNT(w, p->n_names, STORE_NAMES_MAX);
+	for (size_t i = 0; i < p->n_names; i++)
+		text(w, &p->names[i]);
+	text(w, &p->domain);
+	text(w, &p->segment);
+	bytes(w, p->country, sizeof(p->country));
+	p->country[2] = 0;
+	NUMBER(w, p->asn);
+	text(w, &p->as_org);
+}
+
+static void walk_rule(struct walk *w, struct store_rule *r)
+{
+	NUMBER(w, r->action);
+	NUMBER(w, r->would_refuse);
+	NUMBER(w, r->refused);
+	NUMBER(w, r->line);
+	text(w, &r->file);
+	text(w, &r->text);
+	text(w, &r->note);
+}
+
+static void walk_key(struct walk *w, struct event_key *k)
+{
+	bytes(w, &k->src, sizeof(k->src));
+	bytes(w, &k->dst, sizeof(k->dst));
+	NUMBER(w, k->sport);
+	NUMBER(w, k->dport);
+	NUMBER(w, k->proto);
+	NUMBER(w, k->zone);
+}
+
+/* Enumerations are numbers here; who looks names up by them checks the range, as for every other flow. */
+static void walk_row(struct walk *w, struct store_row *r)
+{
+	NUMBER(w, r->boot);
+	NUMBER(w, r->flow_id);
+	NUMBER(w, r->seq);
+	NUMBER(w, r->ends);
+	NUMBER(w, r->start_ns);
+	NUMBER(w, r->from_ns);
+	NUMBER(w, r->to_ns);
+	walk_key(w, &r->key);
+	NUMBER(w, r->key_is_ours_dst);
+	NUMBER(w, r->up_bytes);
+	NUMBER(w, r->down_bytes);
+	NUMBER(w, r->up_packets);
+	NUMBER(w, r->down_packets);
+	NUMBER(w, r->up_payload);
+	NUMBER(w, r->down_payload);
+	NUMBER(w, r->payload_known);
+	bytes(w, r->tcp_flags, sizeof(r->tcp_flags));
+	NUMBER(w, r->retransmits);
+	NUMBER(w, r->resets);
+	NUMBER(w, r->rtt_us);
+	NUMBER(w, r->state);
+	NUMBER(w, r->end);
+	NUMBER(w, r->direction);
+	NUMBER(w, r->app);
+	NUMBER(w, r->mid_stream);
+	NUMBER(w, r->ifindex);
+	NUMBER(w, r->refused_calls);
+	NUMBER(w, r->refused_packets);
+	NUMBER(w, r->refused_bytes);
+	NUMBER(w, r->has_who);
+	if (r->has_who)
+		walk_who(w, &r->who);
+	walk_peer(w, &r->peer);
+	walk_rule(w, &r->rule);
+	text(w, &r->ja3);
+	text(w, &r->ja4);
+}
+
+void store_row_encode(const struct store_row *row, struct buf *out)
+{
+	struct walk w = { .out = out };
+	struct store_row copy = *row;
+	size_t at = out->n;
+	uint32_t n = 0;
+
+	buf_put(out, &n, sizeof(n));
+	walk_row(&w, &copy);
+	if (!out->failed && out->n - at - sizeof(n) <= STORE_ROW_MAX) {
+		n = (uint32_t)(out->n - at - sizeof(n));
+		memcpy(out->p + at, &n, sizeof(n));
+		return;
+	}
+	out->n = at;
+	out->failed = true;
+}
+
+int store_row_decode(struct str *rest, struct store_row *ret)
+{
+	struct walk w = { 0 };
+	uint32_t n;
+
+	if (!rest->n)
+		return 0;
+	if (rest->n < sizeof(n))
+		return -EBADMSG;
+	memcpy(&n, rest->p, sizeof(n));
+	if (n > STORE_ROW_MAX || n > rest->n - sizeof(n))
+		return -EBADMSG;
+	memset(ret, 0, sizeof(*ret));
+	w.in = str_sub(*rest, sizeof(n), n);
+	walk_row(&w, ret);
+	if (w.bad || w.in.n)
+		return -EBADMSG;
+	*rest = str_sub(*rest, sizeof(n) + n, rest->n);
+	return 1;
+}
