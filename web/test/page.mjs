@@ -41,7 +41,7 @@ let expected = null; // while a test provokes an answer that the browser notes a
 
 function watch(page, url) {
 	page.on("console", (m) => {
-		if (["error", "warning"].includes(m.type()) && !expected?.test(m.text())) complaints.push(`${m.type()}: ${m.text()} (${page.url()})`);
+		if (["error", "warning"].includes(m.type()) && !expected?.test(m.text())) complaints.push(`${m.type()}: ${m.text()} (${m.location().url} on ${page.url()})`);
 	});
 	page.on("pageerror", (e) => complaints.push(`exception: ${e.stack} (${page.url()})`));
 	page.on("request", (r) => {
