@@ -35,7 +35,7 @@ await shot("flows", { ...WIDE, colorScheme: "light" }, "#/flows?last=15m&filter=
 	await page.getByRole("button", { name: /^Why/ }).click();
 	await page.waitForSelector(".why");
 });
-await shot("findings", { ...WIDE, colorScheme: "dark" }, "#/findings", "tr.opens", open("socat"));
+await shot("findings", { viewport: { width: 1280, height: 735 }, colorScheme: "dark" }, "#/findings", "tr.opens", open("socat"));
 
 await browser.close();
 process.exit(0);
