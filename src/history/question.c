@@ -13,7 +13,7 @@
 #include "flow/filter.h"
 
 #define DAY_S 86400
-#define LATEST_S 253402300799 /* the end of the year 9999 */
+#define LATEST_S 9223372036 /* of the year 2262: later ones have no nanoseconds */
 
 static const char *const verbs[] = {
 	[ASK_FLOWS_KEPT] = "flows", [ASK_USAGE] = "usage",    [ASK_TIMELINE] = "timeline",

@@ -425,8 +425,11 @@ def damaged(n, d):
     CASES.check("damage, a daemon: answers", not a.error, a)
     second_wave(n)
     settled(n, d, {80: 6})
-    a = ask(d, "usage", by="app", last=3600)
-    CASES.check("damage: what comes after is kept", a.end.get("totals", {}).get("up", 0) > 0, a, d.messages()[-1500:])
+    try:
+        lab.wait_for("what comes after", lambda: ask(d, "usage", by="app", last=3600).end.get("totals", {}).get("up", 0) > 0, 5)
+        CASES.check("damage: what comes after is kept", True)
+    except TimeoutError as e:
+        CASES.check("damage: what comes after is kept", False, e, d.messages()[-1500:])
     CASES.equal("damage: the daemon ends well", d.stop(), 0)
 
 
