@@ -241,12 +241,13 @@ static void roll(struct volume_pair *v, uint32_t bucket)
 		new_day(v, bucket / BUCKETS_A_DAY);
 }
 
-/* What new peers get is learned from those that came after the time of learning: in it all are new. */
+/* What new peers get is learned from those that came after the first day, however long is learned: in it all
+ * are new. */
 static void count_new_peer(struct detect *d, struct volume_pair *v, struct entity_volume *of)
 {
 	unsigned bin = amount_bin((double)v->week_up);
 
-	if (v->bin == bin || v->pair->first_ns < d->started_ns + detect_learns_ns(d))
+	if (v->bin == bin || v->pair->first_ns < d->started_ns + DAY_NS)
 		return;
 	if (v->bin == AMOUNT_BINS) {
 		/* It was counted with the smallest when it began. */
@@ -315,7 +316,7 @@ static void flow_seen(struct detect *d, struct sighting *s, const struct flow *f
 	if (!s->outside)
 		return;
 	v = volume_of(d, p->entity);
-	if (v && p->flows == 1 && p->first_ns >= d->started_ns + detect_learns_ns(d)) {
+	if (v && p->flows == 1 && p->first_ns >= d->started_ns + DAY_NS) {
 		amounts_add(&v->new_peers, 0);
 		amounts_add(&d->volumes->new_peers, 0);
 	}

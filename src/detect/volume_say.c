@@ -357,8 +357,7 @@ static void say_program(struct detect *d, struct pair *p, const struct peer_clas
 {
 	enum program_class program = p->entity->class;
 	uint32_t bit = 1U << row->class;
-	bool first = !(d->volumes->used[program] & bit) &&
-		     detect_since(d, d->started_ns) >= detect_learns_ns(d);
+	bool first = !(d->volumes->used[program] & bit) && detect_since(d, d->started_ns) >= DAY_NS;
 	int db = unusual(program, row->class);
 	char what[128], baseline[128], size[HUMAN_TEXT_MAX];
 

@@ -14,8 +14,9 @@ from lab import EGRET, S4, ZONE
 CASES = lab.golden.Cases()
 
 
-def cgroups():
-    return {os.path.join(d, x) for d, dirs, _ in os.walk(lab.cgroup2_mount()) for x in dirs if x.startswith("egret-exec")}
+def cgroups(pid):
+    """Of one `egret exec`: other tests run their own at the same time."""
+    return {os.path.join(d, x) for d, dirs, _ in os.walk(lab.cgroup2_mount()) for x in dirs if x == f"egret-exec-{pid}"}
 
 
 def egret_exec(n, *argv, **kw):
@@ -26,6 +27,8 @@ def egret_exec(n, *argv, **kw):
     child = n._popen([EGRET, "exec", "--json", path, *argv], n.client, None, stdin=subprocess.DEVNULL,
                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     out, _ = child.communicate(timeout=kw.get("timeout", 40))
+    if cgroups(child.pid):
+        CASES.check("no cgroup is left", False, argv, cgroups(child.pid))
     records = []
     if os.path.exists(path):
         with open(path, encoding="utf-8") as f:
@@ -47,7 +50,6 @@ def statuses(n):
 
 
 def curl(n):
-    before = cgroups()
     status, out, records = egret_exec(n, "--", "curl", "-sk", "-4", f"https://www.{ZONE}/")
     CASES.equal("curl: exit status", status, 0)
     CASES.check("curl: its own output comes through", "hello" in out, out)
@@ -62,7 +64,6 @@ def curl(n):
     CASES.check("curl: its look-ups", dns and all(r["app_proto"] == "dns" and
                                                  r["process"]["executable"] == "/usr/bin/curl" for r in dns), dns)
     CASES.check("curl: every flow has a program", all(r.get("process", {}).get("executable") for r in flows), flows)
-    CASES.equal("curl: no cgroup is left", cgroups() - before, set())
     lab.golden.check_schema(CASES, "egret exec", [json.dumps(r).encode() for r in records])
 
 
@@ -122,14 +123,13 @@ def users(n):
 
 
 def signals(n):
-    before = cgroups()
     child = n._popen([EGRET, "exec", "--", "sleep", "100"], n.client, None, stdin=subprocess.DEVNULL,
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    made = lab.wait_for("the command to run", lambda: [c for c in cgroups() - before
+    made = lab.wait_for("the command to run", lambda: [c for c in cgroups(child.pid)
                                                        if open(os.path.join(c, "cgroup.procs")).read()])
     child.send_signal(signal.SIGTERM)
     CASES.equal("SIGTERM is handed on", child.wait(10), 128 + signal.SIGTERM)
-    CASES.equal("SIGTERM: no cgroup is left", cgroups() - before, set())
+    CASES.equal("SIGTERM: no cgroup is left", cgroups(child.pid), set())
     CASES.check("the command ran in a cgroup of its own", len(made) == 1, made)
 
 
