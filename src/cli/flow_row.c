@@ -63,6 +63,8 @@ void flow_row_read(struct flow_row *ret, const json_t *record)
 		.would = json_is_true(json_object_get(egret, "would_deny")),
 		.rule_line = number_at(json_object_get(egret, "rule"), "line"),
 	};
+	if (!ret->start.n) /* refused before it became a flow */
+		ret->start = text_at(record, "timestamp");
 	if (!ret->user.n)
 		ret->user = text_at(json_object_get(record, "user"), "id");
 	if (!ret->known)

@@ -39,8 +39,10 @@ static void put_amount(struct buf *out, const json_t *cost)
 {
 	double amount = json_number_value(json_object_get(cost, "amount"));
 
-	/* Cents, and below one cent what can be seen of it. */
-	buf_printf(out, amount > 0 && amount < 0.01 ? "%.4f " : "%.2f ", amount);
+	if (amount > 0 && amount < 0.01)
+		buf_puts(out, "<0.01 ");
+	else
+		buf_printf(out, "%.2f ", amount);
 	history_put_fact(out, json_object_get(cost, "currency"));
 }
 

@@ -31,7 +31,7 @@ static const char usage[] =
 	"usage: egret policy replay [OPTION...] POLICY [FILE...]\n\n"
 	"Which recorded flows POLICY would let pass and refuse, by rule. FILE: captures, Zeek logs "
 	"or egret's\n"
-	"records (eve.json), packed or not; without any, the history of this host.\n"
+	"records (eve.json), packed or not; without any, what egretd has kept on this host.\n"
 	"Exit status: 0 nothing would be refused, 3 something would be, 1 an error.\n\n"
 	"  --last DUR      only what is not older (7d without FILE)\n"
 	"  --inside CIDR   what counts as ours in captures (may be given again)\n"

@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "flow/record.h"
+#include "history/flow_of_row.h"
 #include "pipeline.h"
 #include "replay/input.h"
 #include "replay/replay.h"
+#include "store/read.h"
 
 #define DEFAULT_CONFIG "/etc/egret/egret.conf"
 #define MAX_MESSAGES (1U << 20)
@@ -28,7 +30,8 @@ struct reading {
 	struct recordings_stats *stats;
 	struct history *history;
 	struct recorded recorded;
-	struct replay *replay; /* NULL until there is a capture */
+	struct flow_maker *maker; /* for what egretd has kept */
+	struct replay *replay;    /* NULL until there is a capture */
 	struct pipeline *pipeline;
 };
 
@@ -214,6 +217,65 @@ static void read_host(struct reading *rd)
 	globfree(&g);
 }
 
+/* --- what egretd has kept ---------------------------------------------------------------------------------------- */
+
+/* A piece of a flow, or what was refused before it became one. */
+static int on_piece(void *ctx, const struct store_row *row)
+{
+	struct reading *rd = ctx;
+	const struct flow *f = flow_of_row(rd->maker, row);
+
+	if (!f)
+		return -ENOMEM;
+	recorded_of_flow(&rd->recorded, f);
+	rd->recorded.flows = row->flow_id && !row->seq;
+	rd->recorded.seq = row->seq;
+	if (!row->flow_id) {
+		rd->recorded.kind = RECORDED_DROP;
+		rd->recorded.calls = row->refused_calls;
+		rd->recorded.packets = row->refused_packets;
+		rd->stats->history.refusals++;
+	}
+	rd->stats->history.flows += rd->recorded.flows;
+	on_recorded(rd, &rd->recorded);
+	return 0;
+}
+
+/* -ENOENT: nothing is kept here. */
+static int read_kept(struct reading *rd)
+{
+	const struct store_span span = { rd->what->from_ns, time_now() + NSEC_PER_SEC };
+	const struct store_hint all = { 0 };
+	char dir[sizeof(rd->what->config->state) + 16], why[256];
+	struct store_reader *reader = NULL;
+	int r;
+
+	snprintf(dir, sizeof(dir), "%s/history", rd->what->config->state);
+	r = store_reader_open(&reader, dir, why);
+	if (r == 0 && !store_oldest_piece(reader))
+		r = -ENOENT;
+	else if (r < 0 && r != -ENOENT)
+		log_warn("%s; reading eve.json instead", why);
+	if (r < 0) {
+		store_reader_close(reader);
+		return -ENOENT;
+	}
+	rd->stats->from_kept = true;
+	rd->stats->inputs++;
+	r = flow_maker_new(&rd->maker);
+	if (r == 0)
+		r = store_read_pieces(reader, span, &all, false, on_piece, rd);
+	if (r < 0)
+		log_errno(r, "%s: cannot be read to its end", dir);
+	if (store_reader_skipped(reader))
+		log_warn("%s: %llu files could not be read, what they hold is missing here", dir,
+			 (unsigned long long)store_reader_skipped(reader));
+	rd->stats->inputs_failed += r < 0;
+	flow_maker_free(rd->maker);
+	store_reader_close(reader);
+	return r;
+}
+
 int recordings_read(const struct recordings *what, void (*fn)(void *ctx, const struct recorded *r),
 		    void *ctx, struct recordings_stats *ret)
 {
@@ -230,7 +292,7 @@ int recordings_read(const struct recordings *what, void (*fn)(void *ctx, const s
 		ret->inputs++;
 		ret->inputs_failed += read_one(&rd, what->files[i]) < 0;
 	}
-	if (!what->n_files)
+	if (!what->n_files && read_kept(&rd) == -ENOENT)
 		read_host(&rd);
 	while (rd.replay && (r = replay_run(rd.replay, LINES_AT_ONCE)) > 0)
 		;
@@ -238,7 +300,8 @@ int recordings_read(const struct recordings *what, void (*fn)(void *ctx, const s
 		log_errno(r, "reading stopped");
 	if (rd.pipeline)
 		flow_table_finish(pipeline_flows(rd.pipeline));
-	ret->history = *history_stats(rd.history);
+	if (!ret->from_kept)
+		ret->history = *history_stats(rd.history);
 	if (ret->history.bad)
 		log_warn("%llu records make no sense and were left out",
 			 (unsigned long long)ret->history.bad);
@@ -259,6 +322,8 @@ void recordings_describe(const struct recordings_stats *s, struct buf *out)
 		buf_printf(out, " from %.19s", time_format(s->first_ns, text));
 	if (s->last_ns > s->first_ns)
 		buf_printf(out, " over %s", duration_format(s->last_ns - s->first_ns, text));
+	if (s->from_kept)
+		buf_puts(out, ", as egretd has kept it");
 	if (s->inputs_failed)
 		buf_printf(out, " (%s inputs could not be read)",
 			   human_count(s->inputs_failed, text));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Recorded traffic for `egret policy replay`, `learn` and `diff`: captures, Zeek logs and egret's own records, packed or
- * not, as they are named, or the history of this host: eve.json of egret.conf and what it was rotated to.
+ * not, as they are named, or the history of this host: what egretd has kept of flows (store/read.h), and without that eve.json of
+ * egret.conf and what it was rotated to.
  */
 #pragma once
 
@@ -26,7 +27,8 @@ struct recordings_stats {
 	uint64_t capture_flows;       /* of captures and logs */
 	uint64_t inputs, inputs_failed;
 	uint64_t first_ns, last_ns;
-	bool no_who; /* some of them know no programs and users */
+	bool no_who;    /* some of them know no programs and users */
+	bool from_kept; /* it was the history that egretd keeps, not records */
 };
 
 /* egret.conf ("" the usual place), for paths and for what counts as inside. Says what is wrong. */

@@ -271,7 +271,6 @@ static void print_all(const json_t *j)
 	print_ipfix(j, &safe);
 	print_policy(j, &safe);
 	print_detect(j, &safe);
-	print_history(j, &safe);
 	print_feeds(j, &safe);
 	print_history(j, &safe);
 	print_counts(j);

@@ -114,8 +114,8 @@ struct flow {
 	struct flow_verdict verdict;
 
 	const struct flow_place *place; /* of flows of the history; NULL: not known */
-	void *watched; /* of whoever watches; NULL when the flow begins */
-	void *kept;    /* of who keeps history, in the same way (store/keeper.h) */
+	void *watched;                  /* of whoever watches; NULL when the flow begins */
+	void *kept;                     /* of who keeps history, in the same way (store/keeper.h) */
 
 	/* the table's own */
 	struct list idle, all, report;

@@ -311,7 +311,8 @@ int answer_who(struct answering *a)
 	now = a->scan.source->now_ns;
 	w.start_ns = span->from_ns;
 	length = span->from_ns < now ? MIN(span->to_ns, now + 1) - span->from_ns : 0;
-	w.step_ns = MAX(length / POINTS, NSEC_PER_SEC);
+	w.step_ns = (length / POINTS / NSEC_PER_SEC + 1) *
+		    NSEC_PER_SEC; /* whole seconds, and all of it fits */
 	for (int i = 0; r == 0 && i < KINDS; i++)
 		r = groups_new(&w.groups[i], keys[i]);
 	if (r == 0)

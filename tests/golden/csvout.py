@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`egret flows --csv` on texts that somebody else chose, read back by Python's csv: every value comes through as it was."""
+"""`egret flows --csv` on texts that somebody else chose, read back by Python's csv: every value comes through as it was, but for an apostrophe
+before what a spreadsheet would take for a formula."""
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from fake_egretd import flow        # noqa: E402
 HOSTILE = ["plain", 'quo"te', '"', '""', "com,ma", "line\nend", "car\rriage\r\n", "tab\tbed", "nul\0byte", "\x1b[31mred", "ünïcode",
            "日本", "a\u202eb", " blank ", "=1+1", "'", "\\", "\\n", ";", "#", "", "," * 1000, '"' * 1000, "x" * 65536, "\n" * 4096,
            "\ufffd\ufffd"]
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 WHERE = {"program": ("process", "name"), "executable": ("process", "executable"), "user": ("user", "name"),
          "unit": ("service", "name"), "container": ("container", "name"), "name": ("egret", "name")}
 
@@ -49,6 +51,11 @@ def serve(path, lines):
     threading.Thread(target=answer, daemon=True).start()
 
 
+def harmless(text):
+    """What a spreadsheet would take for a formula has an apostrophe in front."""
+    return "'" + text if text[:1] in FORMULA else text
+
+
 def main():
     cases = golden.Cases()
     sent = list(records())
@@ -63,7 +70,7 @@ def main():
     cases.equal("as many values as columns", {len(r) for r in rows}, {len(head)})
     for r, row in zip(sent, rows[1:]):
         got = dict(zip(head, row))
-        wrong = {c: (got[c][:80], r[a][b][:80]) for c, (a, b) in WHERE.items() if got[c] != r[a][b]}
+        wrong = {c: (got[c][:80], r[a][b][:80]) for c, (a, b) in WHERE.items() if got[c] != harmless(r[a][b])}
         cases.check(f"comes through: {r['process']['name'][:20]!r}", not wrong, wrong)
         cases.equal("and its numbers", [got["bytes_toclient"], got["src_port"], got["dest_ip"]],
                     [str(r["flow"]["bytes_toclient"]), str(r["src_port"]), r["dest_ip"]])

@@ -57,7 +57,7 @@ export function Sankey({ data, height = 330, link, what }) {
 								<title>{`${name(n)}: ${bytes(n.value)}`}</title>
 							</>
 						);
-						return to ? <a key={n.id} href={to} aria-label={`${name(n)}: ${bytes(n.value)}`}>{inner}</a> : <g key={n.id}>{inner}</g>;
+						return to ? <a key={n.id} href={to}>{inner}</a> : <g key={n.id}>{inner}</g>;
 					})}
 				</svg>
 			)}

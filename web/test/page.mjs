@@ -41,7 +41,7 @@ let expected = null; // while a test provokes an answer that the browser notes a
 
 function watch(page, url) {
 	page.on("console", (m) => {
-		if (["error", "warning"].includes(m.type()) && !expected?.test(m.text())) complaints.push(`${m.type()}: ${m.text()} (${page.url()})`);
+		if (["error", "warning"].includes(m.type()) && !expected?.test(m.text())) complaints.push(`${m.type()}: ${m.text()} (${m.location().url} on ${page.url()})`);
 	});
 	page.on("pageerror", (e) => complaints.push(`exception: ${e.stack} (${page.url()})`));
 	page.on("request", (r) => {
@@ -354,11 +354,11 @@ async function rights() {
 		const text = await page.locator("main").textContent();
 		return text.includes("sudo egret page") || text;
 	});
-	expected = null;
 	await holds("a link of `egret page`: live at once, and the token is out of the address", async () => {
 		const link = await rig("link");
 		if (!link.includes("token=")) return link;
-		await page.goto("about:blank");
+		await page.goto("about:blank"); // what has no rights asks no more
+		expected = null;
 		await page.goto(link);
 		await page.waitForSelector("[data-live]");
 		return !page.url().includes("token") || page.url();

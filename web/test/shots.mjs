@@ -5,7 +5,7 @@ import path from "node:path";
 
 const { PAGE_URL, PAGE_NPM, PAGE_CHROMIUM, PAGE_SHOTS } = process.env;
 const { chromium } = createRequire(PAGE_NPM + "/")("playwright-core");
-const WIDE = { viewport: { width: 1280, height: 800 } }, PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+const WIDE = { viewport: { width: 1280, height: 800 } };
 
 const browser = await chromium.launch({ executablePath: PAGE_CHROMIUM, args: ["--no-sandbox"] });
 
@@ -29,15 +29,13 @@ const open = (what) => async (page) => {
 await Promise.all([
 	shot("now", { ...WIDE, colorScheme: "light" }, "#/now", ".band", minute),
 	shot("now-dark", { ...WIDE, colorScheme: "dark" }, "#/now", ".band", minute),
-	shot("phone", { ...PHONE, colorScheme: "dark" }, "#/now", "[data-live]", minute),
 ]);
 await shot("flows", { ...WIDE, colorScheme: "light" }, "#/flows?last=15m&filter=port:443%20or%20port:7001", "tr.opens", async (page) => {
 	await open("curl")(page);
 	await page.getByRole("button", { name: /^Why/ }).click();
 	await page.waitForSelector(".why");
 });
-await shot("findings", { ...WIDE, colorScheme: "dark" }, "#/findings", "tr.opens", open("socat"));
-await shot("policy", { ...WIDE, colorScheme: "light" }, "#/policy", ".rules");
-await shot("usage", { ...WIDE, colorScheme: "light" }, "#/usage?last=15m&then=name", "table[aria-label=Sums] tbody tr");
+await shot("findings", { viewport: { width: 1280, height: 735 }, colorScheme: "dark" }, "#/findings", "tr.opens", open("socat"));
+
 await browser.close();
 process.exit(0);

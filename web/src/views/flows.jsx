@@ -55,9 +55,8 @@ function useFlows(q, kept) {
 	return { ...firstPage, rows, next: current.next, load, problem: firstPage.problem ?? current.problem };
 }
 
-function Overview({ q, kept }) {
+function Overview({ q, data }) {
 	const colours = useColours();
-	const { data } = useAsk(kept ? "/history/timeline" : "", { ...span(q), filter: q.filter });
 	const drawn = useMemo(() => {
 		if (!data?.points) return null;
 		const sum = (side) => Array.from({ length: data.points }, (_, i) => data.rows.reduce((n, r) => n + (r[side][i] ?? 0), 0));
@@ -98,8 +97,10 @@ export function Flows({ q, kept }) {
 	const flows = useFlows(q, kept);
 	const columns = useMemo(() => COLUMNS.filter((c) => shown.includes(c.key)), [shown]);
 	const rows = useMemo(() => sorted(flows.rows, q.sort, COLUMNS), [flows.rows, q.sort]);
-	const total = flows.data?.matched ?? rows.length;
-	const part = rows.length < total;
+	const overview = useAsk(kept ? "/history/timeline" : "", { ...span(q), filter: q.filter });
+	// History tells how many flows began in the span, not how many moved in it: near enough to say how much is not shown.
+	const total = Math.max(rows.length, flows.data?.matched ?? (flows.next ? overview.data?.totals.flows ?? 0 : 0));
+	const part = rows.length < total || !!flows.next;
 	return (
 		<>
 			<div class="tools">
@@ -108,11 +109,11 @@ export function Flows({ q, kept }) {
 				<ColumnsMenu shown={shown} onChange={setShown} />
 			</div>
 			{!kept && <Note>No history is kept (<code>store off</code> in egret.conf): these are the flows that live and those that ended lately.</Note>}
-			<Overview q={q} kept={kept} />
+			<Overview q={q} data={overview.data} />
 			<div class={q.open ? "with-drawer" : ""}>
 				<Panel title="Flows" aside={
 					<span class="dim" role="status">
-						{flows.data && (part ? `${count(rows.length)} of ${count(total)}${q.sort ? ", sorted among those" : ", newest first"}` : count(total))}
+						{flows.data && (part ? `${count(rows.length)} of ${kept ? "about " : ""}${count(total)}${q.sort ? ", sorted among those" : ", newest first"}` : count(total))}
 						{flows.next && (rows.length < MOST ? <> <button type="button" onClick={flows.load}>{count(MORE)} more</button></> :
 							`; more than ${count(MOST)} are not shown: narrow the filter or the span`)}
 					</span>
