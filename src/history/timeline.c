@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "timeline": amounts by time, in all or of the largest groups and the rest. Two passes: who is large, then when it moved what. */
+/*
+ * "timeline": amounts by time, in all or of the largest groups and the rest. Two passes: who is large, then when it moved what; one where
+ * all is one series.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -40,7 +43,6 @@ static int take_total(void *ctx, const struct portion *p)
 	if (!g)
 		return -ENOMEM;
 	moved_add(&g->sum, &p->sum);
-	moved_add(&t->total, &p->sum);
 	return 0;
 }
 
@@ -88,6 +90,7 @@ static int take_point(void *ctx, const struct portion *p)
 	struct line *l;
 	size_t at;
 
+	moved_add(&t->total, &p->sum);
 	labels_of(p, q->by, q->n_by, &scratch, keys);
 	g = groups_find(t->groups, keys);
 	l = &t->lines[g && g->series != SIZE_MAX ? g->series : t->n_lines - 1];
@@ -162,7 +165,7 @@ static int put_all(struct timeline *t)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < t->n_lines; i++)
-		if (t->lines[i].group || t->lines[i].used)
+		if (t->lines[i].used)
 			r = put_line(t, &t->lines[i]);
 	if (r < 0)
 		return r;
@@ -191,7 +194,10 @@ int answer_timeline(struct answering *a)
 	r = groups_new(&t.groups, a->question->n_by);
 	if (r == 0) {
 		choose_step(&t);
-		r = scan_run(&a->scan, take_total, &t);
+		if (a->question->n_by)
+			r = scan_run(&a->scan, take_total, &t);
+		else
+			r = groups_get(t.groups, NULL) ? 0 : -ENOMEM;
 	}
 	if (r == 0)
 		r = pick_lines(&t);
