@@ -172,7 +172,8 @@ static int run(const struct flows_args *a)
 		table_print(o.table, stdout, o.width);
 	if (r == 0)
 		status = ask_history_flush();
-	fwrite(o.end.p, 1, o.end.n, stderr);
+	if (o.end.n)
+		fwrite(o.end.p, 1, o.end.n, stderr);
 	table_free(o.table);
 	buf_done(&o.line);
 	buf_done(&o.end);

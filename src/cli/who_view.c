@@ -231,7 +231,8 @@ static int print_flows(FILE *to, const json_t *flows, uint64_t now_ns, unsigned 
 
 static void print_text(FILE *to, const struct buf *text)
 {
-	fwrite(text->p, 1, text->n, to);
+	if (text->n)
+		fwrite(text->p, 1, text->n, to);
 }
 
 int who_print(FILE *to, const json_t *answer, uint64_t now_ns, unsigned width)

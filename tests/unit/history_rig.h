@@ -13,8 +13,8 @@
 #include "store_rig.h"
 
 #define DAYS 3
-#define FLOWS 6000
-#define LATE 300 /* of them in the last minute */
+#define FLOWS 1500
+#define LATE 100 /* of them in the last minute */
 #define PIECES_MAX 4
 #define OURS "10.0.0.5"
 #define DAY_NS (24 * HOUR_NS)

@@ -352,6 +352,7 @@ static void test_full_disk(void **state)
 	struct store_stats stats;
 	struct store *s;
 	char path[128];
+	static const char ballast[4096];
 	int fd, tries = 0;
 
 	if (mount("none", rig_dir, "tmpfs", 0, "size=3m") < 0)
@@ -360,7 +361,7 @@ static void test_full_disk(void **state)
 	put_rows(s, T0_S * NSEC_PER_SEC, 100);
 	assert_ok(store_flush(s, 5 * NSEC_PER_SEC));
 	fd = open(path_of("ballast", path), O_WRONLY | O_CREAT, 0600);
-	while (write(fd, s, 4096) > 0)
+	while (write(fd, ballast, sizeof(ballast)) > 0)
 		;
 	close(fd);
 	put_rows(s, (T0_S + 100) * NSEC_PER_SEC, 2000);
