@@ -197,8 +197,8 @@ static void test_usage_with_costs(void **state)
 		      "\"to\":1796000000,\"notes\":[],\"forecast\":{\"up\":2000,\"down\":4000,"
 		      "\"cost\":{\"amount\":3,\"currency\":\"USD\"}}}",
 		      false),
-		"APP  NAME  FLOWS   UP  DOWN  REFUSED                   COST  LAST\n"
-		"a    n         1  1 B   2 B        7  1.50 USD + 0.0021 EUR  2026-11-29 01:00\n"
+		"APP  NAME  FLOWS   UP  DOWN  REFUSED                  COST  LAST\n"
+		"a    n         1  1 B   2 B        7  1.50 USD + <0.01 EUR  2026-11-29 01:00\n"
 		"(1 of 20 rows; --limit N shows more)\n"
 		"\n"
 		"total: 1 flow, 1 B up, 2 B down, 7 refused, 1.50 USD\n"
