@@ -295,7 +295,8 @@ static int put_page(struct listing *l)
 	char next[80];
 	int r = 0;
 
-	qsort(l->listed, l->n, sizeof(*l->listed), newest_first);
+	if (l->n)
+		qsort(l->listed, l->n, sizeof(*l->listed), newest_first);
 	for (size_t i = 0; r == 0 && i < shown; i++) {
 		struct str bytes = { l->rows.p + l->listed[i].at, l->listed[i].n };
 

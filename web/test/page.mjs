@@ -10,7 +10,7 @@ const require = createRequire(PAGE_NPM + "/");
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const VIEWS = ["now", "flows", "findings", "policy", "usage", "health"];
-const SOON = 8000;
+const SOON = 20000;
 
 // --- cases and deeds -------------------------------------------------------------------------------------------------------
 
