@@ -409,7 +409,10 @@ static void test_watch(void **state)
 	assert_int_equal(l->refused_calls + l->refused_packets, 0);
 }
 
-/* More refusals than are told of one by one: the sums are exact. */
+/*
+ * More refusals than are told of one by one: the sums are exact. Ports of its own: what earlier tests closed may still send
+ * something.
+ */
 static void test_flood(void **state)
 {
 	struct live *l = *state;
@@ -417,11 +420,11 @@ static void test_flood(void **state)
 	const unsigned int n = 20000;
 	size_t summaries = 0;
 
-	load(l, "default deny\n", true);
+	load(l, "deny port 4900-4906\ndefault allow\n", true);
 	for (unsigned int i = 0; i < n; i++)
-		assert_int_equal(say(fd, THERE, AF_INET, 4000 + i % 7), -EPERM);
+		assert_int_equal(say(fd, THERE, AF_INET, 4900 + i % 7), -EPERM);
 	for (unsigned int i = 0; i < 1000; i++)
-		assert_int_equal(dial(l, AF_INET, SOCK_STREAM, 4000), -EPERM);
+		assert_int_equal(dial(l, AF_INET, SOCK_STREAM, 4900), -EPERM);
 	live_collect(l);
 	for (size_t i = 0; i < l->n_verdicts; i++)
 		summaries += l->verdicts[i].v.summary;
