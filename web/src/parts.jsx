@@ -178,11 +178,13 @@ export function FilterBox({ filter, problem, onFilter = (f) => change({ filter: 
 		setAt(-1);
 	};
 	const pick = (key) => {
-		const next = text.slice(0, open.from) + key + ":" + text.slice(open.caret);
+		const next = text.slice(0, open.from) + key + ":" + text.slice(open.caret), caret = open.from + key.length + 1;
+		// At once: whoever types on must not find the caret moved under the next letters.
+		input.current.focus();
+		input.current.value = next;
+		input.current.setSelectionRange(caret, caret);
 		setText(next);
 		setOpen(null);
-		input.current.focus();
-		requestAnimationFrame(() => input.current.setSelectionRange(open.from + key.length + 1, open.from + key.length + 1));
 	};
 	const onKey = (e) => {
 		const move = { ArrowDown: 1, ArrowUp: -1 }[e.key];
