@@ -174,10 +174,10 @@ static __noinline int eg_slow_end(struct __sk_buff *skb, __u64 cookie, struct eg
 	struct eg_sock *s;
 
 	if (!sk)
-		return 1;
+		return verdict == EG_PASS;
 	s = EG_FIND(sk, cookie);
 	if (!s)
-		return 1;
+		return verdict == EG_PASS;
 	if (r->asked && r->other)
 		eg_peer_judged(s, r, verdict);
 	else if (r->asked)
@@ -208,6 +208,9 @@ static __always_inline int eg_slow_way(struct __sk_buff *skb, struct eg_sock *s,
 
 	if (!r) {
 		eg_lose_packet(EG_LOSS_MAP_JUDGE, skb->len, tx);
+		/* it may have been the first payload, which then stays unread: the next one must not be taken for all there is */
+		if (s && tx && !eg_unjudged())
+			s->judged.flags |= EG_JUDGED_BEGUN;
 		return !tx || eg_unjudged();
 	}
 	verdict = eg_slow(skb, s, cookie, r, tx);

@@ -178,7 +178,8 @@ static __always_inline int eg_lets_pass(__u8 action)
 	return action == EG_ALLOW || action == EG_AUDIT;
 }
 
-#define EG_SWAPPED 2 /* another policy came while this one was asked */
+#define EG_SWAPPED 2     /* another policy came while this one was asked */
+#define EG_GEN_NONE ~0U /* said of no image */
 
 /* The generation says that all that was read was of one image: it never comes back. */
 __noinline int eg_judge_once(struct eg_room *r)
@@ -197,7 +198,7 @@ __noinline int eg_judge_once(struct eg_room *r)
 	eg_judge_facts(image, head, r);
 	r->certain_rule = head->n_rules;
 	if (eg_evaluate(image, &r->facts, &r->fold, &r->verdict))
-		return 0;
+		return EG_SWAPPED; /* a page was not there: the image that it was of is gone */
 	if (eg_is_forged(image, head, &r->c, &r->facts)) {
 		r->verdict.final = 1;
 		r->verdict.rule = head->n_rules;
@@ -222,6 +223,8 @@ static __noinline int eg_judge(struct eg_room *r)
 	for (i = 0; i < 8 && ret == EG_SWAPPED; i++)
 		ret = eg_judge_once(r);
 	if (ret == EG_SWAPPED) { /* eight swaps in some microseconds: the next packet asks again */
+		r->verdict.gen = EG_GEN_NONE;
+		r->verdict.enforce = policy_refuses != 0;
 		r->verdict.final = 0;
 		r->verdict.could_pass = 0;
 		r->verdict.could_drop = 1;

@@ -18,12 +18,22 @@ static __always_inline struct eg_sock *eg_slot_find(__u64 cookie)
 	return slot && slot->cookie == cookie ? &slot->sock : NULL;
 }
 
+/* A packet that came in on another CPU while its socket went may still write there for a while. */
+#define EG_SLOT_REST_NS 1000000000ULL
+
 static __always_inline struct eg_sock *eg_slot_claim(__u64 cookie)
 {
 	struct eg_slot *slot = eg_slot(cookie);
+	__u64 left_ns;
 
-	if (!slot || slot->cookie || __sync_val_compare_and_swap(&slot->cookie, 0, cookie))
+	if (!slot || slot->cookie)
 		return NULL;
+	left_ns = slot->sock.born_ns;
+	if (left_ns && bpf_ktime_get_ns() - left_ns < EG_SLOT_REST_NS)
+		return NULL;
+	if (__sync_val_compare_and_swap(&slot->cookie, 0, cookie))
+		return NULL;
+	__builtin_memset(&slot->sock, 0, sizeof(slot->sock));
 	return &slot->sock;
 }
 
@@ -33,7 +43,7 @@ static __always_inline void eg_drop(__u64 cookie)
 
 	if (!slot || slot->cookie != cookie)
 		return;
-	__builtin_memset(&slot->sock, 0, sizeof(slot->sock));
+	slot->sock.born_ns = bpf_ktime_get_ns();
 	__sync_lock_test_and_set(&slot->cookie, 0);
 }
 

@@ -116,6 +116,7 @@ struct flow {
 	const struct flow_place *place; /* of flows of the history; NULL: not known */
 	void *watched;                  /* of whoever watches; NULL when the flow begins */
 	void *kept;                     /* of who keeps history, in the same way (store/keeper.h) */
+	uint64_t metered[2]; /* bytes up and down that are in counters already (serve/totals.h) */
 
 	/* the table's own */
 	struct list idle, all, report;

@@ -30,7 +30,7 @@ static void put_flows(const struct answer_source *s, struct metrics_out *m)
 	flow_table_stats(s->cfg->flows, &st);
 	/* What is lost here reaches the table's counters only with the daemon's next tick. */
 	st.loss[LOSS_CLIENT_QUEUE] = MAX(st.loss[LOSS_CLIENT_QUEUE], *s->lost);
-	totals_put(s->totals, s->cfg->flows, s->cfg->now(), m);
+	totals_put(s->totals, s->cfg->flows, m);
 	metric_put(m, METRIC_PACKETS, st.packets);
 	metric_put(m, METRIC_FLOWS, st.flows_total);
 	metric_put(m, METRIC_ACTIVE_FLOWS, st.flows_now);

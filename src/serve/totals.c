@@ -9,17 +9,22 @@
 #include "flow/rollup.h"
 #include "serve/rising.h"
 
-#define PROGRAMS_MAX 1024 /* told apart at all, as in `egret top` */
+#define PROGRAMS_MAX 1024 /* told apart at all */
 #define FINDINGS_MAX 256  /* detectors times severities are far less */
 #define RULES_MAX 8192
 #define RULE_LABELS 400 /* beyond: "other" */
 #define ID_MAX 600
 
+/* What a program moved, up and down; and of that, what went to "other" before it had a label. */
+struct moved {
+	uint64_t bytes[2], before[2];
+};
+
 struct totals {
-	struct rollup *rollup;
-	struct rising programs[2]; /* up, down: by name */
-	uint64_t others[2];
-	size_t n_labels[2];
+	struct rising programs; /* by name: all bytes, which is their order */
+	struct moved moved[PROGRAMS_MAX]; /* of the program in the same place */
+	uint64_t all[2];
+	size_t n_labels;
 	struct rising findings; /* by "detector\0severity" */
 	struct rising rules;    /* by verdict and text */
 	struct rising labels;   /* by "rule\0verdict" */
@@ -38,9 +43,7 @@ int totals_new(struct totals **ret)
 
 	if (!t)
 		return -ENOMEM;
-	r = rollup_new(&t->rollup, ROLLUP_PROGRAM, PROGRAMS_MAX);
-	for (int i = 0; i < 2 && r == 0; i++)
-		r = rising_init(&t->programs[i], PROGRAMS_MAX + 1);
+	r = rising_init(&t->programs, PROGRAMS_MAX);
 	if (r == 0)
 		r = rising_init(&t->findings, FINDINGS_MAX);
 	if (r == 0)
@@ -58,9 +61,7 @@ struct totals *totals_free(struct totals *t)
 {
 	if (!t)
 		return NULL;
-	rollup_free(t->rollup);
-	for (int i = 0; i < 2; i++)
-		rising_done(&t->programs[i]);
+	rising_done(&t->programs);
 	rising_done(&t->findings);
 	rising_done(&t->rules);
 	rising_done(&t->labels);
@@ -108,69 +109,106 @@ static void count_finding(struct totals *t, const struct finding *f)
 		c->value++;
 }
 
+/*
+ * What the flow has moved since the last time goes to the program that has it now: a flow that another program takes up is in
+ * two programs with a part each, and all together are what was moved.
+ */
+static void meter(struct totals *t, struct flow *f)
+{
+	const uint64_t now[2] = { flow_up(f)->bytes, flow_down(f)->bytes };
+	char text[ADDR_TEXT_MAX];
+	struct rising_count *c;
+
+	if (now[0] == f->metered[0] && now[1] == f->metered[1])
+		return;
+	c = rising_at(&t->programs, rollup_label(ROLLUP_PROGRAM, f, text));
+	for (int side = 0; side < 2; side++) {
+		uint64_t more = now[side] - f->metered[side];
+
+		f->metered[side] = now[side];
+		t->all[side] += more;
+		if (!c)
+			continue; /* so many programs: "other" */
+		c->value += more;
+		t->moved[c - t->programs.counts].bytes[side] += more;
+	}
+}
+
 void totals_record(struct totals *t, const struct record *r)
 {
 	if (r->type == RECORD_FINDING)
 		count_finding(t, r->finding);
 	else if (r->type == RECORD_FLOW && r->flow_ends)
-		rollup_flow(t->rollup, r->flow, true);
+		/* `metered` is ours; the table hands its flows out as const. */
+		meter(t, (struct flow *)r->flow);
 }
 
-static void add_living(void *ctx, const struct flow *f)
+static void meter_living(void *ctx, const struct flow *f)
 {
-	struct totals *t = ctx;
-
-	rollup_flow(t->rollup, f, false);
+	meter(ctx, (struct flow *)f);
 }
 
-/*
- * What a program has moved since the last time goes to its own counter once it has a label, else to "other": so neither falls, and
- * all together are what was moved. A label is for life. A flow that another program takes up is that one's, with all its bytes.
- */
-static void put_programs(struct totals *t, int side, const struct rollup_row *rows, size_t n,
-			 struct metrics_out *m)
+static int by_value(const void *a, const void *b)
 {
-	struct rising *programs = &t->programs[side];
+	const struct rising_count *x = *(struct rising_count *const *)a,
+				  *y = *(struct rising_count *const *)b;
 
-	for (size_t i = 0; i < n; i++) {
-		struct rising_count *c = rising_at(programs, rows[i].label);
-		uint64_t number = side ? rows[i].down_bytes : rows[i].up_bytes, more;
+	if (x->value != y->value)
+		return x->value < y->value ? 1 : -1;
+	return (x > y) - (x < y);
+}
 
-		if (!c)
-			continue; /* no memory: seen the next time, with all that it has moved */
-		more = number > c->seen ? number - c->seen : 0;
-		c->seen = number;
-		if (!c->labelled && i < TOTALS_FIRST && t->n_labels[side] < TOTALS_LABELS &&
-		    !str_eq(c->id, STR("(others)"))) {
-			c->labelled = true;
-			t->n_labels[side]++;
-		}
-		*(c->labelled ? &c->value : &t->others[side]) += more;
-	}
-	for (size_t i = 0; i < programs->n; i++) {
-		if (!programs->counts[i].labelled)
+/* A label is for life. */
+static void label_programs(struct totals *t)
+{
+	struct rising_count *order[PROGRAMS_MAX];
+	struct rising *p = &t->programs;
+
+	for (size_t i = 0; i < p->n; i++)
+		order[i] = &p->counts[i];
+	qsort(order, p->n, sizeof(*order), by_value);
+	for (size_t i = 0; i < MIN(p->n, (size_t)TOTALS_FIRST); i++) {
+		if (order[i]->labelled || t->n_labels == TOTALS_LABELS)
 			continue;
-		metric_begin(m, METRIC_BYTES);
-		metric_label(m, "direction", str_of(directions[side]));
-		metric_label(m, "app", programs->counts[i].id);
-		metric_u64(m, programs->counts[i].value);
+		order[i]->labelled = true;
+		t->n_labels++;
 	}
+	/* what the others have moved until now is told as "other", and stays that */
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->counts[i].labelled)
+			memcpy(t->moved[i].before, t->moved[i].bytes, sizeof(t->moved[i].before));
+}
+
+static void put_bytes(int side, struct str app, uint64_t value, struct metrics_out *m)
+{
 	metric_begin(m, METRIC_BYTES);
 	metric_label(m, "direction", str_of(directions[side]));
-	metric_label(m, "app", STR("other"));
-	metric_u64(m, t->others[side]);
+	metric_label(m, "app", app);
+	metric_u64(m, value);
 }
 
-void totals_put(struct totals *t, struct flow_table *flows, uint64_t now_ns, struct metrics_out *m)
+static void put_programs(const struct totals *t, int side, struct metrics_out *m)
 {
-	const struct rollup_row *rows;
-	size_t n;
+	uint64_t others = t->all[side];
 
-	rollup_begin(t->rollup, now_ns);
-	flow_table_each(flows, add_living, t);
-	rows = rollup_rows(t->rollup, "bytes", &n);
+	for (size_t i = 0; i < t->programs.n; i++) {
+		const struct rising_count *c = &t->programs.counts[i];
+		uint64_t own = t->moved[i].bytes[side] - t->moved[i].before[side];
+
+		if (!c->labelled)
+			continue;
+		put_bytes(side, c->id, own, m);
+		others -= own;
+	}
+	put_bytes(side, STR("other"), others, m);
+}
+
+void totals_put(struct totals *t, struct flow_table *flows, struct metrics_out *m)
+{
+	flow_table_each(flows, meter_living, t);
+	label_programs(t);
 	for (int side = 0; side < 2; side++)
-		put_programs(t, side, rows, n, m);
+		put_programs(t, side, m);
 	put_pairs(&t->findings, METRIC_FINDINGS, "detector", "severity", m);
 }
 

@@ -22,8 +22,8 @@ struct totals;
 int totals_new(struct totals **ret);
 struct totals *totals_free(struct totals *t);
 void totals_record(struct totals *t, const struct record *r); /* flows that end, findings */
-/* egret_bytes_total and egret_findings_total, as of now. */
-void totals_put(struct totals *t, struct flow_table *flows, uint64_t now_ns, struct metrics_out *m);
+/* egret_bytes_total and egret_findings_total, as of now. Living flows remember what is counted of them: one `totals` for a table. */
+void totals_put(struct totals *t, struct flow_table *flows, struct metrics_out *m);
 
 /*
  * egret_verdicts_total: rule by rule between begin and put. `rule` is the label, `text` what makes it the same rule over loads,

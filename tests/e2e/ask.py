@@ -479,7 +479,6 @@ def main():
         nothing.stop()
         CASES.equal("ends well", d.stop(), 0)
         damaged(n, d)
-        d.egret("disarm")
     finally:
         n.close()
     return CASES.end()

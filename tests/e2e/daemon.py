@@ -30,11 +30,6 @@ def left_behind(n, d, name):
     CASES.equal(f"{name}: no pin", [f for f in glob.glob(f"/sys/fs/bpf/egret/*/{d.pin}/*")], [])
 
 
-def pin_of(d):
-    """The folder that it would pin under: others' tests run beside this one."""
-    return json.loads(d.egret("status", "--json").stdout)["pin"]
-
-
 def open_before(n):
     """A connection and a UDP socket from before the start: seen, attributed, marked."""
     held = n.start("/usr/bin/python3", "-uc",
@@ -113,7 +108,6 @@ def clients(n):
         capture_output=True).returncode, 1)
     n.say(held, "end")
     held.wait(10)
-    d.pin = pin_of(d)
     d.stop()
     CASES.check("the socket goes with the daemon", not os.path.exists(os.path.join(d.run_dir, "egret.sock")))
     left_behind(n, d, "after SIGTERM")
@@ -161,7 +155,6 @@ def restart_and_death(n):
     d.start()
     n.run("bash", "-c", f"exec 3<>/dev/tcp/{S4}/7001; echo x >&3")
     lab.wait_for("the second flow", lambda: len(lab.last_flows(d.records())) == 2)
-    d.pin = pin_of(d)
     d.child.send_signal(signal.SIGKILL)
     d.child.wait()
     left_behind(n, d, "after kill -9")

@@ -177,7 +177,6 @@ def response(n):
     rec = [x for x in d.records() if x["event_type"] == "alert" and "finding" in x.get("egret", {})]
     CASES.check("the record says what was put in force", rec and S4 in rec[0]["egret"]["finding"].get("response", ""), rec)
     n.empty_processes()
-    d.egret("disarm")
     d.stop()
     lab.golden.check_schema(CASES, "records with a response", d.lines())
 

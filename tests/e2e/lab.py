@@ -7,6 +7,7 @@ All names carry the test's name and pid, so tests run side by side; everything g
 Ctrl-C. Nothing sleeps for a guess: the code waits for what it needs, with a limit.
 """
 import atexit
+import glob
 import json
 import os
 import re
@@ -74,7 +75,7 @@ class Lab:
     def __init__(self, name, mtu=1500):
         self.name = f"eg{name}{os.getpid()}"
         self.client, self.server = self.name + "c", self.name + "s"
-        self.children, self.extra_ns, self.cgroups = [], [], []
+        self.children, self.extra_ns, self.cgroups, self.pins = [], [], [], set()
         self.tmp = tempfile.mkdtemp(prefix=self.name + ".")
         atexit.register(self.close)
         for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -116,6 +117,9 @@ class Lab:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        for pin in self.pins:
+            for path in glob.glob(f"/sys/fs/bpf/egret/*/{pin}"):
+                shutil.rmtree(path)
         for path in reversed(self.cgroups):
             self.empty_cgroup(path)
         for ns in self.extra_ns:
@@ -353,6 +357,9 @@ class Daemon:
             return "watching" in self.messages() and os.path.exists(os.path.join(self.run_dir, "egret.sock"))
 
         wait_for("egretd to watch", watching)
+        # other tests run beside this one: what is pinned goes by its own name when all is over, never by `egret disarm`
+        self.pin = json.loads(self.egret("status", "--json").stdout)["pin"]
+        self.lab.pins.add(self.pin)
 
     def messages(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:

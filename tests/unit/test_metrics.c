@@ -149,13 +149,33 @@ static double put(struct totals *t, const char *want, unsigned *ret_labels)
 	struct metrics_out m = METRICS_OUT(&out);
 	const char *at;
 
-	totals_put(t, rig.t, 0, &m);
+	totals_put(t, rig.t, &m);
 	buf_putc(&out, 0);
 	*ret_labels = 0;
 	for (at = out.p; (at = strstr(at, "direction=\"up\"")); at++)
 		++*ret_labels;
 	at = strstr(out.p, want);
 	return at ? atof(at + strlen(want)) : -1;
+}
+
+/* A flow that a second program takes up: each has what was moved while it had it. */
+static void taken_up(struct totals *t, struct intern *texts)
+{
+	struct proc first = { .pid = 1, .exe_state = EXE_FILE, .exe = intern_get(texts, STR("/usr/bin/p0")) };
+	struct proc second = { .pid = 2, .exe_state = EXE_FILE, .exe = intern_get(texts, STR("/usr/bin/p1")) };
+	struct flow f = flow_of(&first, 700, 7);
+	unsigned labels;
+
+	ended(t, &f);
+	assert_true(put(t, "{direction=\"up\",app=\"p0\"} ", &labels) == 1700);
+	f.proc = &second;
+	f.half[0].bytes += 50;
+	ended(t, &f);
+	assert_true(put(t, "{direction=\"up\",app=\"p0\"} ", &labels) == 1700);
+	assert_true(put(t, "{direction=\"up\",app=\"p1\"} ", &labels) == 1051);
+	assert_true(put(t, "{direction=\"up\",app=\"other\"} ", &labels) == 50 * 1124.5);
+	intern_put(texts, first.exe);
+	intern_put(texts, second.exe);
 }
 
 static void programs(void **state)
@@ -187,6 +207,7 @@ static void programs(void **state)
 	/* the others: 1100 + … + 1149 */
 	assert_true(put(t, "{direction=\"up\",app=\"other\"} ", &labels) == 50 * 1124.5);
 	assert_true(put(t, "{direction=\"down\",app=\"other\"} ", &labels) == 500);
+	taken_up(t, texts);
 	rig_stop(&rig);
 	totals_free(t);
 	intern_free(texts);
