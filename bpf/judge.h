@@ -178,7 +178,7 @@ static __always_inline int eg_lets_pass(__u8 action)
 	return action == EG_ALLOW || action == EG_AUDIT;
 }
 
-#define EG_SWAPPED 2     /* another policy came while this one was asked */
+#define EG_SWAPPED 2    /* another policy came while this one was asked */
 #define EG_GEN_NONE ~0U /* said of no image */
 
 /* The generation says that all that was read was of one image: it never comes back. */

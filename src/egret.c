@@ -22,6 +22,8 @@ static const struct command {
 	{ "flows", cmd_flows, "[FILTER...]", "the flows of a running egretd, now or of a time" },
 	{ "usage", cmd_usage, "[OPTION...] [FILTER...]",
 	  "what left in a time, by program, name, country, and what it cost" },
+	{ "segments", cmd_segments, "[OPTION...] [FILTER...]",
+	  "which segment opened flows to which, and what was refused" },
 	{ "timeline", cmd_timeline, "[OPTION...] [FILTER...]", "when it left, as a chart" },
 	{ "who", cmd_who, "[OPTION...] ADDRESS|NAME", "everything known of an address or a name" },
 	{ "status", cmd_status, "", "what egretd watches, how much it saw, what it lost" },

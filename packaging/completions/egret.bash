@@ -99,7 +99,7 @@ _egret() {
 		if [ "$egret_command" = top ]; then
 			_egret_words 'program user unit container name address host protocol'
 		else
-			_egret_words 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host'
+			_egret_words 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host from to'
 		fi
 		return
 		;;
@@ -130,7 +130,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help --run --version --help' ;;
+	'') _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -146,6 +146,12 @@ _egret() {
 	usage)
 		case $cur in
 		-*) _egret_words '--by --last --from --to --period --sort --limit --json --csv --help' ;;
+		*) _egret_filter ;;
+		esac
+		;;
+	segments)
+		case $cur in
+		-*) _egret_words '--last --from --to --period --json --csv --help' ;;
 		*) _egret_filter ;;
 		esac
 		;;
@@ -190,7 +196,7 @@ _egret() {
 	disarm) _egret_words '--help' ;;
 	page) _egret_words '--change --for --revoke --json --help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help' ;;
+	help) _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help' ;;
 	esac
 }
 

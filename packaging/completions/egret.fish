@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows usage timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help
+set -l commands top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help
 set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -13,6 +13,7 @@ complete -c egret -l help -d 'Print a short help'
 complete -c egret -n $none -a top -d 'Live view of what leaves'
 complete -c egret -n $none -a flows -d 'The flows of a running egretd, now or of a time'
 complete -c egret -n $none -a usage -d 'What left in a time, and what it cost'
+complete -c egret -n $none -a segments -d 'Which segment opened flows to which, and what was refused'
 complete -c egret -n $none -a timeline -d 'When it left, as a chart'
 complete -c egret -n $none -a who -d 'Everything known of an address or a name'
 complete -c egret -n $none -a status -d 'What egretd watches, saw and lost'
@@ -49,7 +50,7 @@ complete -c egret -n '__fish_seen_subcommand_from flows' -l to -x -d 'Up to this
 complete -c egret -n '__fish_seen_subcommand_from flows' -l period -x -a 'day week month' -d 'The current one'
 complete -c egret -n '__fish_seen_subcommand_from flows' -l after -x -d 'The next page of kept flows'
 
-complete -c egret -n '__fish_seen_subcommand_from usage' -l by -x -a 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host' -d 'Up to four, with commas'
+complete -c egret -n '__fish_seen_subcommand_from usage' -l by -x -a 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host from to' -d 'Up to four, with commas'
 complete -c egret -n '__fish_seen_subcommand_from usage' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
 complete -c egret -n '__fish_seen_subcommand_from usage' -l from -x -d 'From this time on'
 complete -c egret -n '__fish_seen_subcommand_from usage' -l to -x -d 'Up to this time'
@@ -59,8 +60,15 @@ complete -c egret -n '__fish_seen_subcommand_from usage' -l limit -x -d 'At most
 complete -c egret -n '__fish_seen_subcommand_from usage' -l json -d 'The answer as JSON'
 complete -c egret -n '__fish_seen_subcommand_from usage' -l csv -d 'Comma-separated values'
 
+complete -c egret -n '__fish_seen_subcommand_from segments' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
+complete -c egret -n '__fish_seen_subcommand_from segments' -l from -x -d 'From this time on'
+complete -c egret -n '__fish_seen_subcommand_from segments' -l to -x -d 'Up to this time'
+complete -c egret -n '__fish_seen_subcommand_from segments' -l period -x -a 'day week month' -d 'The current one'
+complete -c egret -n '__fish_seen_subcommand_from segments' -l json -d 'The answer as JSON'
+complete -c egret -n '__fish_seen_subcommand_from segments' -l csv -d 'Comma-separated values'
+
 complete -c egret -n '__fish_seen_subcommand_from timeline' -l app -r -F -d 'Only of this program'
-complete -c egret -n '__fish_seen_subcommand_from timeline' -l by -x -a 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host' -d 'A row for each, up to two, with commas'
+complete -c egret -n '__fish_seen_subcommand_from timeline' -l by -x -a 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host from to' -d 'A row for each, up to two, with commas'
 complete -c egret -n '__fish_seen_subcommand_from timeline' -l step -x -a '1m 5m 1h 1d' -d 'Time of a point'
 complete -c egret -n '__fish_seen_subcommand_from timeline' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
 complete -c egret -n '__fish_seen_subcommand_from timeline' -l from -x -d 'From this time on'

@@ -10,6 +10,7 @@ int cmd_read(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_flows(int argc, char **argv);
 int cmd_usage(int argc, char **argv);
+int cmd_segments(int argc, char **argv);
 int cmd_timeline(int argc, char **argv);
 int cmd_who(int argc, char **argv);
 int cmd_status(int argc, char **argv);

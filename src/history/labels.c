@@ -2,7 +2,20 @@
 #include <stdio.h>
 
 #include "flow/flow.h"
+#include "base/cleanup.h"
 #include "history/verbs.h"
+#include "policy/locate.h"
+
+/* Copied: the locator's answer lasts until the next question. */
+static struct str segment_of(const struct portion *p, const struct addr *a,
+			     char text[SEGMENT_TEXT_MAX])
+{
+	struct str s = locator_find(p->places, a)->segment;
+	size_t n = MIN(s.n, (size_t)SEGMENT_TEXT_MAX);
+
+	memcpy(text, s.p, n);
+	return (struct str){ text, n };
+}
 
 static struct str label_of(const struct portion *p, unsigned dim, struct label_scratch *t)
 {
@@ -18,6 +31,13 @@ static struct str label_of(const struct portion *p, unsigned dim, struct label_s
 					  t->address));
 	case DIM_HOST:
 		return str_of(addr_format(&row->key.src, t->host));
+	case DIM_FROM:
+		/* a call that was refused before it had an address */
+		if (addr_is_unset(&row->key.src))
+			return STR("(this host)");
+		return segment_of(p, &row->key.src, t->from);
+	case DIM_TO:
+		return segment_of(p, &row->key.dst, t->to);
 	case DIM_PORT:
 		if (!flow_proto_has_ports(row->key.proto))
 			return STR_NONE;

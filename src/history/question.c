@@ -25,7 +25,11 @@ static const char *const dims[QUESTION_DIM_COUNT] = {
 	STORE_DIMS(X)
 #undef X
 		[DIM_ADDRESS] = "address",
-	[DIM_PORT] = "port", [DIM_PROTO] = "proto", [DIM_HOST] = "host"
+	[DIM_PORT] = "port",
+	[DIM_PROTO] = "proto",
+	[DIM_HOST] = "host",
+	[DIM_FROM] = "from",
+	[DIM_TO] = "to"
 };
 
 static const char *const sorts[] = {
@@ -93,7 +97,8 @@ static int take_by(struct reading *r, struct str rest)
 				r,
 				"\"by\": there is no '%.*s'; app, user, unit, container, segment, "
 				"name, domain, country, asn, "
-				"protocol, direction, rule, verdict, address, port, proto, host",
+				"protocol, direction, rule, verdict, address, port, proto, host, "
+				"from, to",
 				(int)MIN(word.n, (size_t)40), word.p);
 		if (q->n_by == QUESTION_BY_MAX)
 			return complain(r, "\"by\" takes at most %d words", QUESTION_BY_MAX);

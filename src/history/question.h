@@ -27,6 +27,8 @@ enum question_dim {
 	DIM_PORT,
 	DIM_PROTO,
 	DIM_HOST,
+	DIM_FROM, /* segment of who opened the flow, and of who was opened, by the policy in force */
+	DIM_TO,
 	QUESTION_DIM_COUNT,
 };
 const char *question_dim_word(unsigned dim);

@@ -10,6 +10,8 @@
 #include "flow/filter.h"
 #include "history/cover.h"
 #include "history/whole.h"
+#include "policy/locate.h"
+#include "policy/policy.h"
 #include "store/row_code.h"
 
 #define NOTES_MAX (16U << 10)
@@ -70,6 +72,14 @@ static bool asks_for_pieces(const struct history_question *q)
 	return false;
 }
 
+static bool asks_for_places(const struct history_question *q)
+{
+	for (size_t i = 0; i < q->n_by; i++)
+		if (q->by[i] == DIM_FROM || q->by[i] == DIM_TO)
+			return true;
+	return false;
+}
+
 bool scan_needs_pieces(const struct history_question *q)
 {
 	return asks_for_pieces(q) || !sums_hold(q->filter);
@@ -101,6 +111,20 @@ void scan_hint(const struct history_question *q, struct store_hint *ret, char te
 
 /* ---- opening ---- */
 
+static int open_places(struct scan *s)
+{
+	const struct policy *p = s->source->policy;
+	int r = locator_new(&s->places);
+
+	if (r == 0)
+		r = locator_set_policy(s->places, p);
+	if (r == 0 && (!p || !p->n_segments))
+		scan_note(
+			s,
+			"the policy in force defines no segments: these are classes of addresses");
+	return r;
+}
+
 int scan_open(struct scan *s, const struct history_source *source, const struct history_question *q,
 	      char error[QUESTION_ERROR_MAX])
 {
@@ -112,6 +136,8 @@ int scan_open(struct scan *s, const struct history_source *source, const struct 
 			    .from_what = "flows",
 			    .notes = BUF_INIT(NOTES_MAX) };
 	r = flow_maker_new(&s->maker);
+	if (r == 0 && asks_for_places(q))
+		r = open_places(s);
 	if (r < 0)
 		return r;
 	r = store_reader_open(&s->reader, source->dir, error);
@@ -126,6 +152,7 @@ void scan_close(struct scan *s)
 {
 	s->reader = store_reader_close(s->reader);
 	s->maker = flow_maker_free(s->maker);
+	s->places = locator_free(s->places);
 	buf_done(&s->notes);
 }
 
@@ -205,7 +232,7 @@ static bool lets_through(const struct taking *t, const struct flow *f)
 static int take_row(void *ctx, const struct store_row *row)
 {
 	struct taking *t = ctx;
-	struct portion p = { .maker = t->scan->maker };
+	struct portion p = { .maker = t->scan->maker, .places = t->scan->places };
 	struct store_key_scratch scratch;
 	struct store_key key;
 

@@ -12,6 +12,7 @@
 #include "history/question.h"
 #include "store/read.h"
 
+struct locator;
 struct policy;
 struct policy_file;
 
@@ -33,6 +34,7 @@ struct portion {
 	struct moved sum;
 	uint64_t time_ns; /* where in time it belongs: end of a piece, begin of a bucket */
 	struct flow_maker *maker;
+	struct locator *places;
 };
 typedef int (*portion_fn)(
 	void *ctx, const struct portion *p); /* negative: ends the scan, which gives it back */
@@ -42,7 +44,8 @@ struct scan {
 	const struct history_question *question;
 	struct store_reader *reader; /* NULL: nothing is kept yet */
 	struct flow_maker *maker;
-	bool series; /* portions of sums by bucket, none longer than `step` */
+	struct locator *places; /* NULL: not asked by from or to */
+	bool series;            /* portions of sums by bucket, none longer than `step` */
 	enum store_step step;
 	bool in_overlay;        /* the row at hand is in no file yet: such rows are in no order */
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */

@@ -9,6 +9,8 @@
 #include "history/scan.h"
 #include "store/eve.h"
 
+#define SEGMENT_TEXT_MAX 128
+
 struct answering {
 	struct scan scan;
 	const struct history_question *question;
@@ -36,6 +38,7 @@ int answer_replay(struct answering *a);
 /* labels.c: what a portion is grouped by. Texts live as long as the portion and `scratch`. */
 struct label_scratch {
 	char port[8], proto[8], address[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX];
+	char from[SEGMENT_TEXT_MAX], to[SEGMENT_TEXT_MAX];
 };
 void labels_of(const struct portion *p, const unsigned *by, size_t n, struct label_scratch *scratch,
 	       struct str *ret);

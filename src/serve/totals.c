@@ -21,7 +21,7 @@ struct moved {
 };
 
 struct totals {
-	struct rising programs; /* by name: all bytes, which is their order */
+	struct rising programs;           /* by name: all bytes, which is their order */
 	struct moved moved[PROGRAMS_MAX]; /* of the program in the same place */
 	uint64_t all[2];
 	size_t n_labels;

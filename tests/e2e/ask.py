@@ -6,6 +6,7 @@ import decimal
 import glob
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -76,6 +77,10 @@ def other_side(r):
     return r["src_ip"] if r["egret"].get("direction") == "reply" else r["dest_ip"]
 
 
+def segment(ip):
+    return "lab" if ip == S4 else "private"
+
+
 def facts(r):
     """The words a flow is summed under."""
     e, p = r["egret"], r.get("process", {})
@@ -83,7 +88,7 @@ def facts(r):
             "name": e.get("name") or other_side(r), "domain": ZONE if e.get("name", "").endswith(ZONE) else "",
             "protocol": r.get("app_proto", ""), "direction": e.get("direction", ""),
             "rule": e.get("rule", {}).get("text", ""), "verdict": e.get("verdict", ""),
-            "segment": "lab" if other_side(r) == S4 else "private", "address": other_side(r),
+            "segment": segment(other_side(r)), "from": segment(r["src_ip"]) if "src_ip" in r else "(this host)", "to": segment(r["dest_ip"]), "address": other_side(r),
             "port": str(r.get("dest_port", "")), "proto": r["proto"]}
 
 
@@ -168,7 +173,7 @@ def next_second():
 # --- exactness --------------------------------------------------------------------------------------------------------
 
 BY = ("app", "user", "name", "domain", "protocol", "direction", "rule", "verdict", "segment", "address", "app,name",
-      "domain,protocol", "app,user,protocol,direction", "port,proto")
+      "domain,protocol", "app,user,protocol,direction", "port,proto", "from,to", "to,app")
 
 
 def usage(d, want, **span):
@@ -181,6 +186,9 @@ def usage(d, want, **span):
     for by in ("unit", "container", "country", "asn", "host"):
         a = ask(d, "usage", by=by, **span)
         CASES.equal(f"usage by {by}: totals", sums(a.end.get("totals", {})), add(want))
+    shown = d.egret("segments", "--last", "1h").stdout
+    CASES.check("egret segments", re.search(r"^FROM . TO +.*lab", shown) and re.search(r"^private +.* in \d", shown, re.M) and
+                "refused" in shown and "total: " in shown, shown)
     for sort in ("bytes", "up", "down", "flows", "last", "cost"):
         a = ask(d, "usage", by="app,name", sort=sort, limit=3, **span)
         size = [r["up"] + r["down"] if sort == "bytes" else r.get(sort, 0) for r in a.rows]

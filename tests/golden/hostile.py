@@ -18,7 +18,7 @@ SEED = 20240611
 SECONDS = 20
 SANITIZED = os.path.basename(golden.BUILD.rstrip("/")).endswith("asan")
 MEMORY_KB = None if SANITIZED else 1 << 20           # sanitizers reserve the address space for themselves
-CUTS, FLIPS = (6, 10) if SANITIZED else (12, 24)
+CUTS, FLIPS = (5, 8) if SANITIZED else (8, 16)
 
 SHARED = ("arkime/tls-split-client-hello.pcap", "ndpi/doq.pcapng", "ndpi/tls_ech.pcapng", "zeek-btest/wikipedia.pcap",
           "ja4-foxio/gre-sample.pcap", "suricata-verify/quic-v2/input.pcap", "ndpi/bad-dns-traffic.pcap",

@@ -7,6 +7,7 @@
 #include "cli/chart.h"
 #include "cli/csv.h"
 #include "cli/flows_table.h"
+#include "cli/segments_view.h"
 #include "cli/table.h"
 #include "cli/timeline_view.h"
 #include "cli/usage_view.h"
@@ -211,6 +212,55 @@ static void test_usage_with_costs(void **state)
 		"total: 0 flows, 0 B up, 0 B down\n2026-11-28 00:00 to 2026-11-29 00:00\n");
 }
 
+static const char *segments(const char *rows_text)
+{
+	static char text[TEXT];
+	_cleanup_free_ char *written = NULL;
+	json_t *rows = parse(rows_text);
+	size_t size;
+	FILE *f = open_memstream(&written, &size);
+
+	assert_ok(segments_print(f, rows, 0));
+	fclose(f);
+	json_decref(rows);
+	snprintf(text, sizeof(text), "%s", written);
+	return text;
+}
+
+static void test_segments(void **state)
+{
+	assert_string_equal(
+		segments(
+			"[{\"from\":\"office\",\"to\":\"servers\",\"flows\":2,\"up\":1000,\"down\":"
+			"2000},"
+			"{\"from\":\"office\",\"to\":\"internet\",\"flows\":1,\"up\":5,\"down\":5},"
+			"{\"from\":\"iot\",\"to\":\"servers\",\"flows\":0,\"up\":0,\"down\":0,"
+			"\"refused\":7}]"),
+		"FROM \\ TO              servers   internet\n"
+		"office             3.0 kB in 2  10 B in 1\n"
+		"iot        0 B in 0, 7 refused          .\n");
+	assert_string_equal(segments("[]"), "");
+}
+
+/* Nothing is left out: the last column has all that found none of its own. */
+static void test_more_segments_than_columns(void **state)
+{
+	_cleanup_buf_ struct buf rows = BUF_INIT(TEXT);
+	const char *shown;
+
+	for (int i = 0; i < SEGMENTS_COLUMNS + 4; i++)
+		buf_printf(&rows,
+			   "%s{\"from\":\"a\",\"to\":\"s%d\",\"flows\":1,\"up\":1,\"down\":0}",
+			   i ? "," : "[", i);
+	buf_puts(&rows, "]");
+	buf_putc(&rows, 0);
+	shown = segments(rows.p);
+	assert_non_null(strstr(shown, "s11"));
+	assert_null(strstr(shown, "s12"));
+	assert_non_null(strstr(shown, "(others)"));
+	assert_non_null(strstr(shown, "4 B in 4"));
+}
+
 static void test_usage_as_csv(void **state)
 {
 	assert_string_equal(
@@ -328,6 +378,8 @@ int main(void)
 		cmocka_unit_test_setup(test_usage, in_utf8),
 		cmocka_unit_test_setup(test_usage_with_costs, in_utf8),
 		cmocka_unit_test_setup(test_usage_as_csv, in_utf8),
+		cmocka_unit_test_setup(test_segments, in_utf8),
+		cmocka_unit_test_setup(test_more_segments_than_columns, in_utf8),
 		cmocka_unit_test_setup(test_timeline, in_utf8),
 		cmocka_unit_test_setup(test_timeline_as_csv, in_utf8),
 		cmocka_unit_test_setup(test_who, in_utf8),

@@ -161,8 +161,12 @@ static double put(struct totals *t, const char *want, unsigned *ret_labels)
 /* A flow that a second program takes up: each has what was moved while it had it. */
 static void taken_up(struct totals *t, struct intern *texts)
 {
-	struct proc first = { .pid = 1, .exe_state = EXE_FILE, .exe = intern_get(texts, STR("/usr/bin/p0")) };
-	struct proc second = { .pid = 2, .exe_state = EXE_FILE, .exe = intern_get(texts, STR("/usr/bin/p1")) };
+	struct proc first = { .pid = 1,
+			      .exe_state = EXE_FILE,
+			      .exe = intern_get(texts, STR("/usr/bin/p0")) };
+	struct proc second = { .pid = 2,
+			       .exe_state = EXE_FILE,
+			       .exe = intern_get(texts, STR("/usr/bin/p1")) };
 	struct flow f = flow_of(&first, 700, 7);
 	unsigned labels;
 

@@ -313,7 +313,7 @@ static void test_damaged_month(void **state)
 /* Random bytes anywhere, read while they are so: an answer or none, never a crash; and what can be written is. */
 static void test_random_bytes(void **state)
 {
-	for (unsigned i = 0; i < 25; i++) {
+	for (unsigned i = 0; i < 12; i++) {
 		struct store *s = rig_open();
 		struct store_reader *r;
 		struct rows got = ROWS_INIT;
