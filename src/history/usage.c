@@ -71,12 +71,14 @@ static int put_rows(struct usage *u, size_t *ret_all, size_t *ret_shown)
 {
 	struct answering *a = u->a;
 	const struct history_question *q = a->question;
-	struct group **rows = groups_sorted(u->groups, sort_keys[QUESTION_SORT_BYTES], ret_all);
+	struct group **rows;
 	int r = 0;
 
-	if (rows && u->costs)
-		for (size_t i = 0; i < *ret_all; i++)
+	if (u->costs) {
+		rows = groups_sorted(u->groups, by_bytes, ret_all);
+		for (size_t i = 0; rows && i < *ret_all; i++)
 			costs_weigh(u->costs, rows[i]);
+	}
 	rows = groups_sorted(u->groups, sort_keys[q->sort], ret_all);
 	if (!rows)
 		return -ENOMEM;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of the step that was asked for, and of finer ones not yet made into it, are added up by key. Keys and texts have ids of a
- * month's file; here they get numbers that hold for all files, so that a sum is one look-up in an array.
+ * Rows of the step that was asked for, and of finer ones not yet made into it, are added up by the key's id in its month's file:
+ * rows are sorted by it, so that memory is gone through from one end to the other. Only then is each key read, once, and gets a
+ * number that holds for all files.
  */
 #include "store/read_sums.h"
 
@@ -38,11 +39,21 @@ struct sums_reader {
 	uint32_t n_texts, n_keys;
 };
 
+/* Sums of one key of a file: a cache line. */
+struct tally {
+	uint64_t flows, up, down, up_packets, down_packets, refused;
+	int64_t first_s; /* its first bucket; INT64_MAX: nothing yet */
+	int64_t last_s;  /* end of the last piece */
+};
+
 /* A month's file. */
 struct month {
 	sqlite3 *db;
-	struct shelf texts; /* id → struct str, of the reader's arena */
-	struct shelf keys;  /* id → struct known_key */
+	struct shelf texts;    /* id → struct str, of the reader's arena */
+	struct shelf keys;     /* id → struct known_key */
+	struct tally *tallies; /* by id, n_tallies of them: sums of what is being read */
+	uint32_t *tallied;     /* ids that have something */
+	size_t n_tallies, n_tallied;
 	sqlite3_stmt *text, *key;
 	unsigned looked_up;    /* keys, one by one */
 	struct shelf raw_keys; /* id → struct str of raw_arena: all keys as they lie in the file */
@@ -93,6 +104,8 @@ static void month_close(struct month *m)
 	sqlite3_finalize(m->key);
 	shelf_done(&m->texts);
 	shelf_done(&m->keys);
+	free(m->tallies);
+	free(m->tallied);
 	shelf_done(&m->raw_keys);
 	arena_done(&m->raw_arena);
 	db_close(m->db);
@@ -279,27 +292,89 @@ static int sum_of(struct adding *a, const struct known_key *k, struct store_sum 
 	return 0;
 }
 
-/* `bucket_s` is where it is told to belong, `time_s` what its last is counted from. */
-static int add(struct sums_reader *r, struct month *m, struct adding *a, const struct sum_entry *e,
-	       int64_t bucket_s, int64_t time_s)
+/* What all files say of a key. */
+static int add(struct adding *a, const struct known_key *k, const struct tally *t)
 {
-	struct known_key *k;
-	struct store_sum *s = NULL;
-	int error = key_of(r, m, e->key, &k);
+	struct store_sum *s;
+	int error = sum_of(a, k, &s);
 
-	if (error == 0)
-		error = sum_of(a, k, &s);
 	if (error < 0)
 		return error;
-	s->time_ns = MIN(s->time_ns, (uint64_t)bucket_s * NSEC_PER_SEC);
-	s->last_ns = MAX(s->last_ns, (uint64_t)(time_s + e->last) * NSEC_PER_SEC);
-	s->flows += e->flows;
-	s->up_bytes += e->up;
-	s->down_bytes += e->down;
-	s->up_packets += e->up_packets;
-	s->down_packets += e->down_packets;
-	s->refused += e->refused;
+	s->time_ns = MIN(s->time_ns, (uint64_t)t->first_s * NSEC_PER_SEC);
+	s->last_ns = MAX(s->last_ns, (uint64_t)t->last_s * NSEC_PER_SEC);
+	s->flows += t->flows;
+	s->up_bytes += t->up;
+	s->down_bytes += t->down;
+	s->up_packets += t->up_packets;
+	s->down_packets += t->down_packets;
+	s->refused += t->refused;
 	return 0;
+}
+
+static bool tallies_grow(struct month *m, uint32_t id)
+{
+	size_t n = m->n_tallies ? m->n_tallies : 1024;
+	struct tally *tallies;
+	uint32_t *tallied;
+
+	while (n <= id)
+		n *= 2;
+	tallies = reallocarray(m->tallies, n, sizeof(*tallies));
+	if (tallies)
+		m->tallies = tallies;
+	tallied = reallocarray(m->tallied, n, sizeof(*tallied));
+	if (tallied)
+		m->tallied = tallied;
+	if (!tallies || !tallied)
+		return false;
+	for (size_t i = m->n_tallies; i < n; i++)
+		tallies[i].first_s = INT64_MAX;
+	m->n_tallies = n;
+	return true;
+}
+
+/* `bucket_s` is where it is told to belong, `time_s` what its last is counted from. */
+static int tally(struct month *m, const struct sum_entry *e, int64_t bucket_s, int64_t time_s)
+{
+	struct tally *t;
+
+	if (e->key >= SHELF_MAX)
+		return -EBADMSG;
+	if (e->key >= m->n_tallies && !tallies_grow(m, e->key))
+		return -ENOMEM;
+	t = &m->tallies[e->key];
+	if (t->first_s == INT64_MAX) {
+		*t = (struct tally){ .first_s = bucket_s };
+		m->tallied[m->n_tallied++] = e->key;
+	}
+	t->first_s = MIN(t->first_s, bucket_s);
+	t->last_s = MAX(t->last_s, time_s + e->last);
+	t->flows += e->flows;
+	t->up += e->up;
+	t->down += e->down;
+	t->up_packets += e->up_packets;
+	t->down_packets += e->down_packets;
+	t->refused += e->refused;
+	return 0;
+}
+
+/* What was read of the file goes to the others'; the file's own begins anew. */
+static int add_tallies(struct sums_reader *r, struct month *m, struct adding *a)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < m->n_tallied; i++) {
+		struct tally *t = &m->tallies[m->tallied[i]];
+		struct known_key *k;
+
+		if (e == 0)
+			e = key_of(r, m, m->tallied[i], &k);
+		if (e == 0)
+			e = add(a, k, t);
+		t->first_s = INT64_MAX;
+	}
+	m->n_tallied = 0;
+	return e;
 }
 
 static int hand_out(struct adding *a, store_sum_fn fn, void *ctx)
@@ -322,8 +397,7 @@ struct asked {
 	int64_t from_s, to_s;
 };
 
-static int add_packed(struct sums_reader *r, struct month *m, const struct asked *q,
-		      sqlite3_stmt *s, struct adding *a)
+static int add_packed(struct month *m, const struct asked *q, sqlite3_stmt *s)
 {
 	int64_t time_s = sqlite3_column_int64(s, 0), bucket_s = time_s - time_s % step_s[q->step];
 	struct str data = db_bytes(s, 1);
@@ -332,13 +406,12 @@ static int add_packed(struct sums_reader *r, struct month *m, const struct asked
 	int n, error = 0;
 
 	while (error == 0 && (n = sum_take(&data, &e, &last_key)))
-		error = n < 0 ? n : add(r, m, a, &e, bucket_s, time_s);
+		error = n < 0 ? n : tally(m, &e, bucket_s, time_s);
 	return error;
 }
 
 /* Rows of this step, and of finer ones that are not in it yet. */
-static int read_packed(struct sums_reader *r, struct month *m, const struct asked *q,
-		       struct adding *a)
+static int read_packed(struct month *m, const struct asked *q)
 {
 	int e = 0;
 
@@ -358,13 +431,13 @@ static int read_packed(struct sums_reader *r, struct month *m, const struct aske
 		sqlite3_bind_int64(s, 2, q->from_s);
 		sqlite3_bind_int64(s, 3, q->to_s);
 		while (e == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW)
-			e = add_packed(r, m, q, s, a);
+			e = add_packed(m, q, s);
 		e = e < 0 ? e : db_errno(rc);
 	}
 	return e;
 }
 
-static int read_now(struct sums_reader *r, struct month *m, const struct asked *q, struct adding *a)
+static int read_now(struct month *m, const struct asked *q)
 {
 	_cleanup_stmt_ sqlite3_stmt *s = NULL;
 	int rc = SQLITE_DONE, e;
@@ -381,18 +454,18 @@ static int read_now(struct sums_reader *r, struct month *m, const struct asked *
 	while (e == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		int64_t time_s = sqlite3_column_int64(s, 8);
 
-		e = add(r, m, a,
-			&(struct sum_entry){
-				.key = (uint32_t)sqlite3_column_int64(s, 0),
-				.flows = (uint64_t)sqlite3_column_int64(s, 1),
-				.up = (uint64_t)sqlite3_column_int64(s, 2),
-				.down = (uint64_t)sqlite3_column_int64(s, 3),
-				.up_packets = (uint64_t)sqlite3_column_int64(s, 4),
-				.down_packets = (uint64_t)sqlite3_column_int64(s, 5),
-				.refused = (uint64_t)sqlite3_column_int64(s, 6),
-				.last = (uint32_t)sqlite3_column_int64(s, 7),
-			},
-			time_s - time_s % step_s[q->step], time_s);
+		e = tally(m,
+			  &(struct sum_entry){
+				  .key = (uint32_t)sqlite3_column_int64(s, 0),
+				  .flows = (uint64_t)sqlite3_column_int64(s, 1),
+				  .up = (uint64_t)sqlite3_column_int64(s, 2),
+				  .down = (uint64_t)sqlite3_column_int64(s, 3),
+				  .up_packets = (uint64_t)sqlite3_column_int64(s, 4),
+				  .down_packets = (uint64_t)sqlite3_column_int64(s, 5),
+				  .refused = (uint64_t)sqlite3_column_int64(s, 6),
+				  .last = (uint32_t)sqlite3_column_int64(s, 7),
+			  },
+			  time_s - time_s % step_s[q->step], time_s);
 	}
 	return e < 0 ? e : db_errno(rc);
 }
@@ -453,9 +526,13 @@ static bool month_touches(int64_t month, struct store_span span)
 static int read_buckets(struct sums_reader *r, struct month *m, const struct asked *q,
 			struct adding *a)
 {
-	int e = read_packed(r, m, q, a);
+	int e = read_packed(m, q), added;
 
-	return e < 0 ? e : read_now(r, m, q, a);
+	if (e == 0)
+		e = read_now(m, q);
+	/* what could be read of a damaged file counts */
+	added = add_tallies(r, m, a);
+	return e < 0 ? e : added;
 }
 
 /* The first that begins then or later. */
