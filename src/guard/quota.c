@@ -169,8 +169,6 @@ int quota_mark_order(const void *a, const void *b)
 {
 	const struct quota_mark *x = a, *y = b;
 
-	if (x->cookie != y->cookie)
-		return x->cookie < y->cookie ? -1 : 1;
 	return (x->key > y->key) - (x->key < y->key);
 }
 
@@ -182,8 +180,9 @@ static struct quota *first_sight(struct guard *g, struct flow *f, uint64_t bytes
 	m = g->quotas.n_marks ? bsearch(&want, g->quotas.marks, g->quotas.n_marks, sizeof(*m),
 					quota_mark_order)
 			      : NULL;
-	if (!m || m->taken) {
-		if (g->quotas.as_of_ns && f->start_ns <= g->quotas.as_of_ns)
+	/* Of a flow that the process before was told of, this one is told no cookie. */
+	if (!m || m->taken || (f->cookie && f->cookie != m->cookie)) {
+		if (g->quotas.as_of_ns && (!f->cookie || f->start_ns <= g->quotas.as_of_ns))
 			f->quoted = bytes;
 		return NULL;
 	}

@@ -54,9 +54,9 @@ struct quotas {
 	uint64_t n_mapped;
 	bool changed; /* since it was written */
 	bool failing; /* it cannot be written, and that was said */
-	struct quota_mark *marks; /* of the process before, by cookie and key */
+	struct quota_mark *marks; /* of the process before, by key */
 	size_t n_marks;
-	uint64_t as_of_ns; /* flows that are younger are not in marks because they were not there */
+	uint64_t as_of_ns; /* what is younger is not in marks because it was not there; 0: nothing goes on */
 };
 
 /* quota.c */

@@ -93,9 +93,11 @@ static void put_all(const struct guard *g, struct json *j, uint32_t *place)
 	json_u64(j, "as_of", (g->cfg.now ? g->cfg.now() : time_now()) - NSEC_PER_SEC);
 	json_array_begin(j, "quotas");
 	for (size_t i = 0; i < g->quotas.n; i++) {
-		place[i] = g->quotas.all[i].used ? n++ : QUOTA_NONE;
+		const struct quota *q = &g->quotas.all[i];
+
+		place[i] = q->used || q->mapped == g->quotas.n_mapped ? n++ : QUOTA_NONE;
 		if (place[i] != QUOTA_NONE)
-			put_quota(j, &g->quotas.all[i]);
+			put_quota(j, q);
 	}
 	json_array_end(j);
 	json_array_begin(j, "flows");
