@@ -85,8 +85,12 @@ static void quota_row(struct table *t, const json_t *q, bool watches)
 static void print_answer(const json_t *j)
 {
 	static const struct table_column columns[] = {
-		{ "RULE", .elastic = true }, { "USED", .right = true }, { "OF", .right = true },
-		{ "LEFT", .right = true },   { "PERIOD ENDS" },         { "RUNS OUT" },
+		{ "RULE", .elastic = true },
+		{ "USED", .right = true },
+		{ "OF", .right = true },
+		{ "LEFT", .right = true },
+		{ "PERIOD ENDS" },
+		{ "RUNS OUT" },
 		{ "STATE" },
 	};
 	const json_t *quotas = json_object_get(j, "quotas"), *q;

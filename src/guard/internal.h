@@ -30,7 +30,8 @@
 struct rule_set {
 	uint32_t refs;
 	struct policy *policy;
-	uint32_t *quota; /* by rule: which of the guard's quotas it has, or QUOTA_NONE; NULL: none has any */
+	uint32_t *
+		quota; /* by rule: which of the guard's quotas it has, or QUOTA_NONE; NULL: none has any */
 };
 
 struct dated_rule {
@@ -76,7 +77,8 @@ int sealed_open(const char *word, struct str *text);
 
 struct built {
 	struct rule_set *rules;
-	uint8_t *instead; /* by rule: the action that a spent quota gives it; NULL: no rule has a quota */
+	uint8_t *
+		instead; /* by rule: the action that a spent quota gives it; NULL: no rule has a quota */
 	struct policy_image *image;
 	int64_t from_s, to_s;   /* its time line */
 	int64_t list_expires_s; /* when the first list is too old; INT64_MAX: none */

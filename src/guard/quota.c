@@ -61,7 +61,8 @@ static int place(struct guard *g, size_t *ret)
 	}
 	for (size_t i = 0; i < all->n; i++)
 		if (all->all[i].mapped != all->n_mapped &&
-		    (best == all->n || all->all[i].to_s < all->all[best].to_s) && !is_in_force(g, i))
+		    (best == all->n || all->all[i].to_s < all->all[best].to_s) &&
+		    !is_in_force(g, i))
 			best = i;
 	if (best == all->n)
 		return -E2BIG;
@@ -140,7 +141,8 @@ int quotas_instead(const struct guard *g, const struct rule_set *s, uint8_t **re
 	if (s->quota && !instead)
 		return -ENOMEM;
 	for (size_t i = 0; instead && i < p->n_rules; i++) {
-		const struct quota *q = s->quota[i] == QUOTA_NONE ? NULL : &g->quotas.all[s->quota[i]];
+		const struct quota *q =
+			s->quota[i] == QUOTA_NONE ? NULL : &g->quotas.all[s->quota[i]];
 
 		if (q && q->enforced && quota_is_spent(q))
 			instead[i] = (uint8_t)p->rules[i].quota_then;
@@ -272,7 +274,7 @@ static void warn(struct guard *g, struct quota *q, size_t rule)
 {
 	enum quota_told now = quota_is_spent(q) ? QUOTA_TOLD_SPENT
 			      : q->used >= q->of / 100 * QUOTA_WARN_PERCENT +
-						   q->of % 100 * QUOTA_WARN_PERCENT / 100
+						      q->of % 100 * QUOTA_WARN_PERCENT / 100
 				      ? QUOTA_TOLD_WARNED
 				      : QUOTA_TOLD_NOTHING;
 

@@ -23,8 +23,9 @@ struct guard;
 struct json;
 struct rule_set;
 
-#define QUOTAS_MAX 16384      /* in memory; those of rules that are not in force give way */
-#define QUOTA_MARKS_MAX 16384 /* flows whose count goes on over a restart; of others nothing more is counted */
+#define QUOTAS_MAX 16384 /* in memory; those of rules that are not in force give way */
+#define QUOTA_MARKS_MAX \
+	16384 /* flows whose count goes on over a restart; of others nothing more is counted */
 #define QUOTA_WARN_PERCENT 80
 
 enum quota_told { QUOTA_TOLD_NOTHING, QUOTA_TOLD_WARNED, QUOTA_TOLD_SPENT };
@@ -32,10 +33,10 @@ enum quota_told { QUOTA_TOLD_NOTHING, QUOTA_TOLD_WARNED, QUOTA_TOLD_SPENT };
 struct quota {
 	char *text; /* of the rule */
 	uint64_t hash;
-	char period;             /* as policy_rule.quota_period */
-	uint64_t of;             /* bytes */
-	bool enforced;           /* false: `then limit` */
-	int64_t from_s, to_s;    /* the period that `used` is of */
+	char period;          /* as policy_rule.quota_period */
+	uint64_t of;          /* bytes */
+	bool enforced;        /* false: `then limit` */
+	int64_t from_s, to_s; /* the period that `used` is of */
 	uint64_t used;
 	enum quota_told told;
 	uint64_t mapped; /* the last rule_set that has it, by number */
@@ -52,11 +53,12 @@ struct quotas {
 	struct quota *all;
 	size_t n;
 	uint64_t n_mapped;
-	bool changed; /* since it was written */
-	bool failing; /* it cannot be written, and that was said */
+	bool changed;             /* since it was written */
+	bool failing;             /* it cannot be written, and that was said */
 	struct quota_mark *marks; /* of the process before, by key */
 	size_t n_marks;
-	uint64_t as_of_ns; /* what is younger is not in marks because it was not there; 0: nothing goes on */
+	uint64_t
+		as_of_ns; /* what is younger is not in marks because it was not there; 0: nothing goes on */
 };
 
 /* quota.c */

@@ -58,7 +58,8 @@ struct marking {
 	uint32_t *place; /* of each quota in the file */
 };
 
-static void put_mark(struct marking *m, uint64_t cookie, uint64_t key, uint64_t bytes, uint32_t quota)
+static void put_mark(struct marking *m, uint64_t cookie, uint64_t key, uint64_t bytes,
+		     uint32_t quota)
 {
 	if (m->n == QUOTA_MARKS_MAX || m->place[quota] == QUOTA_NONE)
 		return;
@@ -127,7 +128,9 @@ void quotas_keep(struct guard *g)
 		r = sealed_write(g->state, NAME, WORD, &body);
 	}
 	if (r < 0 && !g->quotas.failing)
-		log_errno(r, "cannot write %s/" NAME ": after a restart quotas are not what they are now",
+		log_errno(r,
+			  "cannot write %s/" NAME
+			  ": after a restart quotas are not what they are now",
 			  g->state);
 	g->quotas.failing = r < 0;
 	g->quotas.changed = r < 0;
@@ -151,8 +154,8 @@ static int get_quota(struct quota *q, const json_t *j)
 
 	if (!text || !period || !period[0] || period[1] || !strchr("hdwm", period[0]) ||
 	    !get_number(j, "from", &q->from_s) || !get_number(j, "to", &q->to_s) ||
-	    q->from_s >= q->to_s || !get_number(j, "used", &used) || !get_number(j, "told", &told) ||
-	    told > QUOTA_TOLD_SPENT)
+	    q->from_s >= q->to_s || !get_number(j, "used", &used) ||
+	    !get_number(j, "told", &told) || told > QUOTA_TOLD_SPENT)
 		return -EBADMSG;
 	q->text = strdup(text);
 	if (!q->text)
@@ -231,7 +234,8 @@ void quotas_read(struct guard *g)
 	if (r < 0)
 		quotas_done(g);
 	if (r == -EBADMSG)
-		log_warn("%s/" NAME " is damaged and was set aside as " NAME ".damaged: quotas begin anew",
+		log_warn("%s/" NAME " is damaged and was set aside as " NAME
+			 ".damaged: quotas begin anew",
 			 g->state);
 	else if (r < 0 && r != -ENOENT)
 		log_errno(r, "cannot read %s/" NAME ": quotas begin anew", g->state);
@@ -242,5 +246,6 @@ void quotas_read(struct guard *g)
 		g->quotas.as_of_ns = g->cfg.now ? g->cfg.now() : time_now();
 	}
 	if (g->quotas.n_marks)
-		qsort(g->quotas.marks, g->quotas.n_marks, sizeof(*g->quotas.marks), quota_mark_order);
+		qsort(g->quotas.marks, g->quotas.n_marks, sizeof(*g->quotas.marks),
+		      quota_mark_order);
 }

@@ -32,8 +32,9 @@ static void adopt(struct guard *g, struct kept *k, struct buf *messages)
 		return;
 	g->built.rules = rules;
 	if (quotas_map(g, rules) < 0)
-		buf_puts(messages, "warning: no memory: bytes that move before the policy is loaded "
-				   "are of no quota\n");
+		buf_puts(messages,
+			 "warning: no memory: bytes that move before the policy is loaded "
+			 "are of no quota\n");
 	g->built.list_expires_s = INT64_MAX;
 	g->gen = g->cfg.attach ? attach_policy_gen(g->cfg.attach) : 0;
 	g->kernel_mode = !g->gen                       ? GUARD_OFF

@@ -82,7 +82,8 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 		note(&interface, p->segments[i].n_interfaces, p->segments[i].place);
 	say(p, &limit, "'limit' is not enforced yet: the rule is, without its rate", messages);
 	say(p, &quota,
-	    "'then limit' is not enforced yet: the quota is counted and warned of, and what is over it "
+	    "'then limit' is not enforced yet: the quota is counted and warned of, and what is "
+	    "over it "
 	    "passes",
 	    messages);
 	say(p, &interface,

@@ -79,8 +79,9 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	static const char *const left[] = { "policy/inforce", "policy/quotas",
-					    "policy/quotas.damaged", "policy", "lists", "" };
+	static const char *const left[] = {
+		"policy/inforce", "policy/quotas", "policy/quotas.damaged", "policy", "lists", ""
+	};
 	char path[256];
 
 	buf_done(&messages);
@@ -96,10 +97,9 @@ static int load(const char *text)
 	const struct policy_file file = { STR("/x/p.egret"), str_of(text) };
 
 	buf_clear(&messages);
-	return guard_load(guard,
-			  &(struct guard_load){
-				  .files = &file, .n_files = 1, .mode = GUARD_ENFORCE },
-			  &messages);
+	return guard_load(
+		guard, &(struct guard_load){ .files = &file, .n_files = 1, .mode = GUARD_ENFORCE },
+		&messages);
 }
 
 static struct event event_of(enum event_type type, uint16_t port)
@@ -141,10 +141,10 @@ static void count(uint16_t port, uint64_t bytes)
 	struct event e = event_of(EVENT_COUNT, port);
 
 	e.count = (struct event_counts){ .tx_packets = 1,
-					  .tx_bytes = bytes / 2,
-					  .rx_packets = 1,
-					  .rx_bytes = bytes - bytes / 2,
-					  .last_ns = now_ns };
+					 .tx_bytes = bytes / 2,
+					 .rx_packets = 1,
+					 .rx_bytes = bytes - bytes / 2,
+					 .last_ns = now_ns };
 	flow_table_event(rig.t, &e);
 }
 
