@@ -466,7 +466,7 @@ static void test_periods(void **state)
 	expect_period(berlin, 'h', 1792888200, 1792886400, 1792890000);
 	expect_period(berlin, 'h', 1792891800, 1792890000, 1792893600);
 	/* Midnight that is left out, and a zone with a half hour. */
-	expect_period("XXX-2YYY,M3.5.0/0,M10.5.0/1", 'd', 1774785600, 1774735200,
+	expect_period("AAA-2BBB,M3.5.0/0,M10.5.0/1", 'd', 1774785600, 1774735200,
 		      1774735200 + 23 * 3600);
 	expect_period("IST-5:30", 'h', 1767263400, 1767263400, 1767267000);
 }
