@@ -41,6 +41,7 @@ static const struct command {
 	  "check, load, show and try out what may leave" },
 	{ "block", cmd_block, "[OPTION...] [DEST...]", "refuse something at once, for a while" },
 	{ "unblock", cmd_unblock, "[OPTION...] [DEST...]", "take that away again" },
+	{ "quota", cmd_quota, "[--json]", "what rules have used of their quotas" },
 	{ "why", cmd_why, "[OPTION...] DEST", "would this leave, and which line decides" },
 	{ "disarm", cmd_disarm, "", "nothing is refused any more, with or without egretd" },
 	{ "page", cmd_page, "[OPTION...]", "the address of the page, with a token in it" },

@@ -123,19 +123,47 @@ void vitals_status(void *ctx, struct json *j)
 
 /* ---- metrics ---- */
 
+#define LABEL_MAX 200
+
+static const char *rule_label(const struct guard_rule *r, char label[LABEL_MAX])
+{
+	if (r->is_block)
+		snprintf(label, LABEL_MAX, "block");
+	else if (r->line)
+		snprintf(label, LABEL_MAX, "%.*s:%u", (int)(r->file.n < 150 ? r->file.n : 150),
+			 r->file.p, r->line);
+	else
+		snprintf(label, LABEL_MAX, "%s", r->is_implied ? "implied" : "default");
+	return label;
+}
+
 static void on_hits(void *ctx, const struct guard_hits *h)
 {
 	const struct guard_rule *r = &h->rule;
-	char label[200];
+	char label[LABEL_MAX];
 
-	if (r->is_block)
-		snprintf(label, sizeof(label), "block");
-	else if (r->line)
-		snprintf(label, sizeof(label), "%.*s:%u", (int)(r->file.n < 150 ? r->file.n : 150),
-			 r->file.p, r->line);
-	else
-		snprintf(label, sizeof(label), "%s", r->is_implied ? "implied" : "default");
+	rule_label(r, label);
 	totals_verdict(ctx, str_of(label), policy_action_name(h->action), r->text, h->verdicts);
+}
+
+static void metric_quota(struct metrics_out *m, enum metric id, const struct guard_rule *r,
+			 uint64_t bytes)
+{
+	char label[LABEL_MAX];
+
+	metric_begin(m, id);
+	metric_label(m, "rule", str_of(rule_label(r, label)));
+	metric_u64(m, bytes);
+}
+
+static void on_quota_used(void *ctx, const struct guard_quota *q)
+{
+	metric_quota(ctx, METRIC_QUOTA_USED, &q->rule, q->used_bytes);
+}
+
+static void on_quota_limit(void *ctx, const struct guard_quota *q)
+{
+	metric_quota(ctx, METRIC_QUOTA_LIMIT, &q->rule, q->limit_bytes);
 }
 
 static void metric_maps(struct attach *a, struct metrics_out *m)
@@ -210,6 +238,8 @@ void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m)
 	totals_verdicts_begin(t);
 	guard_each_hits(v->guard, on_hits, t);
 	totals_verdicts_put(t, m);
+	guard_each_quota(v->guard, on_quota_used, m);
+	guard_each_quota(v->guard, on_quota_limit, m);
 	metric_maps(v->attach, m);
 	metric_store(v->keeper, m);
 	for (size_t i = 0; i < sizeof(of_feeds) / sizeof(of_feeds[0]); i++) {

@@ -130,7 +130,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help --run --version --help' ;;
+	'') _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -192,11 +192,12 @@ _egret() {
 		esac
 		;;
 	unblock) _egret_words '--app --user --rule --reject --all --help' ;;
+	quota) _egret_words '--json --help' ;;
 	why) _egret_words '--app --user --unit --from --address --speaking --policy --json --help' ;;
 	disarm) _egret_words '--help' ;;
 	page) _egret_words '--change --for --revoke --json --help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help' ;;
+	help) _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help' ;;
 	esac
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock why disarm page doctor help
+set -l commands top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help
 set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -27,6 +27,7 @@ complete -c egret -n $none -a explain -d 'What a detector sees'
 complete -c egret -n $none -a policy -d 'Check, load, show and try out what may leave'
 complete -c egret -n $none -a block -d 'Refuse something at once, for a while'
 complete -c egret -n $none -a unblock -d 'Take that away again'
+complete -c egret -n $none -a quota -d 'What rules have used of their quotas'
 complete -c egret -n $none -a why -d 'Would this leave, and which line decides'
 complete -c egret -n $none -a disarm -d 'Nothing is refused any more'
 complete -c egret -n $none -a page -d 'The address of the page, with a token in it'
@@ -86,6 +87,8 @@ complete -c egret -n '__fish_seen_subcommand_from who' -l json -d 'The answer as
 
 complete -c egret -n '__fish_seen_subcommand_from status' -l json -d 'Print the answer as JSON'
 complete -c egret -n '__fish_seen_subcommand_from status' -l metrics -d 'As Prometheus reads it'
+
+complete -c egret -n '__fish_seen_subcommand_from quota' -l json -d 'The answer as JSON'
 
 complete -c egret -n '__fish_seen_subcommand_from exec' -l policy -r -F -d 'In force for the command'
 complete -c egret -n '__fish_seen_subcommand_from exec' -l watch -d 'Refuse nothing'

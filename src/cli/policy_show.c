@@ -89,6 +89,19 @@ static void print_head(const json_t *j)
 		print_safe("waits", text_of(j, "waits"));
 }
 
+/* The rule, with a word in front where it does something else now. */
+static void rule_cell(struct table *t, const json_t *rule)
+{
+	const json_t *quota = json_object_get(rule, "quota");
+	_cleanup_buf_ struct buf text = BUF_INIT(8192);
+
+	if (str_eq(text_of(quota, "state"), STR("spent"))) {
+		buf_printf(&text, "(quota spent: %.*s) ", STR_FMT(text_of(quota, "then")));
+		buf_put_str(&text, text_of(rule, "text"));
+	}
+	table_cell(t, text.n && !text.failed ? buf_str(&text) : text_of(rule, "text"));
+}
+
 static void rule_row(struct table *t, const json_t *rule)
 {
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX], d[HUMAN_TEXT_MAX], when[24];
@@ -106,7 +119,7 @@ static void rule_row(struct table *t, const json_t *rule)
 	table_cell(t, str_of(human_bytes(number(rule, "bytes_up"), c)));
 	table_cell(t, str_of(human_bytes(number(rule, "bytes_down"), d)));
 	table_cell(t, time_cell(rule, "last", when));
-	table_cell(t, text_of(rule, "text"));
+	rule_cell(t, rule);
 }
 
 static void print_rules(const json_t *rules)

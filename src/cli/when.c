@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/calendar.h"
 #include "base/cleanup.h"
 #include "base/time.h"
 
@@ -11,49 +12,13 @@
 
 /* --- the calendar ------------------------------------------------------------------------------------------------ */
 
-/* Order of local days: grows with the date. */
-static int day_number(const struct tm *tm)
-{
-	return (tm->tm_year * 12 + tm->tm_mon) * 31 + tm->tm_mday;
-}
-
-static int day_number_of(time_t t)
-{
-	struct tm tm = { 0 };
-
-	localtime_r(&t, &tm);
-	return day_number(&tm);
-}
-
-/* The first second of the local day of *day (its year, month and day), which may have no 00:00 where clocks go forward then. */
-static time_t day_begin(const struct tm *day)
-{
-	struct tm noon = { .tm_year = day->tm_year,
-			   .tm_mon = day->tm_mon,
-			   .tm_mday = day->tm_mday,
-			   .tm_hour = 12,
-			   .tm_isdst = -1 };
-	time_t in = mktime(&noon), before = in - 18 * 3600;
-	int wanted = day_number(&noon); /* mktime() put a 32nd right */
-
-	while (in - before > 1) {
-		time_t middle = before + (in - before) / 2;
-
-		if (day_number_of(middle) >= wanted)
-			in = middle;
-		else
-			before = middle;
-	}
-	return in;
-}
-
 time_t when_day(time_t t, int days)
 {
 	struct tm tm = { 0 };
 
 	localtime_r(&t, &tm);
 	tm.tm_mday += days;
-	return day_begin(&tm);
+	return calendar_day(&tm);
 }
 
 /* --- one point in time ------------------------------------------------------------------------------------------- */
@@ -266,7 +231,7 @@ int when_parse(struct str word, time_t now, bool late, time_t *ret, char why[WHE
 		p.tm.tm_mday = today.tm_mday;
 	}
 	if (!p.has_time)
-		*ret = day_begin(&p.tm);
+		*ret = calendar_day(&p.tm);
 	else if (p.has_zone)
 		*ret = timegm(&p.tm) - p.zone_s;
 	else if (!is_local_time(&p.tm, late, ret)) {
@@ -297,7 +262,7 @@ static time_t period_begin(const char *period, time_t t, int steps)
 	} else {
 		return -1;
 	}
-	return day_begin(&tm);
+	return calendar_day(&tm);
 }
 
 static int span_of_points(const struct when_words *w, time_t now, struct when_span *ret,

@@ -117,6 +117,7 @@ struct flow {
 	void *watched;                  /* of whoever watches; NULL when the flow begins */
 	void *kept;                     /* of who keeps history, in the same way (store/keeper.h) */
 	uint64_t metered[2]; /* bytes up and down that are in counters already (serve/totals.h) */
+	uint64_t quoted;     /* bytes both ways that quotas have looked at (guard/quota.h) */
 
 	/* the table's own */
 	struct list idle, all, report;

@@ -122,6 +122,10 @@ void guard_answer(struct guard *g, const struct policy_request *q, int fd, struc
 		guard_show(g, j);
 		return;
 	}
+	if (q->verb == POLICY_DO_QUOTA) {
+		guard_quotas(g, j);
+		return;
+	}
 	if (q->verb == POLICY_DO_TEXT) {
 		put_text(g, j);
 		return;

@@ -16,6 +16,7 @@ struct rule_set *rule_set_put(struct rule_set *s)
 {
 	if (s && !--s->refs) {
 		policy_free(s->policy);
+		free(s->quota);
 		free(s);
 	}
 	return NULL;
@@ -24,6 +25,7 @@ struct rule_set *rule_set_put(struct rule_set *s)
 void built_done(struct built *b)
 {
 	b->rules = rule_set_put(b->rules);
+	free(TAKE_PTR(b->instead));
 	b->image = policy_image_free(b->image);
 }
 
@@ -97,10 +99,23 @@ static int load_lenient(void *ctx, const struct policy_list *l, struct list_sink
 	return r == -ENOENT && l->url.n ? 0 : r;
 }
 
-int guard_build(struct guard *g, const struct kept *k, struct policy_ids *ids, struct built *ret,
-		struct buf *messages)
+/* What moved until now is counted, so that it is no other rule's. */
+static int build_quotas(struct guard *g, struct built *b)
 {
-	struct compile_config cfg = {
+	int r;
+
+	quotas_catch_up(g);
+	r = quotas_map(g, b->rules);
+	if (r < 0)
+		return r;
+	if (b->rules->quota)
+		quotas_catch_up(g);
+	return quotas_instead(g, b->rules, &b->instead);
+}
+
+static struct compile_config config(struct guard *g, const struct kept *k, struct policy_ids *ids)
+{
+	return (struct compile_config){
 		.name_key = g->name_key,
 		.enforce = k->mode != GUARD_WATCH,
 		.from_s = guard_now_s(g),
@@ -111,9 +126,41 @@ int guard_build(struct guard *g, const struct kept *k, struct policy_ids *ids, s
 		.load_list = g->cfg.lenient_lists ? load_lenient : NULL,
 		.load_ctx = g,
 	};
+}
+
+static bool any_instead(const struct built *b)
+{
+	for (size_t i = 0; b->instead && i < b->rules->policy->n_rules; i++)
+		if (b->instead[i])
+			return true;
+	return false;
+}
+
+int guard_build_own(struct guard *g, const struct built *b, const struct kept *k,
+		    struct policy_image **ret, struct buf *messages)
+{
+	struct compile_config cfg = config(g, k, NULL);
+	_cleanup_buf_ struct buf again = BUF_INIT(MESSAGES_MAX);
+	int r;
+
+	if (!any_instead(b))
+		return 0;
+	r = policy_compile(ret, b->rules->policy, &cfg, &again);
+	if (r < 0)
+		buf_put_str(messages, buf_str(&again));
+	return r;
+}
+
+int guard_build(struct guard *g, const struct kept *k, struct policy_ids *ids, struct built *ret,
+		struct buf *messages)
+{
+	struct compile_config cfg = config(g, k, ids);
 	struct built b = { .from_s = cfg.from_s, .to_s = cfg.to_s };
 	int r = guard_parse(k, &b.rules, messages);
 
+	if (r == 0)
+		r = build_quotas(g, &b);
+	cfg.instead = b.instead;
 	if (r == 0)
 		r = feeds_need(g, b.rules->policy, messages);
 	if (r == 0)

@@ -122,6 +122,8 @@ void guard_flow_ended(struct guard *g, const struct flow *f)
 {
 	struct rule_count *c = guard_count_of(g, g->kept.counts, g->kept.n_counts, f);
 
+	if (g->quotas.n)
+		quotas_flow(g, (struct flow *)f); /* as in quota.c */
 	if (!c)
 		return;
 	c->flows++;

@@ -302,6 +302,8 @@ void guard_finish(struct guard *g)
 	if (g->built.rules)
 		guard_keep(g, &messages);
 	guard_log(&messages);
+	quotas_catch_up(g);
+	quotas_keep(g);
 	feeds_done(g);
 	g->cfg.attach = NULL;
 	free(TAKE_PTR(g->state));
@@ -313,6 +315,7 @@ struct guard *guard_free(struct guard *g)
 		return NULL;
 	guard_finish(g);
 	cgroups_done(g);
+	quotas_done(g);
 	while (g->n_gens)
 		drop_oldest_gen(g);
 	built_done(&g->built);
@@ -406,6 +409,7 @@ int guard_new(struct guard **ret, const struct guard_config *cfg)
 		log_warn("what is in force is not kept over a restart, lists are not downloaded");
 	else if (!cfg->state && cfg->lists && !(g->lists = strdup(cfg->lists)))
 		return -ENOMEM;
+	quotas_read(g);
 	guard_open_geo(g);
 	g->name_key = cfg->attach ? attach_name_key(cfg->attach) : 0;
 	feeds_start(g);

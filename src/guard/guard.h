@@ -8,7 +8,7 @@
  * policy that was in force stays, and the reasons are in `messages`, as text for the person who asked.
  *
  * With a state folder, what is in force is kept in STATE/policy/ and is there again after a restart: text, mode, dated
- * rules, hits so far, and a deadline that waits for `egret policy confirm`.
+ * rules, hits so far, quotas, and a deadline that waits for `egret policy confirm`.
  */
 #pragma once
 
@@ -85,7 +85,7 @@ int guard_restore(struct guard *g, const char *path, enum guard_mode mode, struc
 /* SIGHUP: egret.conf's file again; of what was loaded otherwise only its lists. -ENOENT: none in force. */
 int guard_reload(struct guard *g, struct buf *messages);
 
-/* Once a second: deadlines, dated rules, time line, lists, resolvers. */
+/* Once a second: deadlines, dated rules, quotas, time line, lists, resolvers. */
 void guard_tick(struct guard *g);
 /* After the pipeline took the event in: whose container a cgroup is becomes known to the kernel. */
 void guard_event(struct guard *g, const struct event *e);
@@ -124,6 +124,15 @@ struct guard_hits {
 };
 void guard_each_hits(const struct guard *g, void (*fn)(void *ctx, const struct guard_hits *h),
 		     void *ctx);
+
+/* The members "mode" and "quotas" of the answer to `egret quota`. */
+void guard_quotas(struct guard *g, struct json *j);
+struct guard_quota {
+	struct guard_rule rule;
+	uint64_t used_bytes, limit_bytes; /* in the period that is now */
+};
+void guard_each_quota(const struct guard *g, void (*fn)(void *ctx, const struct guard_quota *q),
+		      void *ctx);
 
 /* Its lists: how they are. Of feeds of threat intelligence sentry.h tells the same. */
 struct feed_health {

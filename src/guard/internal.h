@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "guard/guard.h"
+#include "guard/quota.h"
 #include "policy/image.h"
 
 #define BLOCKS_MAX 512
@@ -23,10 +24,14 @@
 #define CGROUPS_MAX 16384
 #define MESSAGES_MAX (1U << 20)
 
+#define QUOTA_NONE UINT32_MAX
+
 /* A policy with a count of who refers to it: the one in force, and generations that records may still come of. */
 struct rule_set {
 	uint32_t refs;
 	struct policy *policy;
+	uint32_t *
+		quota; /* by rule: which of the guard's quotas it has, or QUOTA_NONE; NULL: none has any */
 };
 
 struct dated_rule {
@@ -66,8 +71,14 @@ int kept_write(const char *folder, const char *name, const struct kept *k,
 int kept_read(const char *folder, const char *name, struct kept *ret, struct policy_ids *ids);
 void kept_remove(const char *folder, const char *name);
 
+/* sealed.c: `word` begins the file; -EBADMSG: damaged. What is left in `text` is what was written. */
+int sealed_write(const char *folder, const char *name, const char *word, const struct buf *body);
+int sealed_open(const char *word, struct str *text);
+
 struct built {
 	struct rule_set *rules;
+	uint8_t *
+		instead; /* by rule: the action that a spent quota gives it; NULL: no rule has a quota */
 	struct policy_image *image;
 	int64_t from_s, to_s;   /* its time line */
 	int64_t list_expires_s; /* when the first list is too old; INT64_MAX: none */
@@ -129,6 +140,7 @@ struct guard {
 	size_t n_gens;
 
 	struct feeds feeds;
+	struct quotas quotas;
 	struct guard_cgroup *cgroups; /* by id, open addressing */
 	size_t n_cgroups;
 	uint64_t cgroups_forgotten;
@@ -148,6 +160,9 @@ struct rule_set *rule_set_put(struct rule_set *s); /* NULL is fine; returns NULL
 int guard_parse(const struct kept *k, struct rule_set **ret, struct buf *messages);
 int guard_build(struct guard *g, const struct kept *k, struct policy_ids *ids, struct built *ret,
 		struct buf *messages);
+/* An image in which rules with spent quotas do what they say; none when no quota is spent. */
+int guard_build_own(struct guard *g, const struct built *b, const struct kept *k,
+		    struct policy_image **ret, struct buf *messages);
 int guard_ids_copy(struct policy_ids *ret, const struct policy_ids *ids);
 
 /* guard.c */

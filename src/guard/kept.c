@@ -15,12 +15,10 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "decode/digest.h"
 #include "guard/bundle.h"
 #include "guard/internal.h"
 
 #define HEAD "egret-policy 1 "
-#define HEX (2 * SHA256_SIZE)
 #define KEPT_MAX (BUNDLE_MAX + (8U << 20))
 
 void kept_init(struct kept *k)
@@ -126,37 +124,18 @@ static void put_facts(struct json *j, const struct kept *k, const struct policy_
 	json_object_end(j);
 }
 
-static int checksum(struct str bytes, char hex[HEX + 1])
-{
-	uint8_t sum[SHA256_SIZE];
-	int r = digest_sha256(bytes, sum);
-
-	for (size_t i = 0; r == 0 && i < SHA256_SIZE; i++)
-		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
-	return r;
-}
-
 int kept_write(const char *folder, const char *name, const struct kept *k,
 	       const struct policy_ids *ids)
 {
 	_cleanup_buf_ struct buf body = BUF_INIT(KEPT_MAX);
-	_cleanup_close_ int dir = file_open_folder(folder);
-	char hex[HEX + 1], head[sizeof(HEAD) + HEX + 2];
 	struct json j = JSON_INIT(&body);
-	int r;
 
-	if (dir < 0)
-		return dir;
 	put_facts(&j, k, ids);
 	buf_putc(&body, '\n');
 	buf_put_str(&body, buf_str(&k->files));
 	if (body.failed)
 		return -ENOMEM;
-	r = checksum(buf_str(&body), hex);
-	if (r < 0)
-		return r;
-	snprintf(head, sizeof(head), HEAD "%s\n", hex);
-	return file_replace(dir, name, str_of(head), buf_str(&body));
+	return sealed_write(folder, name, HEAD, &body);
 }
 
 void kept_remove(const char *folder, const char *name)
@@ -308,19 +287,13 @@ static int get_facts(struct kept *k, struct policy_ids *ids, struct str line)
 static int parse_kept(struct kept *k, struct policy_ids *ids, struct str text)
 {
 	_cleanup_free_ struct policy_file *files = NULL;
-	char hex[HEX + 1];
 	struct str line;
 	size_t n;
-	int r;
+	int r = sealed_open(HEAD, &text);
 
-	if (!str_cut(&text, '\n', &line) || line.n != sizeof(HEAD) - 1 + HEX ||
-	    !str_has_prefix(line, STR(HEAD)))
-		return -EBADMSG;
-	r = checksum(text, hex);
 	if (r < 0)
 		return r;
-	if (!str_eq(str_sub(line, sizeof(HEAD) - 1, HEX), str_of(hex)) ||
-	    !str_cut(&text, '\n', &line))
+	if (!str_cut(&text, '\n', &line))
 		return -EBADMSG;
 	r = get_facts(k, ids, line);
 	if (r < 0 || !text.n)

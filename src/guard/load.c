@@ -17,16 +17,26 @@
 #define CLOCK_JUMP_NS (5 * NSEC_PER_SEC)
 
 DEFINE_CLEANUP(struct policy, policy_free);
+DEFINE_CLEANUP(struct policy_image, policy_image_free);
 
 static int check(struct guard *g, const struct built *b, const struct kept *next, int checks,
 		 bool force, const char *session, struct buf *messages)
 {
+	_cleanup_(policy_image_freep) struct policy_image *own = NULL;
+	const struct policy_image *image = b->image;
 	unsigned failed = 0;
 	int r = 0;
 
 	policy_note_unenforced(b->rules->policy, messages);
+	quotas_note(g, b->rules, messages);
 	if (checks & CHECK_EXPECTS)
-		failed = policy_check(b->rules->policy, b->image, guard_now_s(g), messages);
+		r = guard_build_own(g, b, next, &own, messages);
+	if (r < 0)
+		return r;
+	if (own)
+		image = own;
+	if (checks & CHECK_EXPECTS)
+		failed = policy_check(b->rules->policy, image, guard_now_s(g), messages);
 	if (checks & CHECK_SESSION && next->mode == GUARD_ENFORCE)
 		r = session_check(g, b, session, messages);
 	if (failed && !force)
@@ -258,11 +268,12 @@ void guard_tick(struct guard *g)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(MESSAGES_MAX);
 	int64_t now = guard_now_s(g);
-	bool jumped = clock_jumped(g);
+	bool jumped = clock_jumped(g), differs;
 
 	if (g->kept.confirm_by_s && now >= g->kept.confirm_by_s)
 		roll_back(g);
 	blocks_expire(g);
+	differs = quotas_tick(g);
 	feeds_tick(g);
 	if (g->conf_waits && !g->feeds.fetch && now >= g->conf_try_s &&
 	    guard_load_conf(g, &messages) != -EINPROGRESS)
@@ -278,4 +289,6 @@ void guard_tick(struct guard *g)
 		guard_rebuild(g, jumped ? "the clock was set" : "the time line");
 	else if (now >= g->built.list_expires_s)
 		guard_rebuild(g, "a list expired");
+	else if (differs)
+		guard_rebuild(g, "a quota is used up, or begins anew");
 }

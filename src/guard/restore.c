@@ -31,6 +31,10 @@ static void adopt(struct guard *g, struct kept *k, struct buf *messages)
 	if (guard_parse(&g->kept, &rules, messages) < 0)
 		return;
 	g->built.rules = rules;
+	if (quotas_map(g, rules) < 0)
+		buf_puts(messages,
+			 "warning: no memory: bytes that move before the policy is loaded "
+			 "are of no quota\n");
 	g->built.list_expires_s = INT64_MAX;
 	g->gen = g->cfg.attach ? attach_policy_gen(g->cfg.attach) : 0;
 	g->kernel_mode = !g->gen                       ? GUARD_OFF

@@ -105,6 +105,7 @@ static void put_rule(const struct guard *g, struct json *j, size_t rule, const s
 	json_u64(j, "flows", c->flows);
 	json_u64(j, "bytes_up", c->up_bytes);
 	json_u64(j, "bytes_down", c->down_bytes);
+	quota_put_state(g, j, rule);
 	json_object_end(j);
 }
 

@@ -95,13 +95,15 @@ static bool names_port_53(const struct policy_terms *t)
 	return false;
 }
 
-static struct row row_of_rule(const struct policy *p, size_t rule)
+static struct row row_of_rule(const struct compile *c, size_t rule)
 {
+	const struct policy *p = c->p;
 	const struct policy_rule *r = &p->rules[rule];
+	uint8_t instead = c->cfg->instead ? c->cfg->instead[rule] : 0;
 
 	return (struct row){
 		.info = { .rule = (uint16_t)rule,
-			  .action = (uint8_t)r->action,
+			  .action = instead ? instead : (uint8_t)r->action,
 			  .flags = (uint8_t)((r->log ? EG_ROW_LOG : 0) |
 					     (r->quiet ? EG_ROW_QUIET : 0) |
 					     (r->alert ? EG_ROW_ALERT : 0) |
@@ -120,7 +122,7 @@ static bool rows_of_rule(struct compile *c, size_t rule)
 {
 	const struct policy_rule *r = &c->p->rules[rule];
 	_cleanup_free_ unsigned *pick = calloc(r->n_except + 1, sizeof(*pick));
-	struct row model = row_of_rule(c->p, rule), *row;
+	struct row model = row_of_rule(c, rule), *row;
 	size_t i;
 
 	if (!pick) {

@@ -71,7 +71,7 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 
 	for (size_t i = 0; i < p->n_rules; i++) {
 		note(&limit, p->rules[i].limit_bits, p->rules[i].place);
-		note(&quota, p->rules[i].quota_bytes, p->rules[i].place);
+		note(&quota, p->rules[i].quota_then_bits, p->rules[i].place);
 		note(&label,
 		     names_label(p->rules[i].match.containers, p->rules[i].match.n_containers),
 		     p->rules[i].place);
@@ -81,7 +81,11 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	for (size_t i = 0; i < p->n_segments; i++)
 		note(&interface, p->segments[i].n_interfaces, p->segments[i].place);
 	say(p, &limit, "'limit' is not enforced yet: the rule is, without its rate", messages);
-	say(p, &quota, "'quota' is not enforced yet: the rule is, without its quota", messages);
+	say(p, &quota,
+	    "'then limit' is not enforced yet: the quota is counted and warned of, and what is "
+	    "over it "
+	    "passes",
+	    messages);
 	say(p, &interface,
 	    "interfaces of a segment are not enforced yet: on a host no address is of this segment "
 	    "by them",

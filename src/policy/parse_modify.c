@@ -22,6 +22,8 @@ static bool take_limit(struct parser *p, struct policy_rule *r)
 	return i >= 0;
 }
 
+#define QUOTA_MAX 1000000000000000000ULL /* 1,000,000 tb */
+
 static bool parse_quota(struct str s, struct policy_rule *r)
 {
 	static const char *const periods[] = { "hour", "day", "week", "month" };
@@ -42,6 +44,7 @@ static bool parse_quota(struct str s, struct policy_rule *r)
 static bool take_quota(struct parser *p, struct policy_rule *r)
 {
 	static const char *const then[] = { "deny", "reject", "audit", "limit", NULL };
+	struct lex_token at = p->tok;
 	int i;
 
 	if (p->tok.kind != LEX_WORD || !parse_quota(p->tok.text, r)) {
@@ -53,6 +56,10 @@ static bool take_quota(struct parser *p, struct policy_rule *r)
 		return false;
 	}
 	next(p);
+	if (r->quota_bytes > QUOTA_MAX) {
+		mistake(p, &at, "a quota is 1,000,000tb at most");
+		return false;
+	}
 	r->quota_then = EG_DENY;
 	if (!take_word(p, "then"))
 		return true;

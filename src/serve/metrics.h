@@ -34,6 +34,9 @@
 	  "1 for the mode of the policy in force: off, watch or enforce.")                      \
 	X(VERDICTS, "egret_verdicts_total", "counter", "rule verdict",                          \
 	  "Verdicts by rule (file and line), in watch mode what would have been decided.")      \
+	X(QUOTA_USED, "egret_quota_used_bytes", "gauge", "rule",                                \
+	  "Bytes used of a rule's quota in the period that is now (rule: file and line).")      \
+	X(QUOTA_LIMIT, "egret_quota_limit_bytes", "gauge", "rule", "The quota.")                \
 	X(MAP_ENTRIES, "egret_map_entries", "gauge", "map", "What a map of the kernel holds.")  \
 	X(MAP_CAPACITY, "egret_map_capacity", "gauge", "map", "What it can hold.")              \
 	X(FEED_ENTRIES, "egret_feed_entries", "gauge", "kind feed",                             \

@@ -36,7 +36,7 @@ static int take_verb(struct policy_request *q, const json_t *v, char *error)
 	}
 	return request_complain(
 		error,
-		"\"do\" is none of show, text, load, confirm, clear, disarm, block, "
+		"\"do\" is none of show, text, quota, load, confirm, clear, disarm, block, "
 		"unblock",
 		NULL);
 }

@@ -16,6 +16,7 @@
 #define POLICY_VERBS(X)             \
 	X(SHOW, "show", false)      \
 	X(TEXT, "text", false)      \
+	X(QUOTA, "quota", false)    \
 	X(LOAD, "load", true)       \
 	X(CONFIRM, "confirm", true) \
 	X(CLEAR, "clear", true)     \

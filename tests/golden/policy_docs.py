@@ -85,8 +85,9 @@ def main():
         os.mkdir(os.path.join(folder, "lists.d"))
         with open(os.path.join(folder, "lists.d", "feodo.csv"), "w", encoding="utf-8") as f:
             f.write("203.0.113.66\n")
-        n = check_document("docs/policy.md", folder)
-        CASES.check("docs/policy.md has examples that run", n >= 8, n)
+        for path, least in (("docs/policy.md", 8), ("docs/bandwidth.md", 3)):
+            n = check_document(path, folder)
+            CASES.check(f"{path} has examples that run", n >= least, n)
         check_page(folder)
     return CASES.end()
 
