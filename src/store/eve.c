@@ -264,7 +264,7 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 
 	json_object_begin(j, "egret");
 	json_text(j, "direction", flow_direction_name(f->direction));
-	json_text(j, "vantage", vantage_name(fmt->vantage));
+	json_text(j, "vantage", vantage_name(f->forwarded ? EVE_GATEWAY : fmt->vantage));
 	json_bool(j, "mid_stream", f->mid_stream);
 	put_names(j, f);
 	if (r->type == RECORD_FLOW)
