@@ -160,7 +160,7 @@ struct eg_sock {
 	__u32 passed; /* when a new owner was last told of, in 256 ticks */
 	__u32 ifindex;
 	struct eg_who who;
-	__u64 born_ns;      /* names that were in force then stay the flow's; of a free slot: when it was left */
+	__u64 born_ns; /* names that were in force then stay the flow's; of a free slot: when it was left */
 	__u64 visible_name; /* key of eg_names; 0: none */
 	struct eg_judged judged;
 };

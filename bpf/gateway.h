@@ -93,7 +93,7 @@ static __noinline void eg_gate_cut(struct __sk_buff *skb, struct eg_gate_packet 
 	if (!g || skb->gso_segs <= 1)
 		return;
 	need = g->p.proto != EG_PROTO_TCP ? EG_FEATURE_GSO_UDP_L4
-	       : g->p.v6		  ? EG_FEATURE_TSO6
+	       : g->p.v6                  ? EG_FEATURE_TSO6
 					  : EG_FEATURE_TSO;
 	if (k->dev->features & need)
 		return;
@@ -334,7 +334,7 @@ int eg_sweep_gate(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	h = &f->sock.hot;
 	if (f->sock.key.proto == EG_PROTO_TCP)
-		idle = eg_gate_is_over(h)			     ? sweep_over
+		idle = eg_gate_is_over(h)                   ? sweep_over
 		       : h->n.tx_packets && h->n.rx_packets ? sweep_idle_tcp
 							    : sweep_idle;
 	else if (eg_dns_port(f->sock.key.lport) || eg_dns_port(f->sock.key.rport))

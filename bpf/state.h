@@ -27,7 +27,8 @@ const volatile __u32 ring_wake_bytes = 0; /* more than so much unread: wake the 
 __u64 sweep_since = 0;
 __u64 sweep_idle = 0;
 __u64 sweep_idle_dns = 0;
-__u64 sweep_idle_tcp = 0, sweep_over = 0; /* gateway: open, and ended, TCP flows silent since before are over */
+__u64 sweep_idle_tcp = 0,
+      sweep_over = 0; /* gateway: open, and ended, TCP flows silent since before are over */
 __u32 sweep_all_peers = 0;
 __u32 sweep_forget = 0; /* only forget which epochs let flows pass */
 

@@ -34,7 +34,7 @@ struct config {
 	struct page_settings page;
 	char ipfix[128]; /* collector of flows, as ipfix_target_ok(); empty: off */
 	uint32_t ipfix_domain;
-	bool gateway; /* forwarded traffic is watched too */
+	bool gateway;                          /* forwarded traffic is watched too */
 	char gate_inside[CONFIG_MAX_GATE][16]; /* interfaces */
 	size_t n_gate_inside;
 	char gate_outside[CONFIG_MAX_GATE][16];

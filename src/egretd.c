@@ -559,7 +559,7 @@ static int run(struct daemon *d)
 	if (r < 0)
 		return r;
 	if (d->config.gateway)
-		log_info("gateway: forwarded traffic is watched and counted; no policy is enforced on it yet");
+		log_info("gateway: forwarded traffic is counted; no policy is enforced on it yet");
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
 	tell_vitals(d);
 	if (d->page)

@@ -20,7 +20,8 @@
 #define HANDLE 0xe67e8
 #define PRIORITIES 8
 #define TCP_IDLE_NS (3600 * (uint64_t)NSEC_PER_SEC)
-#define TCP_OVER_NS (2 * (uint64_t)NSEC_PER_SEC) /* after FINs or a reset: for what is still under way */
+#define TCP_OVER_NS \
+	(2 * (uint64_t)NSEC_PER_SEC) /* after FINs or a reset: for what is still under way */
 
 struct gateway_over {
 	struct eg_key key;
@@ -56,7 +57,9 @@ static uint32_t find(int ifindex, enum bpf_tc_attach_point where, uint32_t prog_
 {
 	for (uint32_t i = 1; i <= PRIORITIES; i++) {
 		struct bpf_tc_hook hook = hook_of(ifindex, where);
-		struct bpf_tc_opts filter = { .sz = sizeof(filter), .handle = HANDLE, .priority = i };
+		struct bpf_tc_opts filter = { .sz = sizeof(filter),
+					      .handle = HANDLE,
+					      .priority = i };
 
 		if (!bpf_tc_query(&hook, &filter) && filter.prog_id == prog_id)
 			return i;
@@ -151,6 +154,16 @@ void gateway_configure(struct attach *a, const struct attach_config *cfg)
 	}
 }
 
+/* What a map that was taken over still says of the last daemon's interfaces. */
+static void forget_interfaces(const struct attach *a)
+{
+	int map = bpf_map__fd(a->skel->maps.eg_gate_inside);
+	uint32_t ifindex;
+
+	while (!bpf_map_get_next_key(map, NULL, &ifindex) && !bpf_map_delete_elem(map, &ifindex))
+		;
+}
+
 int gateway_start(struct attach *a)
 {
 	union bpf_iter_link_info info = { 0 };
@@ -166,6 +179,7 @@ int gateway_start(struct attach *a)
 	if (libbpf_get_error(link))
 		return -errno;
 	a->iter_gate = link;
+	forget_interfaces(a);
 	look(a);
 	return 0;
 }

@@ -11,8 +11,9 @@
 struct attach;
 struct attach_config;
 
-void gateway_configure(struct attach *a, const struct attach_config *cfg); /* between open and load */
-int gateway_start(struct attach *a);                                       /* 0 or -errno */
+void gateway_configure(struct attach *a,
+		       const struct attach_config *cfg); /* between open and load */
+int gateway_start(struct attach *a);                     /* 0 or -errno */
 /* Interfaces that came since, and the counters of flows: at each sweep, whose times the kernel has been told. */
 int gateway_tick(struct attach *a, uint64_t now_ns);
 void gateway_stop(struct attach *a); /* takes our filters away */

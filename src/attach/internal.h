@@ -90,7 +90,8 @@ struct attach {
 	struct attach_inside inside[EG_GATE_INSIDE]; /* gateway.c */
 	size_t n_inside;
 	struct bpf_link *iter_gate;
-	struct gateway_over *gate_over; /* flows that are over, found by the walk that is under way */
+	struct gateway_over
+		*gate_over; /* flows that are over, found by the walk that is under way */
 	size_t n_gate_over, room_gate_over;
 	struct attach_over *over; /* peers that are over, found by the walk that is under way */
 	size_t n_over, room_over;

@@ -184,7 +184,7 @@ static void put_names(struct json *j, const struct flow *f)
 /* Only the words for what is missing: absent where nobody could know (a capture). */
 static const char *identity_gap(const struct flow *f)
 {
-	if (!f->live)
+	if (!f->live || f->forwarded)
 		return NULL;
 	if (f->owner_unknown)
 		return "unknown: the kernel could not tell who owns the socket";

@@ -216,8 +216,7 @@ static void test_gateway(void **state)
 	struct config c;
 
 	assert_ok(config_parse(
-		&c, "e",
-		STR("watch gateway\ngateway { inside lan0, lan1.20\n outside wan0 }\n"),
+		&c, "e", STR("watch gateway\ngateway { inside lan0, lan1.20\n outside wan0 }\n"),
 		&messages));
 	assert_str(buf_str(&messages), "");
 	assert_true(c.gateway);
@@ -259,7 +258,8 @@ static void test_mistakes(void **state)
 		{ "watch console", "e:1:7: error: this egret can only watch a host or a gateway" },
 		{ "watch gateway", "e:1:7: error: a gateway needs the statement gateway {" },
 		{ "gateway { inside a }", "e:1:9: error: this has no effect without" },
-		{ "watch gateway\ngateway { inside a, a }", "e:2:21: error: this interface is named" },
+		{ "watch gateway\ngateway { inside a, a }",
+		  "e:2:21: error: this interface is named" },
 		{ "watch gateway\ngateway { inside a outside a }",
 		  "e:2:28: error: this interface is named twice" },
 		{ "watch gateway\ngateway { outside a }", "e:2:9: error: a gateway needs an int" },
