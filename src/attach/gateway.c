@@ -12,6 +12,7 @@
 #include <bpf/libbpf.h>
 
 #include "attach/internal.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "bpf/host.skel.h"
@@ -67,6 +68,19 @@ static uint32_t find(int ifindex, enum bpf_tc_attach_point where, uint32_t prog_
 	return 0;
 }
 
+/* Of a daemon that was killed. To ask for a program's name takes a right that the daemon has given up by the first sweep. */
+static bool is_left_over(uint32_t prog_id, const struct bpf_program *prog)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t n = sizeof(info);
+	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
+
+	if (fd < 0)
+		return errno == EPERM;
+	return !bpf_obj_get_info_by_fd(fd, &info, &n) &&
+	       !strcmp(info.name, bpf_program__name(prog));
+}
+
 static int put(int ifindex, enum bpf_tc_attach_point where, const struct bpf_program *prog)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex, where);
@@ -77,6 +91,20 @@ static int put(int ifindex, enum bpf_tc_attach_point where, const struct bpf_pro
 	r = bpf_tc_hook_create(&hook);
 	if (r && r != -EEXIST)
 		return r;
+	for (uint32_t i = 1; i <= PRIORITIES; i++) {
+		struct bpf_tc_opts filter = { .sz = sizeof(filter),
+					      .handle = HANDLE,
+					      .priority = i };
+
+		if (bpf_tc_query(&hook, &filter) || !is_left_over(filter.prog_id, prog))
+			continue;
+		filter = (struct bpf_tc_opts){ .sz = sizeof(filter),
+					       .handle = HANDLE,
+					       .priority = i,
+					       .prog_fd = fd,
+					       .flags = BPF_TC_F_REPLACE };
+		return bpf_tc_attach(&hook, &filter);
+	}
 	r = -EBUSY;
 	for (uint32_t i = 1; r && i <= PRIORITIES; i++) {
 		struct bpf_tc_opts filter = {

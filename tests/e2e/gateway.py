@@ -3,6 +3,7 @@
 """egretd on a gateway that masquerades: every forwarded flow once, with the counts of tcpdump on the inside interface."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -146,7 +147,9 @@ def comes_back(n):
     in_gw = ("nsenter", f"--net=/run/netns/{n.gateway}")
     lab.must(*in_gw, "tc", "filter", "add", "dev", "lan1", "ingress", "pref", "1", "bpf", "bytecode",
              "1,6 0 0 4294967295", "classid", "1:1")
+    Gateway(n, conf="watch gateway\ngateway { inside lan1 }\n").stop(signal.SIGKILL)
     d = Gateway(n, conf="watch gateway\ngateway { inside lan0, lan1, lan7  outside wan0 }\n")
+    CASES.equal("what a killed egretd left is replaced", filters(n, "lan1").count("handle 0xe67e8"), 2)
     CASES.check("an interface that is not there is said", "lan7" in d.messages(), d.messages())
     lab.must("ip", "-n", n.gateway, "link", "del", "lan0")
     wire(n, n.client, "c0", "lan0", C4, C6, 1)
