@@ -98,6 +98,7 @@ struct eg_window {
 #define EG_SEEDED (1U << 20)       /* owner comes from the walk over open files at start */
 #define EG_AGAIN \
 	(1U << 25) /* policy hangs on what datagrams say: each long header of QUIC is looked at */
+#define EG_FORWARDED (1U << 26) /* seen by the gateway: of no socket of this host */
 
 /* All that a packet in the middle of a known flow needs and changes. */
 struct eg_hot {
@@ -164,6 +165,17 @@ struct eg_sock {
 	struct eg_judged judged;
 };
 _Static_assert(sizeof(struct eg_sock) == 248, "abi");
+
+/* A flow that the gateway forwards. */
+#define EG_GATE_FLOWS 131072
+#define EG_GATE_INSIDE 64 /* interfaces */
+struct eg_gate_flow {
+	struct eg_sock sock; /* without an owner; last_tick, key, counters as there */
+	__u32 top[2];        /* highest sequence number of payload, tx and rx */
+	__u32 topped;        /* bit 0, 1: that is known */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct eg_gate_flow) == 264, "abi");
 
 /*
  * Where it is kept: in the slot picked by the low bits of the socket's cookie, whose first cache line is all that a

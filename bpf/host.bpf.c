@@ -15,6 +15,7 @@
  */
 #include "backstop.h"
 #include "gate.h"
+#include "gateway.h"
 #include "process.h"
 #include "walk.h"
 

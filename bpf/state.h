@@ -27,6 +27,8 @@ const volatile __u32 ring_wake_bytes = 0; /* more than so much unread: wake the 
 __u64 sweep_since = 0;
 __u64 sweep_idle = 0;
 __u64 sweep_idle_dns = 0;
+__u64 sweep_idle_tcp = 0,
+      sweep_over = 0; /* gateway: open, and ended, TCP flows silent since before are over */
 __u32 sweep_all_peers = 0;
 __u32 sweep_forget = 0; /* only forget which epochs let flows pass */
 
@@ -157,7 +159,7 @@ static __always_inline __u64 eg_wake(void)
 }
 
 /* How packet.h reads a packet here. */
-#define EG_LOAD(ctx, at, to, len) bpf_skb_load_bytes(ctx, at, to, len)
+#define EG_LOAD(ctx, at, to, len) bpf_skb_load_bytes_relative(ctx, at, to, len, BPF_HDR_START_NET)
 
 static __always_inline int eg_is_v4mapped(const __u8 a[16])
 {

@@ -20,6 +20,8 @@
 struct parser {
 	struct lex lex;
 	struct config *config;
+	struct lex_token watch_at, gateway_at; /* of these statements, for what they say together */
+	bool gateway_given;
 };
 
 static void config_defaults(struct config *c)
@@ -87,20 +89,17 @@ static int take_choice(struct parser *p, const char *const *words)
 	return -1;
 }
 
-static void not_built(struct parser *p, const struct lex_token *at, const char *what)
-{
-	lex_complain(&p->lex, at, "warning",
-		     "this egret has no %s yet; the statement has no effect", what);
-}
-
 static void parse_watch(struct parser *p)
 {
 	static const char *const roles[] = { "host", "gateway", "console", "collector", NULL };
 	struct lex_token at = lex_peek(&p->lex);
 	int role = take_choice(p, roles);
 
-	if (role > 0)
-		lex_complain(&p->lex, &at, "error", "this egret can only watch a host yet");
+	p->watch_at = at;
+	p->config->gateway = role == 1;
+	if (role > 1)
+		lex_complain(&p->lex, &at, "error",
+			     "this egret can only watch a host or a gateway yet");
 }
 
 static void parse_cgroup(struct parser *p)
@@ -157,26 +156,6 @@ static void parse_inside(struct parser *p)
 			c->n_inside++;
 		t = lex_peek(&p->lex);
 	} while (t.kind == LEX_COMMA && (lex_next(&p->lex), true));
-}
-
-/* Statements whose stage is not built yet are read to their end and said to do nothing. */
-static void skip_statement(struct parser *p, const char *what)
-{
-	struct lex_token at = lex_peek(&p->lex), t = at;
-	unsigned depth = 0;
-
-	while (t.kind != LEX_END && (depth || t.kind != LEX_NEWLINE)) {
-		if (t.kind == LEX_CLOSE && !depth)
-			break;
-		depth += t.kind == LEX_OPEN;
-		depth -= t.kind == LEX_CLOSE;
-		lex_next(&p->lex);
-		t = lex_peek(&p->lex);
-	}
-	if (depth)
-		lex_complain(&p->lex, &at, "error", "the '{' of this statement is never closed");
-	else if (!is_word(&at, "off"))
-		not_built(p, &at, what);
 }
 
 /* 127.0.0.1:8710, [::1]:8710 */
@@ -436,9 +415,90 @@ static void parse_retention(struct parser *p)
 		lex_complain(&p->lex, &at, "error", "the '{' of this statement is never closed");
 }
 
+static bool has_interface(const char list[][16], size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i], name))
+			return true;
+	return false;
+}
+
+/* NAME, NAME …: added to `list`, unless one is named already. */
+static void take_interfaces(struct parser *p, char list[][16], size_t *n)
+{
+	struct config *c = p->config;
+	struct lex_token t;
+	char name[16];
+
+	do {
+		t = lex_next(&p->lex);
+		if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || !t.text.n ||
+		    t.text.n >= sizeof(name) || memchr(t.text.p, '/', t.text.n)) {
+			lex_complain(&p->lex, &t, "error",
+				     "the name of an interface is expected here, as lan0");
+			return;
+		}
+		snprintf(name, sizeof(name), "%.*s", STR_FMT(t.text));
+		if (has_interface(c->gate_inside, c->n_gate_inside, name) ||
+		    has_interface(c->gate_outside, c->n_gate_outside, name))
+			lex_complain(&p->lex, &t, "error", "this interface is named twice");
+		else if (*n == CONFIG_MAX_GATE)
+			lex_complain(&p->lex, &t, "error", "at most %d interfaces",
+				     CONFIG_MAX_GATE);
+		else
+			memcpy(list[(*n)++], name, sizeof(name));
+		t = lex_peek(&p->lex);
+	} while (t.kind == LEX_COMMA && (lex_next(&p->lex), true));
+}
+
+/* { inside NAME, NAME …  outside NAME … }, on one line or several */
 static void parse_gateway(struct parser *p)
 {
-	skip_statement(p, "gateway");
+	static const char *const words[] = { "inside", "outside", NULL };
+	struct lex_token at = lex_next(&p->lex), t;
+	struct config *c = p->config;
+	unsigned errors = p->lex.n_errors;
+	int word;
+
+	if (!p->gateway_given)
+		p->gateway_at = at;
+	p->gateway_given = true;
+	if (at.kind != LEX_OPEN) {
+		lex_complain(&p->lex, &at, "error", "'{' is expected here");
+		return;
+	}
+	for (;;) {
+		t = lex_peek(&p->lex);
+		if (t.kind == LEX_END || p->lex.n_errors > errors)
+			break;
+		if (t.kind == LEX_CLOSE || t.kind == LEX_NEWLINE) {
+			lex_next(&p->lex);
+			if (t.kind == LEX_NEWLINE)
+				continue;
+			if (!c->n_gate_inside)
+				lex_complain(&p->lex, &at, "error",
+					     "a gateway needs an interface that is inside");
+			return;
+		}
+		word = take_choice(p, words);
+		if (word == 0)
+			take_interfaces(p, c->gate_inside, &c->n_gate_inside);
+		else if (word == 1)
+			take_interfaces(p, c->gate_outside, &c->n_gate_outside);
+	}
+	if (p->lex.n_errors == errors)
+		lex_complain(&p->lex, &at, "error", "the '{' of this statement is never closed");
+}
+
+/* `watch gateway` and `gateway { … }` need each other. */
+static void check_gateway(struct parser *p)
+{
+	if (p->config->gateway && !p->gateway_given)
+		lex_complain(&p->lex, &p->watch_at, "error",
+			     "a gateway needs the statement gateway { inside … outside … }");
+	if (!p->config->gateway && p->gateway_given)
+		lex_complain(&p->lex, &p->gateway_at, "error",
+			     "this has no effect without 'watch gateway'");
 }
 
 static const struct statement {
@@ -500,6 +560,8 @@ int config_parse(struct config *ret, const char *file, struct str text, struct b
 	lex_init(&p.lex, file, text, messages);
 	while (lex_peek(&p.lex).kind != LEX_END)
 		parse_statement(&p);
+	if (!p.lex.n_errors)
+		check_gateway(&p);
 	if (p.lex.n_errors)
 		return -EINVAL;
 	*ret = config;

@@ -14,6 +14,7 @@
 
 #define CONFIG_MAX_INSIDE 64
 #define CONFIG_MAX_ALERTS 8
+#define CONFIG_MAX_GATE 16 /* interfaces inside, and outside */
 
 struct config {
 	char cgroup[256]; /* the subtree to watch, below the cgroup2 mount */
@@ -33,6 +34,11 @@ struct config {
 	struct page_settings page;
 	char ipfix[128]; /* collector of flows, as ipfix_target_ok(); empty: off */
 	uint32_t ipfix_domain;
+	bool gateway;                          /* forwarded traffic is watched too */
+	char gate_inside[CONFIG_MAX_GATE][16]; /* interfaces */
+	size_t n_gate_inside;
+	char gate_outside[CONFIG_MAX_GATE][16];
+	size_t n_gate_outside;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */

@@ -445,6 +445,8 @@ static int start_watching(struct daemon *d)
 		.trace_all_processes = true,
 		.pin = d->pin,
 		.backstop = d->config.backstop,
+		.inside = d->config.gate_inside,
+		.n_inside = d->config.gateway ? d->config.n_gate_inside : 0,
 	};
 	char error[256] = "";
 	int r;
@@ -556,6 +558,8 @@ static int run(struct daemon *d)
 		r = keeper_start(d->keeper); /* its thread has no more rights than ours now */
 	if (r < 0)
 		return r;
+	if (d->config.gateway)
+		log_info("gateway: forwarded traffic is counted; no policy is enforced on it yet");
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
 	tell_vitals(d);
 	if (d->page)

@@ -85,7 +85,7 @@ void vitals_status(void *ctx, struct json *j)
 	attach_stats(v->attach, &stats);
 	json_text(j, "version", EGRET_VERSION);
 	json_text(j, "host", v->host);
-	json_text(j, "watch", "host");
+	json_text(j, "watch", v->config->gateway ? "gateway" : "host");
 	json_text(j, "cgroup", v->config->cgroup);
 	outputs_status(v->outputs, j);
 	json_u64(j, "pid", (uint64_t)getpid());

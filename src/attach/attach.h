@@ -24,7 +24,9 @@ struct attach_config {
 	const char *
 		pin; /* name that attach_pin() pins under, and what is taken over (policy.h); NULL: never */
 	bool watch_only; /* no policy will be loaded: what judges is left out, which loads much faster */
-	bool backstop; /* also judge at tc egress what no hook of sockets judged */
+	bool backstop;            /* also judge at tc egress what no hook of sockets judged */
+	const char (*inside)[16]; /* interfaces whose forwarded traffic is counted too; borrowed */
+	size_t n_inside;          /* 0: no gateway */
 };
 
 /* Loads and attaches. -errno; the reason in words in `error`. */

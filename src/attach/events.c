@@ -36,6 +36,7 @@ static void fill_owner(struct event_open *o, const struct eg_owner *owner, uint3
 	o->cgroup_id = owner->cgroup_id;
 	o->inbound = flags & EG_INBOUND;
 	o->mid_stream = flags & EG_MIDSTREAM;
+	o->forwarded = flags & EG_FORWARDED;
 	o->owner_unknown = !(flags & EG_OWNED);
 }
 

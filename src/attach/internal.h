@@ -45,6 +45,15 @@ struct attach_cgroup {
 	char *path;
 };
 
+/* An interface that the gateway is on. */
+struct attach_inside {
+	char name[16];
+	uint32_t ifindex; /* 0: it is not there, or could not be had */
+	int told;         /* why not, as last said */
+};
+
+struct gateway_over; /* gateway.c */
+
 struct attach {
 	struct event_out out;
 	struct host_bpf *skel;
@@ -78,6 +87,12 @@ struct attach {
 
 	uint64_t closing[ATTACH_CLOSING];
 	size_t n_closing;
+	struct attach_inside inside[EG_GATE_INSIDE]; /* gateway.c */
+	size_t n_inside;
+	struct bpf_link *iter_gate;
+	struct gateway_over
+		*gate_over; /* flows that are over, found by the walk that is under way */
+	size_t n_gate_over, room_gate_over;
 	struct attach_over *over; /* peers that are over, found by the walk that is under way */
 	size_t n_over, room_over;
 

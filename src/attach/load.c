@@ -17,6 +17,7 @@
 
 #include "attach/backstop.h"
 #include "attach/cgroup2.h"
+#include "attach/gateway.h"
 #include "attach/internal.h"
 #include "attach/policy.h"
 #include "attach/pin.h"
@@ -64,6 +65,9 @@ static int configure(struct attach *a, const struct attach_config *cfg)
 	s->rodata->with_policy = !cfg->watch_only;
 	bpf_program__set_autoload(s->progs.eg_backstop, cfg->backstop && s->rodata->has_kern_ctx);
 	bpf_program__set_autoload(s->progs.eg_condemn, a->can_end);
+	if (cfg->n_inside && !s->rodata->has_kern_ctx)
+		return -EOPNOTSUPP; /* gateway: before kernel 6.2 */
+	gateway_configure(a, cfg);
 
 	if (fstat(cfg->cgroup_fd, &st))
 		return -errno;
@@ -273,6 +277,9 @@ int attach_new(struct attach **ret, const struct attach_config *cfg, struct even
 	r = backstop_start(a);
 	if (r)
 		return explain(error, r, "cannot attach the backstop");
+	r = gateway_start(a);
+	if (r)
+		return explain(error, r, "cannot attach the gateway");
 	a->ready = true;
 	*ret = TAKE_PTR(a);
 	return 0;
@@ -284,6 +291,7 @@ struct attach *attach_free(struct attach *a)
 		return NULL;
 	if (!attach_is_pinned(a))
 		backstop_stop(a);
+	gateway_stop(a);
 	while (a->n_links)
 		bpf_link__destroy(a->links[--a->n_links]);
 	if (a->ready) {

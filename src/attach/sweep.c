@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 
 #include "attach/backstop.h"
+#include "attach/gateway.h"
 #include "attach/internal.h"
 #include "attach/who.h"
 #include "base/cleanup.h"
@@ -284,6 +285,8 @@ int attach_sweep(struct attach *a)
 	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
 	if (!r)
 		r = sweep_peers(a, now);
+	if (!r)
+		r = gateway_tick(a, now);
 	if (!r)
 		r = attach_refuse_tick(a);
 	held_expire(a, now);

@@ -68,7 +68,10 @@ void flow_row_read(struct flow_row *ret, const json_t *record)
 	if (!ret->user.n)
 		ret->user = text_at(json_object_get(record, "user"), "id");
 	if (!ret->known)
-		ret->program = STR("(unknown)");
+		/* of what a gateway forwards, the machine is who it was */
+		ret->program = str_eq(text_at(egret, "vantage"), STR("gateway")) && ret->src.n
+				       ? ret->src
+				       : STR("(unknown)");
 }
 
 struct str flow_row_target(const struct flow_row *r)

@@ -70,6 +70,7 @@ struct event_open {
 	uint32_t ifindex;
 	bool inbound;    /* the other side opened it (accept) */
 	bool mid_stream; /* was open before egret looked */
+	bool forwarded;  /* the gateway's: between two others, no socket of this host */
 	bool owner_unknown;
 };
 

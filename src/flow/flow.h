@@ -110,6 +110,7 @@ struct flow {
 	uint8_t first; /* enum flow_first: its opener's first payload, while `app` is not known from it */
 	bool mid_stream, payload_known, live;
 	bool stores;        /* FTP: the client handed a file over (decode/ftp.h) */
+	bool forwarded;     /* seen by the gateway; src or dst is a machine inside */
 	bool owner_unknown; /* live, but the kernel could not tell */
 	struct flow_verdict verdict;
 

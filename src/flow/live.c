@@ -40,7 +40,7 @@ static void own(struct flow_table *t, struct flow *f, const struct event *e)
 		if (p)
 			f->proc = p;
 	}
-	f->owner_unknown = !f->proc;
+	f->owner_unknown = !f->proc && !o->forwarded;
 }
 
 void live_open(struct flow_table *t, const struct event *e)
@@ -61,6 +61,8 @@ void live_open(struct flow_table *t, const struct event *e)
 	} else if (o->inbound != !!(f->flags & FLOW_LOCAL_IS_DST)) {
 		flow_orient_live(t, f);
 	}
+	if (o->forwarded)
+		flow_set_forwarded(t, f);
 	f->mid_stream |= o->mid_stream;
 	if (o->mid_stream && f->key.proto == IPPROTO_TCP)
 		f->state = FLOW_ESTABLISHED;

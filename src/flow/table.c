@@ -296,6 +296,17 @@ static enum flow_direction capture_direction(const struct flow_table *t, const s
 	return src == dst ? FLOW_DIRECTION_UNKNOWN : src ? FLOW_EGRESS : FLOW_INGRESS;
 }
 
+void flow_set_forwarded(struct flow_table *t, struct flow *f)
+{
+	bool src = is_inside(t, &f->key.src), dst = is_inside(t, &f->key.dst);
+
+	f->forwarded = true;
+	if (src == dst)
+		f->direction = FLOW_FORWARD;
+	else
+		f->direction = src ? FLOW_EGRESS : FLOW_INGRESS;
+}
+
 static void reverse(struct event_key *k)
 {
 	struct event_key old = *k;

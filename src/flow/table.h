@@ -151,6 +151,8 @@ struct flow_table {
 
 /* table.c */
 struct flow *flow_find(struct flow_table *t, const struct event *e, enum flow_side *ret_side);
+/* Its direction then follows from its addresses. */
+void flow_set_forwarded(struct flow_table *t, struct flow *f);
 struct flow *flow_create(struct flow_table *t, const struct event *e, bool swap);
 void flow_touch(struct flow_table *t, struct flow *f);
 void flow_set_class(struct flow_table *t, struct flow *f, enum idle_class c);

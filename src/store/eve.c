@@ -184,7 +184,7 @@ static void put_names(struct json *j, const struct flow *f)
 /* Only the words for what is missing: absent where nobody could know (a capture). */
 static const char *identity_gap(const struct flow *f)
 {
-	if (!f->live)
+	if (!f->live || f->forwarded)
 		return NULL;
 	if (f->owner_unknown)
 		return "unknown: the kernel could not tell who owns the socket";
@@ -264,7 +264,7 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 
 	json_object_begin(j, "egret");
 	json_text(j, "direction", flow_direction_name(f->direction));
-	json_text(j, "vantage", vantage_name(fmt->vantage));
+	json_text(j, "vantage", vantage_name(f->forwarded ? EVE_GATEWAY : fmt->vantage));
 	json_bool(j, "mid_stream", f->mid_stream);
 	put_names(j, f);
 	if (r->type == RECORD_FLOW)

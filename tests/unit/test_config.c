@@ -210,14 +210,19 @@ static void test_page(void **state)
 	}
 }
 
-static void test_what_is_not_built_is_said(void **state)
+static void test_gateway(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
 	struct config c;
 
-	assert_ok(config_parse(&c, "e", STR("gateway { inside lan0, lan1\n outside wan0 }\n"),
-			       &messages));
-	assert_non_null(strstr(messages.p, "e:1:9: warning: this egret has no gateway yet"));
+	assert_ok(config_parse(
+		&c, "e", STR("watch gateway\ngateway { inside lan0, lan1.20\n outside wan0 }\n"),
+		&messages));
+	assert_str(buf_str(&messages), "");
+	assert_true(c.gateway);
+	assert_int_equal(c.n_gate_inside, 2);
+	assert_string_equal(c.gate_inside[1], "lan1.20");
+	assert_int_equal(c.n_gate_outside, 1);
 }
 
 static void test_history(void **state)
@@ -250,7 +255,17 @@ static void test_mistakes(void **state)
 	} cases[] = {
 		{ "wach host", "e:1:1: error: unknown statement; did you mean 'watch'?" },
 		{ "watch hots", "e:1:7: error: unknown word; did you mean 'host'?" },
-		{ "watch gateway", "e:1:7: error: this egret can only watch a host yet" },
+		{ "watch console", "e:1:7: error: this egret can only watch a host or a gateway" },
+		{ "watch gateway", "e:1:7: error: a gateway needs the statement gateway {" },
+		{ "gateway { inside a }", "e:1:9: error: this has no effect without" },
+		{ "watch gateway\ngateway { inside a, a }",
+		  "e:2:21: error: this interface is named" },
+		{ "watch gateway\ngateway { inside a outside a }",
+		  "e:2:28: error: this interface is named twice" },
+		{ "watch gateway\ngateway { outside a }", "e:2:9: error: a gateway needs an int" },
+		{ "watch gateway\ngateway { inside abcdefghijklmnop }",
+		  "e:2:18: error: the name of an interface" },
+		{ "gateway lan0", "e:1:9: error: '{' is expected here" },
 		{ "\ncgroup test", "e:2:8: error: a path in quotes is expected here" },
 		{ "run \"/tmp/x", "e:1:5: error: the string does not end on its line" },
 		{ "run \"x\"", "e:1:5: error: a path that begins with '/'" },
@@ -264,7 +279,7 @@ static void test_mistakes(void **state)
 		{ "backstop yes", "e:1:10: error: unknown word" },
 		{ "geo city \"/x\"", "e:1:5: error: unknown word" },
 		{ "inside", "e:1:7: error: an address or network is expected" },
-		{ "gateway { inside", "e:1:9: error: the '{' of this statement is never closed" },
+		{ "gateway { inside a", "e:1:9: error: the '{' of this statement is never closed" },
 		{ "store postgres", "e:1:7: error: unknown word" },
 		{ "retention 30d", "e:1:11: error: '{' is expected here" },
 		{ "retention { flows 30d",
@@ -306,7 +321,7 @@ int main(void)
 		cmocka_unit_test(test_findings_and_alerts),
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_ipfix),
-		cmocka_unit_test(test_what_is_not_built_is_said),
+		cmocka_unit_test(test_gateway),
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_all_mistakes_in_one_run),
