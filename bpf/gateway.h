@@ -66,8 +66,7 @@ __noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g)
 	if (g->l2 > 64 || skb->len < g->l2 + 20)
 		return -1;
 	len = skb->len - g->l2;
-	if (eg_parse(skb, len, &g->p) ||
-	    bpf_skb_load_bytes_relative(skb, 0, h, 6, BPF_HDR_START_NET))
+	if (eg_parse(skb, g->l2, len, &g->p) || bpf_skb_load_bytes(skb, g->l2, h, 6))
 		return -1;
 	g->len = g->p.v6 ? 40 + (h[4] << 8 | h[5]) : h[2] << 8 | h[3];
 	if (skb->gso_segs > 1 || g->len > len || g->len < g->p.ip_header)

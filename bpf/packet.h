@@ -76,7 +76,7 @@ static __always_inline int eg_icmp_answer(int v6, __u8 type)
 	return -1;
 }
 
-static __always_inline int eg_load_transport(void *ctx, __u32 len, struct eg_packet *p)
+static __always_inline int eg_load_transport(void *ctx, __u32 base, __u32 len, struct eg_packet *p)
 {
 	__u8 b[16];
 	int answer;
@@ -85,7 +85,7 @@ static __always_inline int eg_load_transport(void *ctx, __u32 len, struct eg_pac
 	p->payload_len = len - p->ip_header;
 	switch (p->proto) {
 	case EG_PROTO_TCP:
-		if (EG_LOAD(ctx, p->ip_header, b, 16))
+		if (EG_LOAD(ctx, base + p->ip_header, b, 16))
 			return -1;
 		p->seq = (__u32)b[4] << 24 | b[5] << 16 | b[6] << 8 | b[7];
 		p->ack = (__u32)b[8] << 24 | b[9] << 16 | b[10] << 8 | b[11];
@@ -95,17 +95,17 @@ static __always_inline int eg_load_transport(void *ctx, __u32 len, struct eg_pac
 		break;
 	case EG_PROTO_UDP:
 	case EG_PROTO_UDPLITE:
-		if (EG_LOAD(ctx, p->ip_header, b, 8))
+		if (EG_LOAD(ctx, base + p->ip_header, b, 8))
 			return -1;
 		p->payload_at += 8;
 		break;
 	case EG_PROTO_SCTP:
-		if (EG_LOAD(ctx, p->ip_header, b, 4))
+		if (EG_LOAD(ctx, base + p->ip_header, b, 4))
 			return -1;
 		break;
 	case EG_PROTO_ICMP:
 	case EG_PROTO_ICMPV6:
-		if (EG_LOAD(ctx, p->ip_header, b, 2))
+		if (EG_LOAD(ctx, base + p->ip_header, b, 2))
 			return -1;
 		answer = eg_icmp_answer(p->v6, b[0]);
 		p->sport = b[0];
@@ -122,15 +122,18 @@ static __always_inline int eg_load_transport(void *ctx, __u32 len, struct eg_pac
 	return 0;
 }
 
-/* 0, or -1 for what is no IP packet. Later fragments have no ports. */
-static __always_inline int eg_parse(void *ctx, __u32 len, struct eg_packet *p)
+/*
+ * An IP packet of `len` bytes that begins at `base`; all that is told counts from there. 0, or -1 for what is no IP packet. Later
+ * fragments have no ports.
+ */
+static __always_inline int eg_parse(void *ctx, __u32 base, __u32 len, struct eg_packet *p)
 {
 	__u8 h[40];
 	__u8 next;
 	int i;
 
 	__builtin_memset(p, 0, sizeof(*p));
-	if (EG_LOAD(ctx, 0, h, 20))
+	if (EG_LOAD(ctx, base, h, 20))
 		return -1;
 	if (h[0] >> 4 == 4) {
 		p->src[10] = p->src[11] = p->dst[10] = p->dst[11] = 0xff;
@@ -143,9 +146,9 @@ static __always_inline int eg_parse(void *ctx, __u32 len, struct eg_packet *p)
 		p->no_ports = (h[6] & 0x1f) || h[7];
 		if (p->no_ports)
 			return 0;
-		return eg_load_transport(ctx, len, p);
+		return eg_load_transport(ctx, base, len, p);
 	}
-	if (h[0] >> 4 != 6 || EG_LOAD(ctx, 0, h, 40))
+	if (h[0] >> 4 != 6 || EG_LOAD(ctx, base, h, 40))
 		return -1;
 	p->v6 = 1;
 	__builtin_memcpy(p->src, h + 8, 16);
@@ -159,7 +162,7 @@ static __always_inline int eg_parse(void *ctx, __u32 len, struct eg_packet *p)
 		if (next != 0 && next != 43 && next != 44 && next != 51 && next != 60 &&
 		    next != 135)
 			break;
-		if (EG_LOAD(ctx, p->ip_header, e, 8))
+		if (EG_LOAD(ctx, base + p->ip_header, e, 8))
 			return -1;
 		if (next == 44 && (e[2] || e[3] & 0xf8)) {
 			p->proto = e[0];
@@ -172,5 +175,5 @@ static __always_inline int eg_parse(void *ctx, __u32 len, struct eg_packet *p)
 			return -1;
 	}
 	p->proto = next;
-	return eg_load_transport(ctx, len, p);
+	return eg_load_transport(ctx, base, len, p);
 }

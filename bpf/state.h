@@ -159,7 +159,7 @@ static __always_inline __u64 eg_wake(void)
 }
 
 /* How packet.h reads a packet here. */
-#define EG_LOAD(ctx, at, to, len) bpf_skb_load_bytes_relative(ctx, at, to, len, BPF_HDR_START_NET)
+#define EG_LOAD(ctx, at, to, len) bpf_skb_load_bytes(ctx, at, to, len)
 
 static __always_inline int eg_is_v4mapped(const __u8 a[16])
 {

@@ -21,7 +21,7 @@ __noinline int eg_read_any(struct __sk_buff *skb, struct eg_packet *p)
 {
 	if (!p)
 		return -1;
-	return eg_parse(skb, skb->len, p);
+	return eg_parse(skb, 0, skb->len, p);
 }
 
 /* The packet almost all packets are: IPv4 without options, or IPv6 without extension headers, of TCP or UDP. */
