@@ -28,6 +28,7 @@ list gone = file "gone.txt" optional
 deny to list bad
 deny port 7009
 allow to office port 7001
+allow to 192.0.2.9 quota 1gb/month
 default allow
 """
 
