@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised with every change of layout or meaning: it is part of the path that state is pinned under. */
-#define EGRET_ABI 3
+#define EGRET_ABI 4
 
 /*
  * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
@@ -291,12 +291,15 @@ _Static_assert(sizeof(struct eg_name) == 272, "abi");
 	X(MAP_FLOWS)       \
 	X(MAP_SOCKETS)     \
 	X(MAP_HANDSHAKE)   \
-	X(MAP_JUDGE)
-#define EG_LOSS_COUNT 8
+	X(MAP_JUDGE)       \
+	X(PACKET_UNREAD)
+#define EG_LOSS_COUNT 9
+#define EG_LOSS_PLACES 16 /* a power of two: the verifier wants a mask */
 
 struct eg_loss {
-	__u64 lost[8];
-	struct eg_counts unreported[8]; /* traffic that lost its flow but not its bytes */
+	__u64 lost[EG_LOSS_PLACES];
+	struct eg_counts
+		unreported[EG_LOSS_PLACES]; /* traffic that lost its flow but not its bytes */
 };
 
 /* Records of the ring buffer. Each begins with this. */

@@ -19,6 +19,8 @@
 #define EG_GATE_HOST 0
 #define EG_GATE_INET 2
 #define EG_GATE_INET6 10
+#define EG_GATE_IP 0x0800 /* of Ethernet */
+#define EG_GATE_IPV6 0x86dd
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -52,22 +54,24 @@ static __always_inline int eg_gate_is_local_scope(const __u8 a[16])
 	return a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
 }
 
-/* 0; -1: no IP packet that could be forwarded. */
-__noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g)
+/* 0; -1: no IP packet that could be forwarded, or one that cannot be read. */
+__noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g, int tx)
 {
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
 	__u32 len;
 	__u8 h[6];
 
-	if (!g)
+	if (!g ||
+	    (skb->protocol != bpf_htons(EG_GATE_IP) && skb->protocol != bpf_htons(EG_GATE_IPV6)))
 		return -1;
 	g->l2 = (__u32)((__u64)BPF_CORE_READ(k, head) + BPF_CORE_READ(k, network_header) -
 			(__u64)BPF_CORE_READ(k, data));
-	if (g->l2 > 64 || skb->len < g->l2 + 20)
-		return -1;
 	len = skb->len - g->l2;
-	if (eg_parse(skb, g->l2, len, &g->p) || bpf_skb_load_bytes(skb, g->l2, h, 6))
+	if (g->l2 > 64 || skb->len < g->l2 + 20 || eg_parse(skb, g->l2, len, &g->p) ||
+	    bpf_skb_load_bytes(skb, g->l2, h, 6)) {
+		eg_lose_packet(EG_LOSS_PACKET_UNREAD, skb->len, tx);
 		return -1;
+	}
 	g->len = g->p.v6 ? 40 + (h[4] << 8 | h[5]) : h[2] << 8 | h[3];
 	if (skb->gso_segs > 1 || g->len > len || g->len < g->p.ip_header)
 		g->len = len;
@@ -225,32 +229,6 @@ static __noinline void eg_gate_count(struct eg_gate_flow *f, const struct eg_gat
 	}
 }
 
-/* As eg_tcp_packet(), of a flow that has no socket. */
-static __always_inline void eg_gate_tcp(struct __sk_buff *skb, struct eg_sock *s,
-					struct eg_packet *p, int tx)
-{
-	__u32 flags;
-
-	if (p->tcp_flags & EG_SYN) {
-		if (tx)
-			s->tx.isn = p->seq;
-		else
-			s->rx.isn = p->seq;
-		__sync_fetch_and_or(&s->hot.flags, tx ? EG_TX_ISN : EG_RX_ISN);
-	}
-	if (tx)
-		s->hot.tx_tcp |= p->tcp_flags;
-	else
-		s->hot.rx_tcp |= p->tcp_flags;
-	if (!p->payload_len)
-		return;
-	flags = s->hot.flags;
-	if ((flags & (tx ? EG_TX_OPEN : EG_RX_OPEN)) && (flags & (tx ? EG_TX_ISN : EG_RX_ISN)))
-		eg_capture_tcp(skb, s, p, 0, tx);
-	else if (flags & EG_HTTP)
-		eg_capture_http(skb, s, p, 0, tx);
-}
-
 static __noinline void eg_gate_packet(struct __sk_buff *skb, struct eg_gate_packet *g, int tx)
 {
 	struct eg_packet *p;
@@ -287,10 +265,13 @@ static __noinline void eg_gate_packet(struct __sk_buff *skb, struct eg_gate_pack
 	if (!(f->sock.hot.flags & EG_KEYED))
 		eg_gate_begin(skb, &f->sock, &k, p, tx);
 	eg_gate_count(f, g, tx);
-	if (p->proto == EG_PROTO_TCP)
-		eg_gate_tcp(skb, &f->sock, p, tx);
-	else if (!p->no_ports)
+	if (p->proto == EG_PROTO_TCP) {
+		eg_tcp_header(&f->sock, p, tx);
+		if (p->payload_len)
+			eg_tcp_bytes(skb, &f->sock, p, 0, tx);
+	} else if (!p->no_ports) {
 		eg_dgram_capture(skb, &f->sock, p, 0, tx);
+	}
 }
 
 static __always_inline int eg_gate_is_inside(__u32 ifindex)
@@ -303,7 +284,7 @@ int eg_gate_in(struct __sk_buff *skb)
 {
 	struct eg_gate_packet g = {};
 
-	if (skb->pkt_type == EG_GATE_HOST && !skb->vlan_present && !eg_gate_read(skb, &g))
+	if (skb->pkt_type == EG_GATE_HOST && !skb->vlan_present && !eg_gate_read(skb, &g, 1))
 		eg_gate_packet(skb, &g, 1);
 	return EG_GATE_NEXT;
 }
@@ -314,7 +295,7 @@ int eg_gate_out(struct __sk_buff *skb)
 	struct eg_gate_packet g = {};
 
 	if (!skb->ingress_ifindex || skb->sk || skb->vlan_present ||
-	    eg_gate_is_inside(skb->ingress_ifindex) || eg_gate_read(skb, &g))
+	    eg_gate_is_inside(skb->ingress_ifindex) || eg_gate_read(skb, &g, 0))
 		return EG_GATE_NEXT;
 	eg_gate_cut(skb, &g);
 	eg_gate_packet(skb, &g, 0);

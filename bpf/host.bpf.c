@@ -141,8 +141,10 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return EG_DONE;
-	if (eg_read(skb, p))
+	if (eg_read(skb, p)) {
+		eg_lose_packet(EG_LOSS_PACKET_UNREAD, skb->len, tx);
 		return EG_LOST;
+	}
 	if (tx && (p->tcp_flags & EG_RST) && p->proto == EG_PROTO_TCP && eg_counted_reset(sk, s))
 		return EG_DONE;
 	if (!s) {

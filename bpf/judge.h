@@ -228,7 +228,7 @@ static __noinline int eg_judge(struct eg_room *r)
 		r->verdict.final = 0;
 		r->verdict.could_pass = 0;
 		r->verdict.could_drop = 1;
-		r->verdict.action = EG_DENY;
+		r->verdict.action = r->verdict.certain_action = EG_DENY;
 	}
 	return ret;
 }

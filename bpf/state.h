@@ -126,7 +126,7 @@ static __noinline void eg_unreported(__u32 reason, const struct eg_counts *n)
 
 	if (!l || !n)
 		return;
-	reason &= 7;
+	reason &= EG_LOSS_PLACES - 1;
 	/* Process context may be interrupted by a softirq on the same CPU. */
 	__sync_fetch_and_add(&l->unreported[reason].tx_packets, n->tx_packets);
 	__sync_fetch_and_add(&l->unreported[reason].tx_bytes, n->tx_bytes);
@@ -140,7 +140,7 @@ static __noinline void eg_lose_one(__u32 reason)
 	struct eg_loss *l = bpf_map_lookup_elem(&eg_losses, &zero);
 
 	if (l)
-		__sync_fetch_and_add(&l->lost[reason & 7], 1);
+		__sync_fetch_and_add(&l->lost[reason & (EG_LOSS_PLACES - 1)], 1);
 }
 
 static __always_inline void eg_lose(__u32 reason, const struct eg_counts *n)

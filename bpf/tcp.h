@@ -121,11 +121,9 @@ static __noinline void eg_tcp_begin(struct __sk_buff *skb, struct bpf_sock *sk, 
 		eg_windows_open(s, flags);
 }
 
-static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock *s,
-					  struct eg_packet *p, __u64 cookie, int tx)
+/* What a segment's header tells of the flow. */
+static __always_inline void eg_tcp_header(struct eg_sock *s, const struct eg_packet *p, int tx)
 {
-	__u32 flags;
-
 	if (p->tcp_flags & EG_SYN) {
 		if (tx)
 			s->tx.isn = p->seq;
@@ -137,15 +135,29 @@ static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock 
 		s->hot.tx_tcp |= p->tcp_flags;
 	else
 		s->hot.rx_tcp |= p->tcp_flags;
-	if (!p->payload_len)
-		return;
-	if (!tx && s->key.rport == 53)
-		eg_learn_segment(skb, s, p, cookie);
-	flags = s->hot.flags;
+}
+
+/* Its payload, where first bytes are still looked at. */
+static __always_inline void eg_tcp_bytes(struct __sk_buff *skb, struct eg_sock *s,
+					 struct eg_packet *p, __u64 cookie, int tx)
+{
+	__u32 flags = s->hot.flags;
+
 	if ((flags & (tx ? EG_TX_OPEN : EG_RX_OPEN)) && (flags & (tx ? EG_TX_ISN : EG_RX_ISN)))
 		eg_capture_tcp(skb, s, p, cookie, tx);
 	else if (flags & EG_HTTP)
 		eg_capture_http(skb, s, p, cookie, tx);
+}
+
+static __always_inline void eg_tcp_packet(struct __sk_buff *skb, struct eg_sock *s,
+					  struct eg_packet *p, __u64 cookie, int tx)
+{
+	eg_tcp_header(s, p, tx);
+	if (!p->payload_len)
+		return;
+	if (!tx && s->key.rport == 53)
+		eg_learn_segment(skb, s, p, cookie);
+	eg_tcp_bytes(skb, s, p, cookie, tx);
 }
 
 /* Key of a socket from the kernel's own struct: for a child that never had a packet of its own. */

@@ -4,22 +4,18 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "attach/internal.h"
-#include "base/cleanup.h"
+#include "attach/tc.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "bpf/host.skel.h"
 #include "bpf/sweep.h"
 
-#define HANDLE 0xe67e8
-#define PRIORITIES 8
 #define TCP_IDLE_NS (3600 * (uint64_t)NSEC_PER_SEC)
 #define TCP_OVER_NS \
 	(2 * (uint64_t)NSEC_PER_SEC) /* after FINs or a reset: for what is still under way */
@@ -29,143 +25,51 @@ struct gateway_over {
 	enum event_end end;
 };
 
-/* What libbpf says of filters that are not there is no news. */
-static int say_nothing(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	(void)level;
-	(void)fmt;
-	(void)ap;
-	return 0;
-}
+#define HANDLE 0xe67e8
 
-static struct bpf_tc_hook hook_of(int ifindex, enum bpf_tc_attach_point where)
-{
-	return (struct bpf_tc_hook){ .sz = sizeof(struct bpf_tc_hook),
-				     .ifindex = ifindex,
-				     .attach_point = where };
-}
+static const struct tc_filter in = { BPF_TC_INGRESS, HANDLE, "eg_gate_in" },
+			      out = { BPF_TC_EGRESS, HANDLE, "eg_gate_out" };
 
-static uint32_t id_of(int prog_fd)
-{
-	struct bpf_prog_info info = { 0 };
-	uint32_t n = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(prog_fd, &info, &n) ? 0 : info.id;
-}
-
-/* The priority at which a filter with our handle and of this program stands; 0: none. */
-static uint32_t find(int ifindex, enum bpf_tc_attach_point where, uint32_t prog_id)
-{
-	for (uint32_t i = 1; i <= PRIORITIES; i++) {
-		struct bpf_tc_hook hook = hook_of(ifindex, where);
-		struct bpf_tc_opts filter = { .sz = sizeof(filter),
-					      .handle = HANDLE,
-					      .priority = i };
-
-		if (!bpf_tc_query(&hook, &filter) && filter.prog_id == prog_id)
-			return i;
-	}
-	return 0;
-}
-
-/* Of a daemon that was killed. To ask for a program's name takes a right that the daemon has given up by the first sweep. */
-static bool is_left_over(uint32_t prog_id, const struct bpf_program *prog)
-{
-	struct bpf_prog_info info = { 0 };
-	uint32_t n = sizeof(info);
-	_cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
-
-	if (fd < 0)
-		return errno == EPERM;
-	return !bpf_obj_get_info_by_fd(fd, &info, &n) &&
-	       !strcmp(info.name, bpf_program__name(prog));
-}
-
-static int put(int ifindex, enum bpf_tc_attach_point where, const struct bpf_program *prog)
-{
-	struct bpf_tc_hook hook = hook_of(ifindex, where);
-	int fd = bpf_program__fd(prog), r;
-
-	if (find(ifindex, where, id_of(fd)))
-		return 0;
-	r = bpf_tc_hook_create(&hook);
-	if (r && r != -EEXIST)
-		return r;
-	for (uint32_t i = 1; i <= PRIORITIES; i++) {
-		struct bpf_tc_opts filter = { .sz = sizeof(filter),
-					      .handle = HANDLE,
-					      .priority = i };
-
-		if (bpf_tc_query(&hook, &filter) || !is_left_over(filter.prog_id, prog))
-			continue;
-		filter = (struct bpf_tc_opts){ .sz = sizeof(filter),
-					       .handle = HANDLE,
-					       .priority = i,
-					       .prog_fd = fd,
-					       .flags = BPF_TC_F_REPLACE };
-		return bpf_tc_attach(&hook, &filter);
-	}
-	r = -EBUSY;
-	for (uint32_t i = 1; r && i <= PRIORITIES; i++) {
-		struct bpf_tc_opts filter = {
-			.sz = sizeof(filter), .handle = HANDLE, .priority = i, .prog_fd = fd
-		};
-
-		r = bpf_tc_attach(&hook, &filter);
-	}
-	return r;
-}
-
-static void take_away(int ifindex, enum bpf_tc_attach_point where, const struct bpf_program *prog)
-{
-	uint32_t id = id_of(bpf_program__fd(prog));
-	struct bpf_tc_hook hook = hook_of(ifindex, where);
-	struct bpf_tc_opts filter = { .sz = sizeof(filter), .handle = HANDLE };
-
-	filter.priority = id ? find(ifindex, where, id) : 0;
-	if (filter.priority)
-		bpf_tc_detach(&hook, &filter);
-}
-
-static int take_up(struct attach *a, struct attach_inside *in, uint32_t ifindex)
+static int take_up(struct attach *a, struct attach_inside *inside, uint32_t ifindex)
 {
 	int map = bpf_map__fd(a->skel->maps.eg_gate_inside);
 	uint8_t one = 1;
 	int r = bpf_map_update_elem(map, &ifindex, &one, BPF_ANY) ? -errno : 0;
 
 	if (!r)
-		r = put((int)ifindex, BPF_TC_INGRESS, a->skel->progs.eg_gate_in);
+		r = tc_attach(&in, (int)ifindex, bpf_program__fd(a->skel->progs.eg_gate_in));
 	if (!r)
-		r = put((int)ifindex, BPF_TC_EGRESS, a->skel->progs.eg_gate_out);
+		r = tc_attach(&out, (int)ifindex, bpf_program__fd(a->skel->progs.eg_gate_out));
 	if (!r)
-		in->ifindex = ifindex;
+		inside->ifindex = ifindex;
 	return r;
 }
 
 /* Names against indices: a name that now means another interface, or none, is seen by its index. */
 static void look(struct attach *a)
 {
-	libbpf_print_fn_t before = libbpf_set_print(say_nothing);
+	libbpf_print_fn_t before = tc_hush();
 	int map = bpf_map__fd(a->skel->maps.eg_gate_inside), r;
 
 	for (size_t i = 0; i < a->n_inside; i++) {
-		struct attach_inside *in = &a->inside[i];
-		uint32_t ifindex = if_nametoindex(in->name);
+		struct attach_inside *inside = &a->inside[i];
+		uint32_t ifindex = if_nametoindex(inside->name);
 
-		if (ifindex == in->ifindex && (ifindex || in->told))
+		if (ifindex == inside->ifindex && (ifindex || inside->told))
 			continue;
-		if (in->ifindex)
-			bpf_map_delete_elem(map, &in->ifindex);
-		in->ifindex = 0;
-		r = ifindex ? take_up(a, in, ifindex) : -ENODEV;
+		if (inside->ifindex)
+			bpf_map_delete_elem(map, &inside->ifindex);
+		inside->ifindex = 0;
+		r = ifindex ? take_up(a, inside, ifindex) : -ENODEV;
 		if (!r)
-			log_info("gateway: watching %s", in->name);
-		else if (in->told != r)
-			log_warn("gateway: not on %s: %s; it is tried again each second", in->name,
+			log_info("gateway: watching %s", inside->name);
+		else if (inside->told != r)
+			log_warn("gateway: not on %s: %s; it is tried again each second",
+				 inside->name,
 				 r == -ENODEV ? "there is no such interface" : strerror(-r));
-		in->told = r;
+		inside->told = r;
 	}
-	libbpf_set_print(before);
+	tc_unhush(before);
 }
 
 void gateway_configure(struct attach *a, const struct attach_config *cfg)
@@ -272,17 +176,21 @@ int gateway_tick(struct attach *a, uint64_t now_ns)
 	return r;
 }
 
+/* By the programs' ids: another egretd may have taken the place since. */
 void gateway_stop(struct attach *a)
 {
-	libbpf_print_fn_t before = libbpf_set_print(say_nothing);
+	libbpf_print_fn_t before = tc_hush();
 
 	for (size_t i = 0; i < a->n_inside && a->skel; i++) {
-		if (!a->inside[i].ifindex)
-			continue;
-		take_away((int)a->inside[i].ifindex, BPF_TC_INGRESS, a->skel->progs.eg_gate_in);
-		take_away((int)a->inside[i].ifindex, BPF_TC_EGRESS, a->skel->progs.eg_gate_out);
+		uint32_t in_id = tc_program_id(bpf_program__fd(a->skel->progs.eg_gate_in));
+		uint32_t out_id = tc_program_id(bpf_program__fd(a->skel->progs.eg_gate_out));
+
+		if (a->inside[i].ifindex && in_id)
+			tc_detach(&in, (int)a->inside[i].ifindex, in_id);
+		if (a->inside[i].ifindex && out_id)
+			tc_detach(&out, (int)a->inside[i].ifindex, out_id);
 	}
-	libbpf_set_print(before);
+	tc_unhush(before);
 	bpf_link__destroy(a->iter_gate);
 	free(a->gate_over);
 }

@@ -21,6 +21,9 @@ static const struct loss_words words[LOSS_COUNT] = {
 	[LOSS_MAP_JUDGE] = { "no buffer to judge with: what could not be judged was refused",
 			     "nothing, if it was once: 256 verdicts were under way at the same "
 			     "time" },
+	[LOSS_PACKET_UNREAD] = { "IP packets whose headers cannot be read; under a policy that can "
+				 "refuse they do not leave",
+				 "a program that writes broken headers, or a device that does" },
 	[LOSS_MAP_WHO] = { "programs, paths or groups the kernel had no room for: rules that name "
 			   "them do not hold",
 			   "a program that is started under ever new paths? The log names the "

@@ -180,6 +180,7 @@ const struct flow *flow_of_row(struct flow_maker *m, const struct store_row *row
 	f->end = (enum event_end)row->end;
 	f->app = (enum app_proto)row->app;
 	f->mid_stream = row->mid_stream;
+	f->forwarded = row->forwarded;
 	f->ifindex = row->ifindex;
 	f->ja3 = text_of(m, row->ja3);
 	f->ja4 = text_of(m, row->ja4);

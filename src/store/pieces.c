@@ -399,7 +399,7 @@ static unsigned bits_of(const struct store_row *row)
 	       (row->payload_known ? PIECE_PAYLOAD_KNOWN : 0) |
 	       (row->key_is_ours_dst ? PIECE_OURS_IS_DST : 0) | (row->ends ? PIECE_ENDS : 0) |
 	       (row->rule.would_refuse ? PIECE_WOULD_REFUSE : 0) |
-	       (row->rule.refused ? PIECE_REFUSED : 0);
+	       (row->rule.refused ? PIECE_REFUSED : 0) | (row->forwarded ? PIECE_FORWARDED : 0);
 }
 
 static int put_kind(struct pieces *p, const struct store_row *row, uint32_t *ret)

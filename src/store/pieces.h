@@ -25,6 +25,7 @@ enum piece_bits {
 	PIECE_ENDS = 8,
 	PIECE_WOULD_REFUSE = 16,
 	PIECE_REFUSED = 32,
+	PIECE_FORWARDED = 64,
 };
 
 /* X(identifier, table, columns, how many) */

@@ -20,6 +20,7 @@
 #include "store/read_files.h"
 #include "store/sum_code.h"
 #include "store/sums_write.h"
+#include "store/tally.h"
 
 #define PATH_SIZE 512
 #define LOOKED_UP_MAX 2048
@@ -39,21 +40,12 @@ struct sums_reader {
 	uint32_t n_texts, n_keys;
 };
 
-/* Sums of one key of a file: a cache line. */
-struct tally {
-	uint64_t flows, up, down, up_packets, down_packets, refused;
-	int64_t first_s; /* its first bucket; INT64_MAX: nothing yet */
-	int64_t last_s;  /* end of the last piece */
-};
-
 /* A month's file. */
 struct month {
 	sqlite3 *db;
-	struct shelf texts;    /* id → struct str, of the reader's arena */
-	struct shelf keys;     /* id → struct known_key */
-	struct tally *tallies; /* by id, n_tallies of them: sums of what is being read */
-	uint32_t *tallied;     /* ids that have something */
-	size_t n_tallies, n_tallied;
+	struct shelf texts;     /* id → struct str, of the reader's arena */
+	struct shelf keys;      /* id → struct known_key */
+	struct tallies tallies; /* of what is being read */
 	sqlite3_stmt *text, *key;
 	unsigned looked_up;    /* keys, one by one */
 	struct shelf raw_keys; /* id → struct str of raw_arena: all keys as they lie in the file */
@@ -104,8 +96,7 @@ static void month_close(struct month *m)
 	sqlite3_finalize(m->key);
 	shelf_done(&m->texts);
 	shelf_done(&m->keys);
-	free(m->tallies);
-	free(m->tallied);
+	tallies_done(&m->tallies);
 	shelf_done(&m->raw_keys);
 	arena_done(&m->raw_arena);
 	db_close(m->db);
@@ -116,6 +107,7 @@ static void month_close(struct month *m)
 static bool month_open(struct sums_reader *r, int64_t number, struct month *ret)
 {
 	char name[MONTH_NAME_MAX], path[PATH_SIZE + MONTH_NAME_MAX], error[DB_ERROR_MAX];
+	int64_t keys = 0;
 	int e;
 
 	*ret = (struct month){ 0 };
@@ -129,6 +121,10 @@ static bool month_open(struct sums_reader *r, int64_t number, struct month *ret)
 		e = db_prepare(ret->db, "SELECT t FROM text WHERE id = ?", &ret->text);
 	if (e == 0)
 		e = db_prepare(ret->db, "SELECT dims FROM key WHERE id = ?", &ret->key);
+	if (e == 0)
+		e = db_number(ret->db, "SELECT max(id) FROM key", &keys);
+	keys = MIN(keys, (int64_t)SHELF_MAX - 1);
+	ret->tallies.max_id = keys > 0 ? (uint32_t)keys : 0;
 	if (e < 0) {
 		++*r->skipped;
 		month_close(ret);
@@ -311,69 +307,20 @@ static int add(struct adding *a, const struct known_key *k, const struct tally *
 	return 0;
 }
 
-static bool tallies_grow(struct month *m, uint32_t id)
-{
-	size_t n = m->n_tallies ? m->n_tallies : 1024;
-	struct tally *tallies;
-	uint32_t *tallied;
-
-	while (n <= id)
-		n *= 2;
-	tallies = reallocarray(m->tallies, n, sizeof(*tallies));
-	if (tallies)
-		m->tallies = tallies;
-	tallied = reallocarray(m->tallied, n, sizeof(*tallied));
-	if (tallied)
-		m->tallied = tallied;
-	if (!tallies || !tallied)
-		return false;
-	for (size_t i = m->n_tallies; i < n; i++)
-		tallies[i].first_s = INT64_MAX;
-	m->n_tallies = n;
-	return true;
-}
-
-/* `bucket_s` is where it is told to belong, `time_s` what its last is counted from. */
-static int tally(struct month *m, const struct sum_entry *e, int64_t bucket_s, int64_t time_s)
-{
-	struct tally *t;
-
-	if (e->key >= SHELF_MAX)
-		return -EBADMSG;
-	if (e->key >= m->n_tallies && !tallies_grow(m, e->key))
-		return -ENOMEM;
-	t = &m->tallies[e->key];
-	if (t->first_s == INT64_MAX) {
-		*t = (struct tally){ .first_s = bucket_s };
-		m->tallied[m->n_tallied++] = e->key;
-	}
-	t->first_s = MIN(t->first_s, bucket_s);
-	t->last_s = MAX(t->last_s, time_s + e->last);
-	t->flows += e->flows;
-	t->up += e->up;
-	t->down += e->down;
-	t->up_packets += e->up_packets;
-	t->down_packets += e->down_packets;
-	t->refused += e->refused;
-	return 0;
-}
-
 /* What was read of the file goes to the others'; the file's own begins anew. */
 static int add_tallies(struct sums_reader *r, struct month *m, struct adding *a)
 {
+	struct tallies *t = &m->tallies;
 	int e = 0;
 
-	for (size_t i = 0; i < m->n_tallied; i++) {
-		struct tally *t = &m->tallies[m->tallied[i]];
+	for (size_t i = 0; e == 0 && i < t->n; i++) {
 		struct known_key *k;
 
+		e = key_of(r, m, t->ids[i], &k);
 		if (e == 0)
-			e = key_of(r, m, m->tallied[i], &k);
-		if (e == 0)
-			e = add(a, k, t);
-		t->first_s = INT64_MAX;
+			e = add(a, k, &t->by_id[t->ids[i]]);
 	}
-	m->n_tallied = 0;
+	tallies_clear(t);
 	return e;
 }
 
@@ -406,7 +353,7 @@ static int add_packed(struct month *m, const struct asked *q, sqlite3_stmt *s)
 	int n, error = 0;
 
 	while (error == 0 && (n = sum_take(&data, &e, &last_key)))
-		error = n < 0 ? n : tally(m, &e, bucket_s, time_s);
+		error = n < 0 ? n : tallies_add(&m->tallies, &e, bucket_s, time_s);
 	return error;
 }
 
@@ -454,18 +401,18 @@ static int read_now(struct month *m, const struct asked *q)
 	while (e == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		int64_t time_s = sqlite3_column_int64(s, 8);
 
-		e = tally(m,
-			  &(struct sum_entry){
-				  .key = (uint32_t)sqlite3_column_int64(s, 0),
-				  .flows = (uint64_t)sqlite3_column_int64(s, 1),
-				  .up = (uint64_t)sqlite3_column_int64(s, 2),
-				  .down = (uint64_t)sqlite3_column_int64(s, 3),
-				  .up_packets = (uint64_t)sqlite3_column_int64(s, 4),
-				  .down_packets = (uint64_t)sqlite3_column_int64(s, 5),
-				  .refused = (uint64_t)sqlite3_column_int64(s, 6),
-				  .last = (uint32_t)sqlite3_column_int64(s, 7),
-			  },
-			  time_s - time_s % step_s[q->step], time_s);
+		e = tallies_add(&m->tallies,
+				&(struct sum_entry){
+					.key = (uint32_t)sqlite3_column_int64(s, 0),
+					.flows = (uint64_t)sqlite3_column_int64(s, 1),
+					.up = (uint64_t)sqlite3_column_int64(s, 2),
+					.down = (uint64_t)sqlite3_column_int64(s, 3),
+					.up_packets = (uint64_t)sqlite3_column_int64(s, 4),
+					.down_packets = (uint64_t)sqlite3_column_int64(s, 5),
+					.refused = (uint64_t)sqlite3_column_int64(s, 6),
+					.last = (uint32_t)sqlite3_column_int64(s, 7),
+				},
+				time_s - time_s % step_s[q->step], time_s);
 	}
 	return e < 0 ? e : db_errno(rc);
 }

@@ -70,6 +70,7 @@ struct store_row {
 	uint8_t state, end, direction;        /* enum flow_state, event_end, flow_direction */
 	uint16_t app;                         /* enum app_proto */
 	bool mid_stream;
+	bool forwarded; /* seen by the gateway */
 	uint32_t ifindex;
 	uint64_t refused_calls, refused_packets, refused_bytes; /* of this piece */
 	bool has_who;

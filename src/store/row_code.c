@@ -156,6 +156,7 @@ static void walk_row(struct walk *w, struct store_row *r)
 	NUMBER(w, r->direction);
 	NUMBER(w, r->app);
 	NUMBER(w, r->mid_stream);
+	NUMBER(w, r->forwarded);
 	NUMBER(w, r->ifindex);
 	NUMBER(w, r->refused_calls);
 	NUMBER(w, r->refused_packets);

@@ -127,6 +127,7 @@ void store_row_of_flow(struct store_row *ret, const struct flow *f, const struct
 	ret->direction = (uint8_t)f->direction;
 	ret->app = (uint16_t)f->app;
 	ret->mid_stream = f->mid_stream;
+	ret->forwarded = f->forwarded;
 	ret->ifindex = f->ifindex;
 	fill_who(ret, f->proc);
 	ret->peer.name = text_str(f->name);

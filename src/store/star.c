@@ -382,6 +382,7 @@ static int kind_fill(struct star *d, sqlite3_stmt *s, struct store_row *row)
 	row->ends = bits & PIECE_ENDS;
 	row->rule.would_refuse = bits & PIECE_WOULD_REFUSE;
 	row->rule.refused = bits & PIECE_REFUSED;
+	row->forwarded = bits & PIECE_FORWARDED;
 	*(row->key_is_ours_dst ? &row->key.dst : &row->key.src) = ours;
 	row->ifindex = (uint32_t)sqlite3_column_int64(s, 10);
 	row->key.zone = (uint64_t)sqlite3_column_int64(s, 11);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens to history when it is killed, when the disk is full, and when its files are damaged, old, or somebody else's. */
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "store_rig.h"
@@ -310,6 +311,34 @@ static void test_damaged_month(void **state)
 	}
 }
 
+/* Sums of a key that is not there, and whose number is the size of a gigabyte: damage, told, and no memory for it. */
+static void test_key_that_is_not_there(void **state)
+{
+	struct rusage before, after;
+	struct store *s = rig_open();
+	struct store_reader *r;
+	sqlite3 *db = NULL;
+	char path[128];
+
+	put_rows(s, T0_S * NSEC_PER_SEC, 300);
+	put_rows(s, (T0_S + 2 * 86400) * NSEC_PER_SEC, 300); /* then those before are packed */
+	store_close(s);
+	assert_int_equal(sqlite3_open(path_of_month(path), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE sum SET data = x'C0C3930700000000000000'", NULL,
+				      NULL, NULL),
+			 SQLITE_OK);
+	assert_true(sqlite3_changes(db) > 0);
+	db_close(db);
+	getrusage(RUSAGE_SELF, &before);
+	r = rig_reader();
+	have.n = 0;
+	assert_ok(store_read_sums(r, STORE_HOUR, rig_all, false, on_sum, &have));
+	assert_true(store_reader_skipped(r) > 0);
+	store_reader_close(r);
+	getrusage(RUSAGE_SELF, &after);
+	assert_true(after.ru_maxrss - before.ru_maxrss < 64 << 10);
+}
+
 /* Random bytes anywhere, read while they are so: an answer or none, never a crash; and what can be written is. */
 static void test_random_bytes(void **state)
 {
@@ -440,6 +469,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_clock_set_back, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_day, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_month, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_key_that_is_not_there, rig_setup,
+						rig_teardown),
 		cmocka_unit_test_setup_teardown(test_random_bytes, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_locked, rig_setup, rig_teardown),
