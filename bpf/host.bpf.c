@@ -211,9 +211,6 @@ static __always_inline int eg_slow_way(struct __sk_buff *skb, struct eg_sock *s,
 
 	if (!r) {
 		eg_lose_packet(EG_LOSS_MAP_JUDGE, skb->len, tx);
-		/* it may have been the first payload, which then stays unread: the next one must not be taken for all there is */
-		if (s && tx && !eg_unjudged())
-			s->judged.flags |= EG_JUDGED_BEGUN;
 		return !tx || eg_unjudged();
 	}
 	verdict = eg_slow(skb, s, cookie, r, tx);

@@ -17,6 +17,8 @@
 #include "flow/filter.h"
 #include "history/answer.h"
 
+#define MAX_REQUEST 16384
+
 int ask_history_option(struct ask_history *a, int option, const char *arg)
 {
 	switch (option) {
@@ -229,4 +231,24 @@ int ask_history_gather(struct str request, json_t **ret_rows, json_t **ret_end)
 	*ret_rows = g.rows;
 	*ret_end = g.end;
 	return r;
+}
+
+int ask_history_usage(const struct ask_history *a,
+		      int (*show)(const struct ask_history *a, const json_t *rows,
+				  const json_t *end))
+{
+	_cleanup_buf_ struct buf request = BUF_INIT(MAX_REQUEST);
+	struct json j = JSON_INIT(&request);
+	json_t *rows = NULL, *end = NULL;
+	int status = EXIT_FAILURE;
+
+	ask_history_begin(&j, a, "usage");
+	json_object_end(&j);
+	if (a->form == HISTORY_JSON)
+		status = ask_history_print(buf_str(&request));
+	else if (ask_history_gather(buf_str(&request), &rows, &end) == 0)
+		status = show(a, rows, end);
+	json_decref(rows);
+	json_decref(end);
+	return status;
 }

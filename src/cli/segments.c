@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "cli/ask_history.h"
 #include "cli/cells.h"
@@ -55,24 +54,6 @@ static int show(const struct ask_history *a, const json_t *rows, const json_t *e
 	return ask_history_flush();
 }
 
-static int run(const struct ask_history *a)
-{
-	_cleanup_buf_ struct buf request = BUF_INIT(MAX_REQUEST);
-	struct json j = JSON_INIT(&request);
-	json_t *rows = NULL, *end = NULL;
-	int status = EXIT_FAILURE;
-
-	ask_history_begin(&j, a, "usage");
-	json_object_end(&j);
-	if (a->form == HISTORY_JSON)
-		status = ask_history_print(buf_str(&request));
-	else if (ask_history_gather(buf_str(&request), &rows, &end) == 0)
-		status = show(a, rows, end);
-	json_decref(rows);
-	json_decref(end);
-	return status;
-}
-
 int cmd_segments(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -97,7 +78,7 @@ int cmd_segments(int argc, char **argv)
 	}
 	cells_init();
 	if (ask_history_ready(&a, argc - optind, argv + optind) == 0)
-		status = run(&a);
+		status = ask_history_usage(&a, show);
 	buf_done(&a.filter);
 	return status;
 }

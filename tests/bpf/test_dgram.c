@@ -478,6 +478,29 @@ static void test_names(void **state)
 	assert_as_on_wire(l, f);
 }
 
+/* A header that says there is more than there is: of no flow, but counted, to the byte. */
+static void test_raw_unreadable(void **state)
+{
+	struct live *l = *state;
+	int c = live_socket(l, HERE, AF_INET6, SOCK_RAW, IPPROTO_RAW);
+	socklen_t len;
+	struct sockaddr_storage a = live_addr(THERE, AF_INET6, 0, &len);
+	uint8_t packet[42] = {
+		0x60, 0, 0, 0, 0, 2, 0 /* hop-by-hop options, and only two bytes of them */, 64
+	};
+	const struct in6_addr *there = &((struct sockaddr_in6 *)&a)->sin6_addr;
+
+	assert_int_equal(inet_pton(AF_INET6, "fd99::1", packet + 8), 1);
+	memcpy(packet + 24, there, sizeof(*there));
+	assert_int_equal(sendto(c, packet, sizeof(packet), 0, (struct sockaddr *)&a, len),
+			 sizeof(packet));
+	close(c);
+	live_collect(l);
+	assert_int_equal(l->lost[LOSS_PACKET_UNREAD], 1);
+	assert_int_equal(l->unreported.tx_packets, 1);
+	assert_int_equal(l->unreported.tx_bytes, sizeof(packet));
+}
+
 int main(void)
 {
 #define LIVE_TEST(f) cmocka_unit_test_setup(f, live_begin)
@@ -489,7 +512,8 @@ int main(void)
 		LIVE_TEST(test_inbound),       LIVE_TEST(test_ping_socket),
 		LIVE_TEST(test_ping_raw),      LIVE_TEST(test_ping_many),
 		LIVE_TEST(test_raw_copies),    LIVE_TEST(test_raw_header),
-		LIVE_TEST(test_raw_protocol),  LIVE_TEST(test_names),
+		LIVE_TEST(test_raw_protocol),  LIVE_TEST(test_raw_unreadable),
+		LIVE_TEST(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, live_setup, live_teardown);

@@ -7,10 +7,10 @@ The daemon runs in the client's network namespace: the backstop is put on that o
 import os
 import subprocess
 import sys
-import tempfile
 
 import lab
-from lab import EGRET, EGRETD, S4
+from guarded import Guarded
+from lab import S4
 
 CASES = lab.golden.Cases()
 GOOD, BAD = 7001, 7002
@@ -68,50 +68,6 @@ os.write(fd, udp("10.78.0.2", sys.argv[1], int(sys.argv[2]), sys.argv[3].encode(
 """
 
 
-class Daemon(lab.Daemon):
-    """In the client's namespace, with a bpf file system of its own that outlives it."""
-
-    def __init__(self, n, policy):
-        self.mounts = subprocess.Popen(["unshare", "-m", "sh", "-c", "mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf "
-                                        "&& echo ready && exec sleep 900"], stdout=subprocess.PIPE, text=True)
-        n.children.append(self.mounts)
-        assert self.mounts.stdout.readline() == "ready\n"
-        self.lab = n
-        self.run_dir = tempfile.mkdtemp(prefix="run.", dir=n.tmp)
-        self.eve = os.path.join(self.run_dir, "eve.json")
-        self.conf = os.path.join(self.run_dir, "egret.conf")
-        self.policy_file = os.path.join(self.run_dir, "policy.egret")
-        with open(self.policy_file, "w", encoding="ascii") as f:
-            f.write(policy)
-        path = "/" + os.path.relpath(n.cgroup, lab.cgroup2_mount())
-        with open(self.conf, "w", encoding="ascii") as f:
-            f.write(f'cgroup "{path}"\nrun "{self.run_dir}"\nstate "{self.run_dir}/state"\neve "{self.eve}"\nbackstop on\n'
-                    f'policy "{self.policy_file}" enforce\n')
-        self.child, self.starts = None, 0
-        self.start()
-
-    def inside(self, *argv):
-        return ["nsenter", f"--mount=/proc/{self.mounts.pid}/ns/mnt", f"--net=/run/netns/{self.lab.client}", *argv]
-
-    def start(self):
-        self.starts += 1
-        self.log = os.path.join(self.run_dir, f"log.{self.starts}")
-        with open(self.log, "ab") as out:
-            self.child = self.lab._popen(self.inside(EGRETD, "--foreground", "-c", self.conf), None, None,
-                                         stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-
-        def watching():
-            if self.child.poll() is not None:
-                raise RuntimeError(f"egretd ended with {self.child.returncode}: {self.messages()}")
-            return "watching" in self.messages() and os.path.exists(os.path.join(self.run_dir, "egret.sock"))
-
-        lab.wait_for("egretd to watch", watching)
-
-    def egret(self, *argv, timeout=60):
-        return subprocess.run(self.inside(EGRET, "--run", self.run_dir, *argv), capture_output=True, text=True,
-                              timeout=timeout)
-
-
 class Listener:
     def __init__(self, n):
         self.n, self.count = n, 0
@@ -159,7 +115,9 @@ def scenario(n):
     for pref in ("1", "9"):
         lab.must("ip", "netns", "exec", n.client, "tc", "filter", "add", "dev", "c0", "egress", "pref", pref, "bpf", "bytecode",
                  "1,6 0 0 0")
-    d = Daemon(n, f"allow to {S4} port {GOOD}/udp\ndefault deny\n")
+    d = Guarded(n, 'policy "FILE" enforce', "backstop on\n", n.client)
+    d.write(f"allow to {S4} port {GOOD}/udp\ndefault deny\n")
+    d.start()
     CASES.check("the filter is there", "eg_backstop" in filters(n, "c0"), filters(n, "c0"))
     CASES.equal("packet sockets are refused", listener.came(raw, hows), [])
     CASES.equal("a tun device is refused", listener.came(tun), [])
@@ -173,8 +131,7 @@ def scenario(n):
 
     lab.must("ip", "-n", n.client, "link", "add", "d0", "type", "veth", "peer", "name", "d1")
     lab.wait_for("the filter on a new device", lambda: "eg_backstop" in filters(n, "d0"))
-    d.child.kill()
-    d.child.wait()
+    d.kill()
     CASES.equal("kill -9: packet sockets are refused", listener.came(raw, hows), [])
     d.start()
     CASES.equal("taken over: one filter, not two", filters(n, "c0").count("handle 0xe67e7"), 1)

@@ -19,13 +19,8 @@ V_CLIENT, V_SERVER = "10.77.0.7", "10.77.0.9"
 class Gateway(lab.Daemon):
     """egretd in the gateway's network namespace."""
 
-    def start(self):
-        popen = self.lab._popen
-        self.lab._popen = lambda argv, ns, cgroup, **kw: popen(argv, self.lab.gateway, cgroup, **kw)
-        try:
-            super().start()
-        finally:
-            self.lab._popen = popen
+    def inside(self, *argv):
+        return ["nsenter", f"--net=/run/netns/{self.lab.gateway}", *argv]
 
 
 def wire(n, ns, dev, gateway_dev, v4, v6, via):
@@ -87,13 +82,16 @@ def traffic(n):
 
 
 def forwarded(n):
-    d = Gateway(n, conf="watch gateway\ngateway { inside lan0, lan1  outside wan0 }\n")
+    d = Gateway(n, conf="watch gateway\ngateway { inside lan0, lan1  outside wan0 }\nstore sqlite\n")
     capture = lab.Capture(n, "lan0", n.gateway, os.path.join(n.tmp, "lan0.pcap"), 256)
     traffic(n)
     n.wait_quiet()
     flows = capture.stop()
     time.sleep(4)       # ends of TCP flows are told two seconds after their FINs
     shown = d.egret("flows").stdout
+    kept = [json.loads(x) for x in d.egret("flows", "--last", "1h", "--json").stdout.splitlines()]
+    segments = d.egret("segments", "--last", "1h").stdout
+    CASES.check("egret segments", "private" in segments and " in " in segments, segments)
     status = json.loads(d.egret("status", "--json").stdout)
     CASES.equal("status says gateway", status["watch"], "gateway")
     CASES.check("the log says that nothing is enforced", "no policy is enforced" in d.messages(), d.messages())
@@ -103,6 +101,13 @@ def forwarded(n):
     of_gateway = [r for r in of_gateway if r["event_type"] != "flow" or 9 not in (r.get("dest_port"), r.get("src_port"))]
     # the capture leaves out errors of ICMP: here the answer to its own mark
     of_gateway = [r for r in of_gateway if r.get("icmp_type") != 3]
+    # the machine's programs are in the watched cgroup as well: each flow is seen from both sides, and says from which
+    said = {r["flow_id"]: r["egret"]["vantage"] for r in records if r["event_type"] == "flow"}
+    CASES.check("history says of each flow who saw it", kept and all(said[r["flow_id"]] == r["egret"]["vantage"] for r in kept
+                                                                     if r["flow_id"] in said) and
+                {r["egret"]["vantage"] for r in kept} == {"host", "gateway"}, kept[:2])
+    CASES.check("records of a flow say the same", not [r for r in records if r.get("flow_id") in said and
+                                                       r["egret"].get("vantage", said[r["flow_id"]]) != said[r["flow_id"]]])
     CASES.check("nothing says that a process is missing", not any("identity" in r["egret"] for r in of_gateway
                                                                   if r["event_type"] == "flow"))
     lab.compare_counts(CASES, "forwarded", of_gateway, flows)

@@ -331,7 +331,7 @@ class Capture:
 class Daemon:
     """egretd watching the lab's cgroup, with a run folder and eve.json of its own."""
 
-    def __init__(self, lab, cgroup=None, build=None, conf=""):
+    def __init__(self, lab, cgroup=None, build=None, conf="", start=True):
         self.lab = lab
         self.run_dir = tempfile.mkdtemp(prefix="run.", dir=lab.tmp)
         self.eve = os.path.join(self.run_dir, "eve.json")
@@ -342,10 +342,15 @@ class Daemon:
             f.write(f'watch host\ncgroup "{path}"\nrun "{self.run_dir}"\nstate "{self.run_dir}/state"\n'
                     f'eve "{self.eve}"\n{"".join(defaults)}{conf}')
         self.child, self.starts = None, 0
-        self.start()
+        if start:
+            self.start()
+
+    def inside(self, *argv):
+        """The command where the daemon lives."""
+        return list(argv)
 
     def start(self):
-        argv = [EGRETD, "--foreground", "-c", self.conf]
+        argv = self.inside(EGRETD, "--foreground", "-c", self.conf)
         self.starts += 1
         self.log = os.path.join(self.run_dir, f"log.{self.starts}")
         with open(self.log, "ab") as out:
@@ -401,8 +406,13 @@ class Daemon:
             time.sleep(0.01)
         return text and (time.time(), text)
 
-    def egret(self, *argv, timeout=20):
-        return subprocess.run([EGRET, "--run", self.run_dir, *argv], capture_output=True, text=True, timeout=timeout)
+    def kill(self):
+        self.child.kill()
+        self.child.wait()
+
+    def egret(self, *argv, timeout=60, env=None):
+        return subprocess.run(self.inside(EGRET, "--run", self.run_dir, *argv), capture_output=True, text=True,
+                              timeout=timeout, env=env and dict(os.environ, **env))
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 
 import lab
-from lab import C4, EGRET, EGRETD, S4, S6
+from guarded import Guarded
+from lab import C4, S4, S6
 
 CASES = lab.golden.Cases()
 PORT, ROUNDS, AT_ONCE = 7201, 2500, 4
@@ -58,48 +58,6 @@ except TimeoutError:
 except OSError as e:
     print(errno.errorcode.get(e.errno))
 """
-
-
-class Daemon(lab.Daemon):
-    """egretd with a bpf file system of its own, in a mount namespace that outlives it."""
-
-    def __init__(self, n):
-        self.holder = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c",
-             "mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf && echo ready && exec sleep 900"],
-            stdout=subprocess.PIPE, text=True)
-        n.children.append(self.holder)
-        assert self.holder.stdout.readline() == "ready\n"
-        super().__init__(n)
-
-    def inside(self, *argv):
-        return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", *argv]
-
-    def start(self):
-        self.starts += 1
-        self.log = os.path.join(self.run_dir, f"log.{self.starts}")
-        with open(self.log, "ab") as out:
-            self.child = self.lab._popen(self.inside(EGRETD, "--foreground", "-c", self.conf), None, None,
-                                         stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-
-        def watching():
-            if self.child.poll() is not None:
-                raise RuntimeError(f"egretd ended with {self.child.returncode}: {self.messages()}")
-            return "watching" in self.messages() and os.path.exists(os.path.join(self.run_dir, "egret.sock"))
-
-        lab.wait_for("egretd to watch", watching)
-
-    def load(self, text):
-        fd, path = tempfile.mkstemp(dir=self.run_dir)
-        os.write(fd, text.encode())
-        os.close(fd)
-        r = subprocess.run(self.inside(EGRET, "--run", self.run_dir, "policy", "load", "--enforce", path),
-                           capture_output=True, text=True, timeout=60)
-        if r.returncode:
-            raise RuntimeError(f"policy load: {r.stdout}{r.stderr}")
-
-    def disarm(self):
-        subprocess.run(self.inside(EGRET, "--run", self.run_dir, "disarm"), capture_output=True, timeout=60)
 
 
 def routes(n):
@@ -154,16 +112,15 @@ def main():
         routes(n)
         n.start("/usr/bin/python3", SERVER, S4, ready=lambda _: n.listens("u", 53) and n.listens("t", 53))
         n.echo(PORT)
-        d = Daemon(n)
-        d.load(POLICY)
+        d = Guarded(n, start=True)
+        CASES.equal("the policy is loaded", d.load(POLICY, "--enforce").returncode, 0)
         rounds(n, "10,000 look-ups", ROUNDS)
         lies(n)
-        d.child.kill()
-        d.child.wait()
+        d.kill()
         rounds(n, "without the daemon", 100)
         d.start()
         rounds(n, "with the next daemon", 100)
-        d.disarm()
+        d.egret("disarm")
         d.stop()
     except (RuntimeError, TimeoutError, subprocess.SubprocessError, OSError, AssertionError) as e:
         CASES.check("the test itself", False, repr(e))
