@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 
 import lab
 from lab import S4
@@ -37,7 +38,7 @@ class Guarded(lab.Daemon):
         n.children.append(self.mounts)
         assert self.mounts.stdout.readline() == "ready\n"
         self.net = [f"--net=/run/netns/{ns}"] if ns else []
-        self.policy_file = os.path.join(n.tmp, f"policy.{self.mounts.pid}.egret")
+        self.policy_file = os.path.join(tempfile.mkdtemp(dir=n.tmp), "policy.egret")
         super().__init__(n, conf=f'{policy.replace("FILE", self.policy_file)}\n{conf}', start=start)
 
     def inside(self, *argv):
