@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised with every change of layout or meaning: it is part of the path that state is pinned under. */
-#define EGRET_ABI 4
+#define EGRET_ABI 5
 
 /*
  * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
@@ -172,10 +172,11 @@ _Static_assert(sizeof(struct eg_sock) == 248, "abi");
 struct eg_gate_flow {
 	struct eg_sock sock; /* without an owner; last_tick, key, counters as there */
 	__u32 top[2];        /* highest sequence number of payload, tx and rx */
-	__u32 topped;        /* bit 0, 1: that is known */
+	__u32 topped;        /* bit 0, 1: that is known; EG_GATE_PIECES */
 	__u32 pad;
+	__u64 cookie; /* a number of its own, as a socket has */
 };
-_Static_assert(sizeof(struct eg_gate_flow) == 264, "abi");
+_Static_assert(sizeof(struct eg_gate_flow) == 272, "abi");
 
 /*
  * Where it is kept: in the slot picked by the low bits of the socket's cookie, whose first cache line is all that a

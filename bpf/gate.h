@@ -189,7 +189,9 @@ static __always_inline int eg_known(const struct eg_judged *j, __u32 epoch, int 
 	return look ? -1 : 1;
 }
 
-#define EG_ASK 3 /* the verdict is not known: r->c is to be judged */
+#define EG_ASK 3  /* the verdict is not known: r->c is to be judged */
+#define EG_DONE 4 /* neither counted nor judged */
+#define EG_LOST 5 /* likewise, and nothing is known of it */
 
 /* A packet of the flow in the socket. */
 static __always_inline int eg_flow_ask(struct __sk_buff *skb, struct eg_sock *s, struct eg_room *r,

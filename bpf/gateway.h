@@ -1,34 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The gateway: tc ingress and egress of the inside interfaces, where addresses are those of the machines inside, before
- * and after NAT. Only counts: every packet goes on. `local` of a flow is the machine inside.
+ * and after NAT. `local` of a flow is the machine inside.
  *
- *   ingress   what comes from inside and is to be forwarded; what is for this host is left out (the route says so)
- *   egress    what came in on an interface that is not inside; what this host sends itself has no such interface
+ *   ingress   what comes from inside and is to be forwarded: asked of policy, then counted; what is for this host is left
+ *             out (the route says so)
+ *   egress    what came in on an interface that is not inside: counted; what this host sends itself has no such interface
  *
- * Between two inside interfaces a packet is counted where it enters, and nowhere else. Flows are kept by their addresses
- * and ports; the sweep (walk.h) ends them. A frame with a VLAN tag is the VLAN interface's business.
+ * Between two inside interfaces a packet is asked and counted where it enters, and nowhere else. Flows are kept by their
+ * addresses and ports; the sweep (walk.h) ends them. A frame with a VLAN tag is the VLAN interface's business.
+ *
+ *   eg_gate_in: read -> find -> known? -> (forward_judge.h: case -> eg_judge_packet -> judged) -> take: count, first bytes
  */
 #pragma once
 
+#include "backstop.h"
 #include "capture.h"
 #include "dgram.h"
+#include "forward_judge.h"
+#include "forward_reject.h"
 #include "tcp.h"
 
-#define EG_GATE_NEXT (-1) /* other filters, and then the packet, go on */
 #define EG_GATE_HOST 0
 #define EG_GATE_INET 2
 #define EG_GATE_INET6 10
 #define EG_GATE_IP 0x0800 /* of Ethernet */
 #define EG_GATE_IPV6 0x86dd
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, EG_GATE_FLOWS);
-	__type(key, struct eg_key);
-	__type(value, struct eg_gate_flow);
-} eg_gate_flows SEC(".maps");
+#define EG_GATE_VID 0xfff
 
 /* Indices of the inside interfaces. */
 struct {
@@ -38,39 +36,39 @@ struct {
 	__type(value, __u8);
 } eg_gate_inside SEC(".maps");
 
-static const struct eg_gate_flow eg_no_gate_flow; /* too large for the stack */
-
-/* Of one packet. */
-struct eg_gate_packet {
-	struct eg_packet p;
-	__u32 l2;    /* bytes before the IP header */
-	__u32 len;   /* of the IP packet, without padding */
-	__u32 bytes; /* as counted … */
-	__u32 packets;
-};
+/* Of one packet: too large for the stack, on which the evaluator lies as well. Nothing else runs on this CPU meanwhile. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct eg_gate_packet);
+} eg_gate_scratch SEC(".maps");
 
 static __always_inline int eg_gate_is_local_scope(const __u8 a[16])
 {
 	return a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
 }
 
-/* 0; -1: no IP packet that could be forwarded, or one that cannot be read. */
-__noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g, int tx)
+#define EG_GATE_NONE (-1) /* no IP packet that could be forwarded */
+#define EG_GATE_UNREAD (-2)
+
+/* 0, EG_GATE_NONE, or EG_GATE_UNREAD for one that cannot be read: that is counted. */
+static __noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g, int tx)
 {
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
 	__u32 len;
-	__u8 h[6];
+	__u8 h[8];
 
 	if (!g ||
 	    (skb->protocol != bpf_htons(EG_GATE_IP) && skb->protocol != bpf_htons(EG_GATE_IPV6)))
-		return -1;
+		return EG_GATE_NONE;
 	g->l2 = (__u32)((__u64)BPF_CORE_READ(k, head) + BPF_CORE_READ(k, network_header) -
 			(__u64)BPF_CORE_READ(k, data));
 	len = skb->len - g->l2;
 	if (g->l2 > 64 || skb->len < g->l2 + 20 || eg_parse(skb, g->l2, len, &g->p) ||
-	    bpf_skb_load_bytes(skb, g->l2, h, 6)) {
+	    bpf_skb_load_bytes(skb, g->l2, h, 8)) {
 		eg_lose_packet(EG_LOSS_PACKET_UNREAD, skb->len, tx);
-		return -1;
+		return EG_GATE_UNREAD;
 	}
 	g->len = g->p.v6 ? 40 + (h[4] << 8 | h[5]) : h[2] << 8 | h[3];
 	if (skb->gso_segs > 1 || g->len > len || g->len < g->p.ip_header)
@@ -81,9 +79,16 @@ __noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g, int
 		g->p.payload_len = 0;
 	g->p.payload_at += g->l2;
 	if (g->p.v6 && (eg_gate_is_local_scope(g->p.src) || eg_gate_is_local_scope(g->p.dst)))
-		return -1;
+		return EG_GATE_NONE;
+	g->piece.kind = EG_WHOLE;
+	if (!g->p.v6 && ((h[6] & 0x3f) || h[7]))
+		eg_piece_v4(h, &g->p, g->len, &g->piece);
+	else if (g->p.v6 && (g->p.no_ports || g->p.ip_header > 40))
+		eg_piece_v6(skb, g->l2, g->len, &g->piece);
 	g->bytes = g->len;
 	g->packets = 1;
+	g->tx = tx;
+	g->spoofed = g->follows = 0;
 	return 0;
 }
 
@@ -104,30 +109,46 @@ static __noinline void eg_gate_cut(struct __sk_buff *skb, struct eg_gate_packet 
 	g->bytes += (skb->gso_segs - 1) * (g->p.payload_at - g->l2);
 }
 
-/* Would the packet be for this host itself, or for nobody? */
-static __noinline int eg_gate_stays(struct __sk_buff *skb, const struct eg_packet *p)
+static __always_inline int eg_gate_is_inside(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&eg_gate_inside, &ifindex) != NULL;
+}
+
+/* Where would a packet from `src` to `dst` go? 0: to this host itself, or to nobody. */
+static __noinline __u32 eg_gate_route(struct __sk_buff *skb, const struct eg_packet *p, int back)
 {
 	struct bpf_fib_lookup f = {};
+	const __u8 *src, *dst;
 
 	if (!p)
-		return 1;
+		return 0;
+	src = back ? p->dst : p->src;
+	dst = back ? p->src : p->dst;
 	f.ifindex = skb->ifindex;
 	f.l4_protocol = p->proto;
 	if (p->v6) {
 		f.family = EG_GATE_INET6;
-		__builtin_memcpy(f.ipv6_src, p->src, 16);
-		__builtin_memcpy(f.ipv6_dst, p->dst, 16);
+		__builtin_memcpy(f.ipv6_src, src, 16);
+		__builtin_memcpy(f.ipv6_dst, dst, 16);
 	} else {
 		f.family = EG_GATE_INET;
-		__builtin_memcpy(&f.ipv4_src, p->src + 12, 4);
-		__builtin_memcpy(&f.ipv4_dst, p->dst + 12, 4);
+		__builtin_memcpy(&f.ipv4_src, src + 12, 4);
+		__builtin_memcpy(&f.ipv4_dst, dst + 12, 4);
 	}
 	switch (bpf_fib_lookup(skb, &f, sizeof(f), 0)) {
 	case BPF_FIB_LKUP_RET_NOT_FWDED:
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
-		return 1;
+		return 0;
 	}
-	return 0;
+	return f.ifindex;
+}
+
+/* From inside, with an address that another inside interface leads to. */
+static __noinline int eg_gate_is_spoofed(struct __sk_buff *skb, const struct eg_packet *p)
+{
+	__u32 back = eg_gate_route(skb, p, 1);
+
+	return back && back != skb->ifindex && eg_gate_is_inside(back);
 }
 
 static __always_inline int eg_gate_is_over(const struct eg_hot *h)
@@ -135,57 +156,71 @@ static __always_inline int eg_gate_is_over(const struct eg_hot *h)
 	return ((h->tx_tcp | h->rx_tcp) & EG_RST) || (h->tx_tcp & h->rx_tcp & EG_FIN);
 }
 
-/* The same addresses and ports again: the flow before ends here. Without room to tell, both are one flow. */
-static __noinline void eg_gate_again(struct eg_sock *s)
+/*
+ * A SYN that begins another connection with the same addresses and ports. From inside any that is not the flow's own: what
+ * was said of the flow was not said of this one. From outside only after the flow's end: nobody out there shall make an
+ * answer to him of what was asked of policy.
+ */
+static __always_inline int eg_gate_is_anew(const struct eg_sock *s, const struct eg_packet *p, int tx)
+{
+	if ((p->tcp_flags & (EG_SYN | EG_ACK)) != EG_SYN || p->proto != EG_PROTO_TCP ||
+	    !(s->hot.flags & EG_KEYED))
+		return 0;
+	return eg_gate_is_over(&s->hot) ||
+	       (tx && (!(s->hot.flags & EG_TX_ISN) || p->seq != s->tx.isn));
+}
+
+/* The flow before ends here. Without room to tell, both are one in records. */
+static __noinline void eg_gate_again(struct eg_gate_flow *f)
 {
 	struct eg_counts n;
+	struct eg_sock *s;
 	struct eg_close *c;
 
-	if (!s)
+	if (!f)
 		return;
+	s = &f->sock;
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
-	if (!c) {
+	if (c) {
+		eg_take_counts(s, &n);
+		c->rec.type = EG_REC_CLOSE;
+		c->rec.time_ns = bpf_ktime_get_ns();
+		eg_fill_close(c, s, &n, f->cookie);
+		bpf_ringbuf_submit(c, eg_wake());
+		s->payload[0] = s->payload[1] = 0;
+		f->cookie = eg_gate_cookie();
+	} else {
 		eg_lose_one(EG_LOSS_RING_FLOW);
-		return;
 	}
-	eg_take_counts(s, &n);
-	c->rec.type = EG_REC_CLOSE;
-	c->rec.time_ns = bpf_ktime_get_ns();
-	eg_fill_close(c, s, &n, 0);
-	bpf_ringbuf_submit(c, eg_wake());
-	s->payload[0] = s->payload[1] = 0;
+	eg_first_forget(f->cookie);
 	eg_reset(s, EG_FORWARDED);
+	f->topped = 0;
 }
 
 /* Names the flow, when this is its first packet. */
-static __always_inline void eg_gate_begin(struct __sk_buff *skb, struct eg_sock *s,
-					  const struct eg_key *k, const struct eg_packet *p, int tx)
+static __always_inline void eg_gate_begin(struct __sk_buff *skb, struct eg_gate_flow *f,
+					  const struct eg_gate_packet *g)
 {
-	__u32 flags = EG_KEYED | EG_FORWARDED, syn = p->tcp_flags & (EG_SYN | EG_ACK);
+	__u32 flags = EG_KEYED | EG_FORWARDED, syn = g->p.tcp_flags & (EG_SYN | EG_ACK);
+	struct eg_sock *s = &f->sock;
 
-	s->key = *k;
+	s->key = g->key;
 	s->zone = ((struct sk_buff *)bpf_cast_to_kern_ctx(skb))->dev->nd_net.net->net_cookie;
 	s->ifindex = skb->ifindex;
-	s->hot.proto = p->proto;
-	if (eg_dns_port(k->lport) || eg_dns_port(k->rport))
+	s->hot.proto = g->p.proto;
+	if (eg_dns_port(g->key.lport) || eg_dns_port(g->key.rport))
 		flags |= EG_DNS;
-	if (p->proto == EG_PROTO_TCP && syn != EG_SYN) {
+	if (g->p.proto == EG_PROTO_TCP && syn != EG_SYN) {
 		flags |= EG_MIDSTREAM | EG_LOOKED;
 		__sync_fetch_and_or(&s->hot.flags, flags);
-	} else if (p->proto == EG_PROTO_TCP) {
-		eg_windows_open(s, flags | EG_LOOKED | (tx ? 0 : EG_INBOUND));
+	} else if (g->p.proto == EG_PROTO_TCP) {
+		eg_windows_open(s, flags | EG_LOOKED | (g->tx ? 0 : EG_INBOUND));
 	} else {
-		if (eg_wants_dgrams(k))
+		if (eg_wants_dgrams(&g->key))
 			flags |= EG_TX_OPEN | EG_RX_OPEN;
-		__sync_fetch_and_or(&s->hot.flags, flags | (tx ? 0 : EG_INBOUND));
+		__sync_fetch_and_or(&s->hot.flags, flags | (g->tx ? 0 : EG_INBOUND));
 	}
-	eg_open(s, 0);
-}
-
-static __always_inline struct eg_gate_flow *eg_gate_new(const struct eg_key *k)
-{
-	bpf_map_update_elem(&eg_gate_flows, k, &eg_no_gate_flow, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&eg_gate_flows, k); /* another CPU may have been faster */
+	eg_open(s, f->cookie);
 }
 
 /* Payload without what is sent again: what lies beyond the highest sequence number so far. */
@@ -208,14 +243,12 @@ static __always_inline void eg_gate_payload(struct eg_gate_flow *f, const struct
 	__sync_fetch_and_add(tx ? &f->sock.payload[0] : &f->sock.payload[1], more);
 }
 
-static __noinline void eg_gate_count(struct eg_gate_flow *f, const struct eg_gate_packet *g, int tx)
+static __always_inline void eg_gate_count(struct eg_gate_flow *f, const struct eg_gate_packet *g)
 {
-	struct eg_sock *s;
+	struct eg_sock *s = &f->sock;
 	__s64 payload;
+	int tx = g->tx;
 
-	if (!f || !g)
-		return;
-	s = &f->sock;
 	__sync_fetch_and_add(tx ? &s->hot.n.tx_packets : &s->hot.n.rx_packets, g->packets);
 	__sync_fetch_and_add(tx ? &s->hot.n.tx_bytes : &s->hot.n.rx_bytes, g->bytes);
 	s->hot.last_tick = bpf_jiffies64();
@@ -229,102 +262,266 @@ static __noinline void eg_gate_count(struct eg_gate_flow *f, const struct eg_gat
 	}
 }
 
-static __noinline void eg_gate_packet(struct __sk_buff *skb, struct eg_gate_packet *g, int tx)
+/* An answer of DNS, before the machine that asked can read it. */
+static __always_inline void eg_gate_learn(struct __sk_buff *skb, struct eg_gate_flow *f,
+					  struct eg_gate_packet *g)
+{
+	if (g->tx || !eg_dns_port(g->p.sport) || !g->p.payload_len || g->piece.kind != EG_WHOLE)
+		return;
+	if (eg_gate_is_inside(skb->ifindex) && skb->ingress_ifindex == skb->ifindex &&
+	    eg_gate_route(skb, &g->p, 1) != skb->ifindex)
+		return; /* somebody inside who is not the resolver */
+	if (g->p.proto == EG_PROTO_UDP)
+		eg_learn_dgram(skb, &f->sock, &g->p, f->cookie);
+	else if (g->p.proto == EG_PROTO_TCP && f->sock.key.rport == 53)
+		eg_learn_segment(skb, &f->sock, &g->p, f->cookie);
+}
+
+/* It passes, or is only counted. */
+static __noinline void eg_gate_take(struct __sk_buff *skb, struct eg_gate_flow *f,
+				    struct eg_gate_packet *g)
 {
 	struct eg_packet *p;
-	struct eg_gate_flow *f;
-	struct eg_key k;
 
 	if (!g)
 		return;
 	p = &g->p;
-	eg_packet_key(p, &k, tx);
-	f = bpf_map_lookup_elem(&eg_gate_flows, &k);
-	if (!f && tx) {
-		/* an answer to a machine behind another inside interface */
-		eg_packet_key(p, &k, 0);
-		f = bpf_map_lookup_elem(&eg_gate_flows, &k);
-		if (f) {
-			tx = 0;
-		} else {
-			eg_packet_key(p, &k, 1);
-			if (eg_gate_stays(skb, p))
-				return;
-		}
-	}
 	if (!f)
-		f = eg_gate_new(&k);
+		f = eg_gate_new(&g->key, eg_gate_cookie());
 	if (!f) {
-		eg_lose_packet(EG_LOSS_MAP_FLOWS, g->bytes, tx);
+		eg_lose_packet(EG_LOSS_MAP_FLOWS, g->bytes, g->tx);
 		return;
 	}
-	if ((p->tcp_flags & (EG_SYN | EG_ACK)) == EG_SYN && eg_gate_is_over(&f->sock.hot)) {
-		eg_gate_again(&f->sock);
-		f->topped = 0;
-	}
 	if (!(f->sock.hot.flags & EG_KEYED))
-		eg_gate_begin(skb, &f->sock, &k, p, tx);
-	eg_gate_count(f, g, tx);
+		eg_gate_begin(skb, f, g);
+	eg_gate_count(f, g);
+	eg_gate_learn(skb, f, g);
+	if (p->no_ports)
+		return;
 	if (p->proto == EG_PROTO_TCP) {
-		eg_tcp_header(&f->sock, p, tx);
+		eg_tcp_header(&f->sock, p, g->tx);
 		if (p->payload_len)
-			eg_tcp_bytes(skb, &f->sock, p, 0, tx);
-	} else if (!p->no_ports) {
-		eg_dgram_capture(skb, &f->sock, p, 0, tx);
+			eg_tcp_bytes(skb, &f->sock, p, f->cookie, g->tx);
+	} else {
+		eg_dgram_capture(skb, &f->sock, p, f->cookie, g->tx);
 	}
 }
 
-static __always_inline int eg_gate_is_inside(__u32 ifindex)
+/* Whose packet is it? NULL: of none that has a place yet. */
+static __noinline struct eg_gate_flow *eg_gate_find(struct __sk_buff *skb, struct eg_gate_packet *g)
 {
-	return bpf_map_lookup_elem(&eg_gate_inside, &ifindex) != NULL;
+	struct eg_fragment *first;
+	struct eg_gate_flow *f;
+
+	if (!g)
+		return NULL;
+	eg_packet_key(&g->p, &g->key, g->tx);
+	if (g->piece.kind == EG_FRAGMENT_LATER) {
+		first = eg_fragment_find(&g->p, &g->piece);
+		if (first) {
+			g->key = first->key;
+			g->tx = first->tx;
+			g->follows = 1;
+		}
+	}
+	f = bpf_map_lookup_elem(&eg_gate_flows, &g->key);
+	if (f || !g->tx)
+		return f;
+	/* an answer to a machine behind another inside interface? */
+	eg_packet_key(&g->p, &g->key, 0);
+	f = bpf_map_lookup_elem(&eg_gate_flows, &g->key);
+	if (f)
+		g->tx = 0;
+	else
+		eg_packet_key(&g->p, &g->key, 1);
+	return f;
+}
+
+/* Must it be asked, and of which flow? EG_PASS: no. EG_DONE: it does not leave this host, and is not counted. */
+static __noinline int eg_gate_prepare(struct __sk_buff *skb, struct eg_gate_packet *g)
+{
+	struct eg_gate_flow *f;
+
+	if (!g)
+		return EG_DONE;
+	f = eg_gate_find(skb, g);
+	if (!f && !eg_gate_route(skb, &g->p, 0))
+		return EG_DONE;
+	if (eg_epoch() && g->tx && !g->follows && (!f || f->sock.ifindex != skb->ifindex))
+		g->spoofed = eg_gate_is_spoofed(skb, &g->p);
+	if (f && !g->spoofed && eg_gate_is_anew(&f->sock, &g->p, g->tx))
+		eg_gate_again(f);
+	return g->tx && !g->follows ? eg_gate_known(skb, f, g) : EG_PASS;
+}
+
+/* The room is kept by whoever calls. */
+static __noinline int eg_gate_asked(struct __sk_buff *skb, struct eg_gate_packet *g,
+				    struct eg_room *r)
+{
+	if (!g || !r)
+		return 0;
+	return eg_gate_case(skb, bpf_map_lookup_elem(&eg_gate_flows, &g->key), g, r);
+}
+
+/* A verdict was taken. It does not pass without a place: nothing would be known of it later. */
+static __noinline int eg_gate_answered(struct eg_gate_packet *g, struct eg_room *r, int verdict)
+{
+	struct eg_gate_flow *f;
+
+	if (!g || !r)
+		return EG_REFUSE;
+	f = eg_gate_judged(bpf_map_lookup_elem(&eg_gate_flows, &g->key), g, r, verdict);
+	if (verdict != EG_PASS || f || eg_unjudged())
+		return verdict;
+	eg_lose_packet(EG_LOSS_MAP_FLOWS, g->bytes, 1);
+	return EG_REFUSE;
+}
+
+static __noinline void eg_gate_passes(struct __sk_buff *skb, struct eg_gate_packet *g)
+{
+	if (!g)
+		return;
+	if (g->piece.kind == EG_FRAGMENT_FIRST)
+		eg_fragment_keep(&g->p, &g->piece, &g->key, g->tx);
+	eg_gate_take(skb, bpf_map_lookup_elem(&eg_gate_flows, &g->key), g);
+}
+
+/* `answer`: the rule says reject. */
+static __noinline int eg_gate_refuses(struct __sk_buff *skb, struct eg_gate_packet *g, int answer)
+{
+	if (!g)
+		return EG_TC_DROP;
+	if (g->piece.kind == EG_FRAGMENT_FIRST)
+		eg_fragment_keep(&g->p, &g->piece, NULL, 0);
+	if (answer && eg_reject(skb, &g->p, g->l2))
+		return EG_TC_REDIRECT;
+	return EG_TC_DROP;
+}
+
+static __always_inline struct eg_gate_packet *eg_gate_here(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&eg_gate_scratch, &zero);
+}
+
+/* Of an interface of its own. What has VLAN 0 is taken by the kernel for what has none (IEEE 802.1Q, 6.9.1). */
+static __always_inline int eg_gate_is_vlan(struct __sk_buff *skb)
+{
+	return skb->vlan_present && (skb->vlan_tci & EG_GATE_VID);
 }
 
 SEC("tc")
 int eg_gate_in(struct __sk_buff *skb)
 {
-	struct eg_gate_packet g = {};
+	struct eg_gate_packet *g = eg_gate_here();
+	int verdict, answer = 0;
+	struct eg_room *r;
 
-	if (skb->pkt_type == EG_GATE_HOST && !skb->vlan_present && !eg_gate_read(skb, &g, 1))
-		eg_gate_packet(skb, &g, 1);
-	return EG_GATE_NEXT;
+	if (!g || skb->pkt_type != EG_GATE_HOST || eg_gate_is_vlan(skb))
+		return EG_TC_NEXT;
+	verdict = eg_gate_read(skb, g, 1);
+	if (verdict == EG_GATE_UNREAD)
+		return eg_unjudged() ? EG_TC_NEXT : EG_TC_DROP;
+	if (verdict)
+		return EG_TC_NEXT;
+	verdict = eg_gate_prepare(skb, g);
+	if (verdict == EG_ASK) {
+		r = eg_room_take();
+		if (!r) {
+			eg_lose_packet(EG_LOSS_MAP_JUDGE, g->bytes, 1);
+			return eg_unjudged() ? EG_TC_NEXT : EG_TC_DROP;
+		}
+		verdict = EG_PASS;
+		if (eg_gate_asked(skb, g, r)) {
+			verdict = eg_judge_packet(skb, r);
+			verdict = eg_gate_answered(g, r, verdict);
+			answer = verdict == EG_REFUSE && r->c.judged.action == EG_REJECT;
+		}
+		eg_room_give(r);
+	}
+	if (verdict == EG_DONE)
+		return EG_TC_NEXT;
+	if (verdict != EG_PASS)
+		return eg_gate_refuses(skb, g, answer);
+	eg_gate_passes(skb, g);
+	return EG_TC_NEXT;
+}
+
+/* Answers of this host's own resolver to machines inside: one that the policy names, in this machine's own namespace. */
+static __noinline void eg_gate_own(struct __sk_buff *skb, struct eg_gate_packet *g)
+{
+	__u32 zero = 0, len, *how;
+	struct eg_dns_walk *w = bpf_map_lookup_elem(&eg_scratch, &zero);
+	struct eg_addr from;
+
+	if (!g || !w || g->p.proto != EG_PROTO_UDP || g->p.sport != 53 ||
+	    g->piece.kind != EG_WHOLE)
+		return;
+	__builtin_memcpy(from.addr, g->p.src, 16);
+	how = bpf_map_lookup_elem(&eg_resolvers, &from);
+	len = g->p.payload_len;
+	if (!how || !(*how & EG_RESOLVER_LOCAL) || eg_netns_of(skb) != who_netns || !len ||
+	    len > EG_DNS_MAX || bpf_skb_load_bytes(skb, g->p.payload_at, w->bytes, len))
+		return;
+	eg_names_learn(w, len, 0, 1);
 }
 
 SEC("tc")
 int eg_gate_out(struct __sk_buff *skb)
 {
-	struct eg_gate_packet g = {};
+	struct eg_gate_packet *g = eg_gate_here();
+	struct eg_gate_flow *f;
 
-	if (!skb->ingress_ifindex || skb->sk || skb->vlan_present ||
-	    eg_gate_is_inside(skb->ingress_ifindex) || eg_gate_read(skb, &g, 0))
-		return EG_GATE_NEXT;
-	eg_gate_cut(skb, &g);
-	eg_gate_packet(skb, &g, 0);
-	return EG_GATE_NEXT;
+	if (!g || eg_gate_is_vlan(skb) ||
+	    (skb->ingress_ifindex && eg_gate_is_inside(skb->ingress_ifindex)) ||
+	    eg_gate_read(skb, g, 0))
+		return EG_TC_NEXT;
+	if (!skb->ingress_ifindex || skb->sk) {
+		eg_gate_own(skb, g);
+		return EG_TC_NEXT;
+	}
+	eg_gate_cut(skb, g);
+	f = eg_gate_find(skb, g);
+	if (f && eg_gate_is_anew(&f->sock, &g->p, 0))
+		eg_gate_again(f);
+	eg_gate_passes(skb, g);
+	return EG_TC_NEXT;
 }
 
+/* One that is refused, or held, and of which nothing ever passed is nobody's to tell of: it only goes. */
 SEC("iter/bpf_map_elem")
 int eg_sweep_gate(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct eg_gate_flow *f = ctx->value;
+	struct eg_key *key = ctx->key;
 	struct eg_close c = {};
 	__u64 idle = sweep_idle;
 	struct eg_hot *h;
 
-	if (!ctx->key || !f || !(f->sock.hot.flags & EG_KEYED))
+	if (!key || !f)
 		return 0;
+	if (sweep_forget) {
+		eg_forget_passes(&f->sock.hot, &f->sock.judged, policy_epoch);
+		return 0;
+	}
 	h = &f->sock.hot;
-	if (f->sock.key.proto == EG_PROTO_TCP)
+	if (key->proto == EG_PROTO_TCP)
 		idle = eg_gate_is_over(h)                   ? sweep_over
 		       : h->n.tx_packets && h->n.rx_packets ? sweep_idle_tcp
 							    : sweep_idle;
-	else if (eg_dns_port(f->sock.key.lport) || eg_dns_port(f->sock.key.rport))
+	else if (eg_dns_port(key->lport) || eg_dns_port(key->rport))
 		idle = sweep_idle_dns;
-	if (h->last_tick >= idle && h->last_tick < sweep_since && (h->flags & EG_OPEN_SENT))
+	if (h->last_tick >= idle && (!(h->flags & EG_KEYED) || (h->last_tick < sweep_since &&
+								(h->flags & EG_OPEN_SENT))))
 		return 0;
-	eg_fill_close(&c, &f->sock, &h->n, 0);
+	eg_fill_close(&c, &f->sock, &h->n, f->cookie);
+	c.key = *key;
 	c.rec.time_ns = bpf_ktime_get_ns();
 	c.idle = h->last_tick < idle;
-	__sync_fetch_and_or(&h->flags, EG_OPEN_SENT);
+	if (h->flags & EG_KEYED)
+		__sync_fetch_and_or(&h->flags, EG_OPEN_SENT);
+	eg_judged_told(&f->sock.judged, &c.judged);
 	bpf_seq_write(ctx->meta->seq, &c, sizeof(c));
 	return 0;
 }

@@ -109,9 +109,6 @@ static __always_inline int eg_counted_reset(struct bpf_sock *sk, struct eg_sock 
 	return __sync_fetch_and_and(&s->hot.flags, ~EG_ANSWERED) & EG_ANSWERED;
 }
 
-#define EG_DONE 4 /* neither counted nor judged */
-#define EG_LOST 5 /* likewise, and nothing is known of it */
-
 /* A socket that is not a connection. */
 static __always_inline int eg_slow_dgram(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
 					 struct eg_room *r, int tx)

@@ -34,7 +34,8 @@ struct eg_case {
 	__u8 raw;       /* the program wrote the headers itself */
 	__u8 seen_now;  /* `seen` is of this packet */
 	__u8 guess;     /* what is not known yet is taken for nothing to see */
-	__u8 pad[2];
+	__u8 spoofed;   /* the source is not who sends */
+	__u8 pad;
 };
 
 #define EG_STAGE_CALL 0  /* no packet yet, and perhaps no local address */
@@ -125,6 +126,8 @@ static __always_inline void eg_judge_facts(EG_IMAGE image, const struct eg_image
 	struct eg_case *c = &r->c;
 
 	eg_who_classes(image, &c->who, c->owner.cgroup_id, c->owner.uid, f);
+	if (c->flags & EG_FORWARDED)
+		f->container = EG_CLASS_NONE; /* of a machine, not of a cgroup of this host */
 	f->unix_s = (bpf_ktime_get_boot_ns() + policy_unix_ns) / 1000000000ULL;
 	f->addr = eg_fact_addr(image, c->key.remote);
 	f->from = eg_is_zero(c->key.local) ? EG_CLASS_ANY : eg_fact_addr(image, c->key.local);
@@ -155,14 +158,16 @@ static __always_inline void eg_judge_facts(EG_IMAGE image, const struct eg_image
 }
 
 /*
- * A program that writes headers itself pretends to be somebody else: the trusted resolver that answers, or the peer who
- * began, on its way to an address of this host.
+ * Somebody who writes headers himself pretends to be somebody else: a machine behind another interface, the trusted
+ * resolver that answers, or the peer who began, on its way to an address of this host.
  */
 static __always_inline int eg_is_forged(EG_IMAGE image, const struct eg_image *head,
 					const struct eg_case *c, const struct eg_facts *f)
 {
 	__u8 flags = eg_read___u8(image, head->addr_flags + f->from);
 
+	if (c->spoofed)
+		return 1;
 	if (!c->raw || (c->key.proto != EG_PROTO_UDP && c->key.proto != EG_PROTO_TCP))
 		return 0;
 	if (c->key.proto == EG_PROTO_UDP && c->key.lport == 53 &&

@@ -116,6 +116,7 @@ struct sk_buff {
 	unsigned int len;
 	__be16 protocol;
 	__u16 transport_header, network_header;
+	__u8 ip_summed : 2;
 	unsigned char *head;
 	unsigned char *data;
 };

@@ -80,16 +80,29 @@ static __noinline __u64 eg_name_see(const struct eg_seen *seen)
 	return key;
 }
 
-/* Who owns the network namespace of the socket that this comes to: 0: the host's user namespace. */
+/* The network namespace that a packet comes to: its socket's, or of what is forwarded its device's. */
+static __always_inline struct net *eg_netns(struct __sk_buff *skb)
+{
+	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
+	struct sock *sk = BPF_CORE_READ(k, sk);
+
+	return sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net)
+		  : BPF_CORE_READ(k, dev, nd_net.net);
+}
+
+static __always_inline __u64 eg_netns_of(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ(eg_netns(skb), net_cookie);
+}
+
+/* Who owns it: 0: the host's user namespace. */
 static __always_inline int eg_netns_depth(struct __sk_buff *skb, __u64 *ret_cookie)
 {
-	struct sk_buff *k;
 	struct net *net;
 
 	if (!has_kern_ctx)
 		return -1;
-	k = bpf_cast_to_kern_ctx(skb);
-	net = BPF_CORE_READ(k, sk, __sk_common.skc_net.net);
+	net = eg_netns(skb);
 	*ret_cookie = BPF_CORE_READ(net, net_cookie);
 	return BPF_CORE_READ(net, user_ns, level);
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "gate.h"
+#include "forward_judge.h"
 #include "process.h"
 
 /*
@@ -99,8 +99,13 @@ int eg_tell_app(struct eg_tell *tell)
 	struct eg_peer_key k = tell->key;
 	struct eg_sock *s = eg_slot_find(k.cookie);
 	struct eg_judged *j = NULL;
+	struct eg_gate_flow *f;
 	struct eg_peer *peer;
 
+	if (k.cookie >> 63) {
+		f = bpf_map_lookup_elem(&eg_gate_flows, &k.key);
+		s = f && f->cookie == k.cookie ? &f->sock : NULL;
+	}
 	if (s && (s->hot.flags & EG_KEYED) && s->key.rport == k.key.rport &&
 	    s->key.proto == k.key.proto && eg_addr_eq(s->key.remote, k.key.remote)) {
 		j = &s->judged;

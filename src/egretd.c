@@ -558,8 +558,6 @@ static int run(struct daemon *d)
 		r = keeper_start(d->keeper); /* its thread has no more rights than ours now */
 	if (r < 0)
 		return r;
-	if (d->config.gateway)
-		log_info("gateway: forwarded traffic is counted; no policy is enforced on it yet");
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
 	tell_vitals(d);
 	if (d->page)

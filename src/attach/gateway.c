@@ -10,13 +10,14 @@
 #include <bpf/libbpf.h>
 
 #include "attach/internal.h"
+#include "attach/policy.h"
 #include "attach/tc.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "bpf/host.skel.h"
 #include "bpf/sweep.h"
 
-#define TCP_IDLE_NS (3600 * (uint64_t)NSEC_PER_SEC)
+#define TCP_IDLE_NS (24 * 3600 * (uint64_t)NSEC_PER_SEC)
 #define TCP_OVER_NS \
 	(2 * (uint64_t)NSEC_PER_SEC) /* after FINs or a reset: for what is still under way */
 
@@ -86,33 +87,64 @@ void gateway_configure(struct attach *a, const struct attach_config *cfg)
 	}
 }
 
-/* What a map that was taken over still says of the last daemon's interfaces. */
+/* What a map that was taken over still says of interfaces that are not inside any more. */
 static void forget_interfaces(const struct attach *a)
 {
 	int map = bpf_map__fd(a->skel->maps.eg_gate_inside);
-	uint32_t ifindex;
+	uint32_t key, next;
+	const void *from = NULL;
 
-	while (!bpf_map_get_next_key(map, NULL, &ifindex) && !bpf_map_delete_elem(map, &ifindex))
-		;
+	while (!bpf_map_get_next_key(map, from, &next)) {
+		bool wanted = false;
+
+		for (size_t i = 0; i < a->n_inside; i++)
+			wanted |= a->inside[i].ifindex == next;
+		if (wanted) {
+			key = next;
+			from = &key;
+		} else if (bpf_map_delete_elem(map, &next)) {
+			return;
+		}
+	}
+}
+
+static size_t detach_from_all(const struct tc_filter *f, uint32_t prog_id)
+{
+	struct if_nameindex *list = if_nameindex();
+	size_t n = 0;
+
+	for (size_t i = 0; list && list[i].if_index; i++)
+		n += tc_detach(f, (int)list[i].if_index, prog_id);
+	if (list)
+		if_freenameindex(list);
+	return n;
+}
+
+size_t gateway_disarm(void)
+{
+	libbpf_print_fn_t before = tc_hush();
+	size_t n = detach_from_all(&in, 0) + detach_from_all(&out, 0);
+
+	tc_unhush(before);
+	return n;
 }
 
 int gateway_start(struct attach *a)
 {
-	union bpf_iter_link_info info = { 0 };
-	struct bpf_iter_attach_opts opts = { .sz = sizeof(opts),
-					     .link_info = &info,
-					     .link_info_len = sizeof(info) };
-	struct bpf_link *link;
+	int r;
 
-	if (!a->n_inside)
+	if (!a->n_inside) {
+		if (attach_took_over(a))
+			gateway_disarm(); /* there was one before */
 		return 0;
-	info.map.map_fd = bpf_map__fd(a->skel->maps.eg_gate_flows);
-	link = bpf_program__attach_iter(a->skel->progs.eg_sweep_gate, &opts);
-	if (libbpf_get_error(link))
-		return -errno;
-	a->iter_gate = link;
-	forget_interfaces(a);
+	}
+	if (!a->skel->bss->gate_since_ns)
+		a->skel->bss->gate_since_ns = attach_mono_ns();
+	r = attach_iter(&a->iter_gate, a->skel->progs.eg_sweep_gate, a->skel->maps.eg_gate_flows);
+	if (r)
+		return r;
 	look(a);
+	forget_interfaces(a);
 	return 0;
 }
 
@@ -123,9 +155,10 @@ static void on_flow(void *ctx, const void *rec)
 	struct attach *a = ctx;
 	struct gateway_over *grown;
 
-	if (!(c->rec.flags & EG_OPEN_SENT))
+	if ((c->rec.flags & EG_KEYED) && !(c->rec.flags & EG_OPEN_SENT))
 		attach_open_from(a, c);
 	if (!c->idle) {
+		attach_verdict_of(a, c);
 		attach_emit_count(a, c);
 		return;
 	}
@@ -152,10 +185,13 @@ static void close_flows(struct attach *a, uint64_t now_ns)
 		struct eg_close c = { 0 };
 		struct eg_gate_flow f;
 
-		if (bpf_map_lookup_and_delete_elem(fd, &a->gate_over[i].key, &f))
+		if (bpf_map_lookup_and_delete_elem(fd, &a->gate_over[i].key, &f) ||
+		    !(f.sock.hot.flags & EG_KEYED))
 			continue;
-		eg_fill_close(&c, &f.sock, &f.sock.hot.n, 0);
+		eg_fill_close(&c, &f.sock, &f.sock.hot.n, f.cookie);
 		c.rec.time_ns = now_ns;
+		c.idle = 1;
+		attach_verdict_of(a, &c);
 		attach_emit_close(a, &c, a->gate_over[i].end);
 	}
 	a->n_gate_over = 0;
@@ -176,12 +212,12 @@ int gateway_tick(struct attach *a, uint64_t now_ns)
 	return r;
 }
 
-/* By the programs' ids: another egretd may have taken the place since. */
+/* By the programs' ids: another egretd may have taken the place since. What is pinned goes on without us. */
 void gateway_stop(struct attach *a)
 {
 	libbpf_print_fn_t before = tc_hush();
 
-	for (size_t i = 0; i < a->n_inside && a->skel; i++) {
+	for (size_t i = 0; i < a->n_inside && a->skel && !attach_is_pinned(a); i++) {
 		uint32_t in_id = tc_program_id(bpf_program__fd(a->skel->progs.eg_gate_in));
 		uint32_t out_id = tc_program_id(bpf_program__fd(a->skel->progs.eg_gate_out));
 

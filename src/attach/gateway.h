@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct attach;
@@ -16,4 +17,6 @@ void gateway_configure(struct attach *a,
 int gateway_start(struct attach *a);                     /* 0 or -errno */
 /* Interfaces that came since, and the counters of flows: at each sweep, whose times the kernel has been told. */
 int gateway_tick(struct attach *a, uint64_t now_ns);
-void gateway_stop(struct attach *a); /* takes our filters away */
+void gateway_stop(struct attach *a); /* takes our filters away, unless they are pinned */
+/* Whoever put them there: number of filters taken away. */
+size_t gateway_disarm(void);

@@ -12,6 +12,7 @@
 
 struct host_bpf;
 struct bpf_link;
+struct bpf_map;
 struct bpf_program;
 struct ring_buffer;
 
@@ -123,6 +124,9 @@ struct attach {
 	struct eg_loss lost; /* totals told of so far */
 	char path[EG_PATH_MAX + 16], cgroup[EG_CGROUP_MAX];
 };
+
+/* load.c: an iterator, over the map's entries where one is given: 0 or -errno */
+int attach_iter(struct bpf_link **ret, struct bpf_program *prog, struct bpf_map *map);
 
 /* clock.c */
 uint64_t attach_mono_ns(void);

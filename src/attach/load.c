@@ -108,10 +108,10 @@ static int add_cgroup(struct attach *a, struct bpf_program *prog, int cgroup_fd)
 	return 0;
 }
 
-static int add_iter(struct bpf_link **ret, struct bpf_program *prog, struct bpf_map *map)
+int attach_iter(struct bpf_link **ret, struct bpf_program *prog, struct bpf_map *map)
 {
 	union bpf_iter_link_info info = { 0 };
-	struct bpf_iter_attach_opts opts = { .sz = sizeof(opts) };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts);
 	struct bpf_link *link;
 
 	if (map) {
@@ -129,21 +129,21 @@ static int add_iter(struct bpf_link **ret, struct bpf_program *prog, struct bpf_
 static int attach_iters(struct attach *a)
 {
 	struct host_bpf *s = a->skel;
-	int r = add_iter(&a->iter_socks, s->progs.eg_sweep_socks, s->maps.eg_socks);
+	int r = attach_iter(&a->iter_socks, s->progs.eg_sweep_socks, s->maps.eg_socks);
 
 	if (!r)
-		r = add_iter(&a->iter_peers, s->progs.eg_sweep_peers, s->maps.eg_peers);
+		r = attach_iter(&a->iter_peers, s->progs.eg_sweep_peers, s->maps.eg_peers);
 	if (!r)
-		r = add_iter(&a->iter_files, s->progs.eg_seed, NULL);
+		r = attach_iter(&a->iter_files, s->progs.eg_seed, NULL);
 	if (!r)
-		r = add_iter(&a->iter_tasks, s->progs.eg_tasks, NULL);
+		r = attach_iter(&a->iter_tasks, s->progs.eg_tasks, NULL);
 	if (!r)
-		r = add_iter(&a->iter_refused, s->progs.eg_sweep_refused, s->maps.eg_refused);
+		r = attach_iter(&a->iter_refused, s->progs.eg_sweep_refused, s->maps.eg_refused);
 	if (!r)
-		r = add_iter(&a->iter_refused_rest, s->progs.eg_sweep_refused,
+		r = attach_iter(&a->iter_refused_rest, s->progs.eg_sweep_refused,
 			     s->maps.eg_refused_rest);
 	if (!r && a->can_end)
-		r = add_iter(&a->iter_tcp, s->progs.eg_condemn, NULL);
+		r = attach_iter(&a->iter_tcp, s->progs.eg_condemn, NULL);
 	return r;
 }
 

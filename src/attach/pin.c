@@ -23,6 +23,7 @@
 #include <bpf/libbpf.h>
 
 #include "attach/backstop.h"
+#include "attach/gateway.h"
 #include "attach/internal.h"
 #include "attach/policy.h"
 #include "base/cleanup.h"
@@ -118,7 +119,7 @@ static int remove_tree(const char *path, int depth)
 int attach_disarm(char error[256])
 {
 	int r = is_bpffs() ? remove_tree(ROOT, DEPTH_MAX) : 0;
-	size_t filters = backstop_disarm();
+	size_t filters = backstop_disarm() + gateway_disarm();
 
 	if (r < 0)
 		snprintf(error, 256, "cannot remove all of " ROOT ": %s", strerror(-r));
@@ -317,6 +318,8 @@ static int take_variables(const struct pin *p, struct host_bpf *s)
 		r = OLD_VARIABLE(&bss, s->bss, policy_refuses);
 	if (!r)
 		r = OLD_VARIABLE(&bss, s->bss, policy_unix_ns);
+	if (!r)
+		r = OLD_VARIABLE(&bss, s->bss, gate_since_ns);
 	old_section_done(&bss);
 	old_section_done(&rodata);
 	return r;

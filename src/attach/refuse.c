@@ -98,7 +98,7 @@ void attach_verdict_of(struct attach *a, const struct eg_close *c)
 /* --- ending connections ------------------------------------------------------------------------------------------ */
 static void condemn(struct attach *a, const struct eg_open *o)
 {
-	if (o->key.proto != IPPROTO_TCP || !a->iter_tcp)
+	if (o->key.proto != IPPROTO_TCP || !a->iter_tcp || (o->rec.flags & EG_FORWARDED))
 		return;
 	a->condemn = true;
 	for (size_t i = 0; i < a->n_condemned; i++)

@@ -53,8 +53,7 @@ static void print_watching(const json_t *j, struct buf *safe)
 	else
 		printf("watching   %s\n", cgroup ? "the whole host" : text(j, "watch", safe));
 	if (!strcmp(json_string_value(json_object_get(j, "watch")) ?: "", "gateway"))
-		printf("gateway    forwarded traffic is counted; no policy is enforced on it "
-		       "yet\n");
+		printf("gateway    what is forwarded is counted and judged, too\n");
 	printf("records    %s\n", text(j, "eve", safe));
 }
 
