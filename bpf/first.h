@@ -129,7 +129,7 @@ static __always_inline int eg_is_part(struct __sk_buff *skb, const struct eg_pac
 
 	asm volatile("" : "+r"(n));
 	if (p->tcp_len <= 20 || !n || n > 40 ||
-	    bpf_skb_load_bytes(skb, p->ip_header + 20, &w->bytes[EG_FIRST_PLACE], n))
+	    bpf_skb_load_bytes(skb, p->payload_at - n, &w->bytes[EG_FIRST_PLACE], n))
 		return 0;
 	w->parse.at = EG_FIRST_PLACE;
 	w->parse.end = EG_FIRST_PLACE + n;

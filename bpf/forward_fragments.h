@@ -39,7 +39,8 @@ struct eg_piece {
 	__u8 kind; /* EG_WHOLE, EG_FRAGMENT_* */
 };
 
-static __always_inline void eg_piece_set(struct eg_piece *f, __u32 id, __u32 at, __u32 len, int more)
+static __always_inline void eg_piece_set(struct eg_piece *f, __u32 id, __u32 at, __u32 len,
+					 int more)
 {
 	f->id = id;
 	f->at = at;

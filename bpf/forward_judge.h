@@ -154,40 +154,49 @@ static __always_inline int eg_is_error(const struct eg_packet *p)
 	return p->proto == EG_PROTO_ICMPV6 && p->sport >= 1 && p->sport <= 4;
 }
 
-/* The flow that an error of ICMP from inside is about: the packet in it came from there. */
-static __noinline struct eg_gate_flow *eg_gate_about(struct __sk_buff *skb,
-						     const struct eg_gate_packet *g)
+/* Is an error of ICMP from inside about a flow that passes? The packet in it came to where the error comes from. */
+static __noinline int eg_gate_about(struct __sk_buff *skb, const struct eg_gate_packet *g)
 {
 	__u32 at, ports;
-	struct eg_key k = {};
+	struct eg_key k = {}, back = {};
+	struct eg_gate_flow *f;
 	__u8 h[40], t[4];
 
 	if (!g || g->piece.kind != EG_WHOLE || !eg_is_error(&g->p))
-		return NULL;
+		return 0;
 	at = g->l2 + g->p.ip_header + 8;
 	if (g->p.v6) {
 		if (g->len > EG_ERROR_MAX_V6 || bpf_skb_load_bytes(skb, at, h, 40))
-			return NULL;
+			return 0;
 		__builtin_memcpy(k.remote, h + 8, 16);
 		__builtin_memcpy(k.local, h + 24, 16);
 		k.proto = h[6];
 		ports = at + 40;
 	} else {
 		if (g->len > EG_ERROR_MAX_V4 || bpf_skb_load_bytes(skb, at, h, 20))
-			return NULL;
+			return 0;
 		eg_put_v4(k.remote, *(__be32 *)(h + 12));
 		eg_put_v4(k.local, *(__be32 *)(h + 16));
 		k.proto = h[9];
 		ports = at + (h[0] & 15) * 4;
 	}
 	if (bpf_skb_load_bytes(skb, ports, t, 4))
-		return NULL;
+		return 0;
 	if (k.proto == EG_PROTO_TCP || k.proto == EG_PROTO_UDP || k.proto == EG_PROTO_UDPLITE ||
 	    k.proto == EG_PROTO_SCTP) {
 		k.rport = t[0] << 8 | t[1];
 		k.lport = t[2] << 8 | t[3];
 	}
-	return bpf_map_lookup_elem(&eg_gate_flows, &k);
+	f = bpf_map_lookup_elem(&eg_gate_flows, &k);
+	if (!f) { /* from one inside interface to another */
+		__builtin_memcpy(back.local, k.remote, 16);
+		__builtin_memcpy(back.remote, k.local, 16);
+		back.lport = k.rport;
+		back.rport = k.lport;
+		back.proto = k.proto;
+		f = bpf_map_lookup_elem(&eg_gate_flows, &back);
+	}
+	return f && !(f->sock.judged.flags & EG_JUDGED_REFUSES);
 }
 
 /* --- asking -------------------------------------------------------------------------------------------------------- */

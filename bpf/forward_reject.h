@@ -92,7 +92,8 @@ static __always_inline __u64 eg_answer_tcp(struct eg_answer *a, const struct eg_
 		seq = p->ack;
 	} else {
 		flags |= EG_ACK;
-		ack = p->seq + p->payload_len + !!(p->tcp_flags & EG_SYN) + !!(p->tcp_flags & EG_FIN);
+		ack = p->seq + p->payload_len + !!(p->tcp_flags & EG_SYN) +
+		      !!(p->tcp_flags & EG_FIN);
 	}
 	a->len = at + 20;
 	eg_answer_ip(a, p, a->len, EG_PROTO_TCP);
@@ -194,7 +195,7 @@ static __noinline int eg_reject_send(struct __sk_buff *skb, struct eg_answer *a,
 		return -1;
 	if (bpf_skb_change_tail(skb, l2 + a->len, 0))
 		return -1;
-	if (a->len == 40 ? bpf_skb_store_bytes(skb, l2, a->b, 40, 0)
+	if (a->len == 40   ? bpf_skb_store_bytes(skb, l2, a->b, 40, 0)
 	    : a->len == 56 ? bpf_skb_store_bytes(skb, l2, a->b, 56, 0)
 	    : a->len == 60 ? bpf_skb_store_bytes(skb, l2, a->b, 60, 0)
 			   : bpf_skb_store_bytes(skb, l2, a->b, 96, 0))

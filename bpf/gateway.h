@@ -52,24 +52,26 @@ static __always_inline int eg_gate_is_local_scope(const __u8 a[16])
 #define EG_GATE_NONE (-1) /* no IP packet that could be forwarded */
 #define EG_GATE_UNREAD (-2)
 
-/* 0, EG_GATE_NONE, or EG_GATE_UNREAD for one that cannot be read: that is counted. */
+/* 0, EG_GATE_NONE, or EG_GATE_UNREAD. */
 static __noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g, int tx)
 {
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
 	__u32 len;
 	__u8 h[8];
 
-	if (!g ||
-	    (skb->protocol != bpf_htons(EG_GATE_IP) && skb->protocol != bpf_htons(EG_GATE_IPV6)))
+	if (!g)
+		return EG_GATE_NONE;
+	if (skb->vlan_present &&
+	    (skb->protocol == bpf_htons(0x8100) || skb->protocol == bpf_htons(0x88a8)))
+		return EG_GATE_UNREAD; /* VLAN 0 within VLAN 0: the kernel would take it */
+	if (skb->protocol != bpf_htons(EG_GATE_IP) && skb->protocol != bpf_htons(EG_GATE_IPV6))
 		return EG_GATE_NONE;
 	g->l2 = (__u32)((__u64)BPF_CORE_READ(k, head) + BPF_CORE_READ(k, network_header) -
 			(__u64)BPF_CORE_READ(k, data));
 	len = skb->len - g->l2;
 	if (g->l2 > 64 || skb->len < g->l2 + 20 || eg_parse(skb, g->l2, len, &g->p) ||
-	    bpf_skb_load_bytes(skb, g->l2, h, 8)) {
-		eg_lose_packet(EG_LOSS_PACKET_UNREAD, skb->len, tx);
+	    bpf_skb_load_bytes(skb, g->l2, h, 8))
 		return EG_GATE_UNREAD;
-	}
 	g->len = g->p.v6 ? 40 + (h[4] << 8 | h[5]) : h[2] << 8 | h[3];
 	if (skb->gso_segs > 1 || g->len > len || g->len < g->p.ip_header)
 		g->len = len;
@@ -161,7 +163,8 @@ static __always_inline int eg_gate_is_over(const struct eg_hot *h)
  * was said of the flow was not said of this one. From outside only after the flow's end: nobody out there shall make an
  * answer to him of what was asked of policy.
  */
-static __always_inline int eg_gate_is_anew(const struct eg_sock *s, const struct eg_packet *p, int tx)
+static __always_inline int eg_gate_is_anew(const struct eg_sock *s, const struct eg_packet *p,
+					   int tx)
 {
 	if ((p->tcp_flags & (EG_SYN | EG_ACK)) != EG_SYN || p->proto != EG_PROTO_TCP ||
 	    !(s->hot.flags & EG_KEYED))
@@ -421,8 +424,10 @@ int eg_gate_in(struct __sk_buff *skb)
 	if (!g || skb->pkt_type != EG_GATE_HOST || eg_gate_is_vlan(skb))
 		return EG_TC_NEXT;
 	verdict = eg_gate_read(skb, g, 1);
-	if (verdict == EG_GATE_UNREAD)
+	if (verdict == EG_GATE_UNREAD) {
+		eg_lose_packet(EG_LOSS_PACKET_UNREAD, skb->len, 1);
 		return eg_unjudged() ? EG_TC_NEXT : EG_TC_DROP;
+	}
 	if (verdict)
 		return EG_TC_NEXT;
 	verdict = eg_gate_prepare(skb, g);
@@ -455,8 +460,7 @@ static __noinline void eg_gate_own(struct __sk_buff *skb, struct eg_gate_packet 
 	struct eg_dns_walk *w = bpf_map_lookup_elem(&eg_scratch, &zero);
 	struct eg_addr from;
 
-	if (!g || !w || g->p.proto != EG_PROTO_UDP || g->p.sport != 53 ||
-	    g->piece.kind != EG_WHOLE)
+	if (!g || !w || g->p.proto != EG_PROTO_UDP || g->p.sport != 53 || g->piece.kind != EG_WHOLE)
 		return;
 	__builtin_memcpy(from.addr, g->p.src, 16);
 	how = bpf_map_lookup_elem(&eg_resolvers, &from);
@@ -472,10 +476,15 @@ int eg_gate_out(struct __sk_buff *skb)
 {
 	struct eg_gate_packet *g = eg_gate_here();
 	struct eg_gate_flow *f;
+	int r;
 
 	if (!g || eg_gate_is_vlan(skb) ||
-	    (skb->ingress_ifindex && eg_gate_is_inside(skb->ingress_ifindex)) ||
-	    eg_gate_read(skb, g, 0))
+	    (skb->ingress_ifindex && eg_gate_is_inside(skb->ingress_ifindex)))
+		return EG_TC_NEXT;
+	r = eg_gate_read(skb, g, 0);
+	if (r == EG_GATE_UNREAD)
+		eg_lose_packet(EG_LOSS_PACKET_UNREAD, skb->len, 0);
+	if (r)
 		return EG_TC_NEXT;
 	if (!skb->ingress_ifindex || skb->sk) {
 		eg_gate_own(skb, g);
@@ -512,8 +521,8 @@ int eg_sweep_gate(struct bpf_iter__bpf_map_elem *ctx)
 							    : sweep_idle;
 	else if (eg_dns_port(key->lport) || eg_dns_port(key->rport))
 		idle = sweep_idle_dns;
-	if (h->last_tick >= idle && (!(h->flags & EG_KEYED) || (h->last_tick < sweep_since &&
-								(h->flags & EG_OPEN_SENT))))
+	if (h->last_tick >= idle &&
+	    (!(h->flags & EG_KEYED) || (h->last_tick < sweep_since && (h->flags & EG_OPEN_SENT))))
 		return 0;
 	eg_fill_close(&c, &f->sock, &h->n, f->cookie);
 	c.key = *key;

@@ -86,8 +86,7 @@ static __always_inline struct net *eg_netns(struct __sk_buff *skb)
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
 	struct sock *sk = BPF_CORE_READ(k, sk);
 
-	return sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net)
-		  : BPF_CORE_READ(k, dev, nd_net.net);
+	return sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net) : BPF_CORE_READ(k, dev, nd_net.net);
 }
 
 static __always_inline __u64 eg_netns_of(struct __sk_buff *skb)

@@ -141,7 +141,7 @@ static int attach_iters(struct attach *a)
 		r = attach_iter(&a->iter_refused, s->progs.eg_sweep_refused, s->maps.eg_refused);
 	if (!r)
 		r = attach_iter(&a->iter_refused_rest, s->progs.eg_sweep_refused,
-			     s->maps.eg_refused_rest);
+				s->maps.eg_refused_rest);
 	if (!r && a->can_end)
 		r = attach_iter(&a->iter_tcp, s->progs.eg_condemn, NULL);
 	return r;

@@ -140,8 +140,7 @@ static uint32_t next_epoch(struct attach *a)
 		bss->sweep_forget = 1;
 		if (attach_walk(a->iter_socks, sizeof(struct eg_close), ignore, a) ||
 		    attach_walk(a->iter_peers, sizeof(struct eg_close), ignore, a) ||
-		    (a->iter_gate &&
-		     attach_walk(a->iter_gate, sizeof(struct eg_close), ignore, a)))
+		    (a->iter_gate && attach_walk(a->iter_gate, sizeof(struct eg_close), ignore, a)))
 			log_warn("attach: cannot reach all open flows; some may be judged late");
 		bss->sweep_forget = 0;
 	}

@@ -339,7 +339,7 @@ static void put_drop_egret(struct json *j, const struct eve_format *fmt, const s
 		put_names(j, r->flow);
 	}
 	eve_put_drop_egret(j, r);
-	json_text(j, "vantage", vantage_name(fmt->vantage));
+	json_text(j, "vantage", vantage_name(r->drop->forwarded ? EVE_GATEWAY : fmt->vantage));
 	if (p)
 		json_text(j, "exe_note", proc_exe_note(p));
 	json_object_end(j);

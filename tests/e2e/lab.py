@@ -239,13 +239,13 @@ class Lab:
         os.chmod(self.tmp, 0o755)
         return self.start("nginx", "-c", conf, ready=lambda _: self.listens("t", 443))
 
-    def dnsmasq(self):
+    def dnsmasq(self, *more):
         return self.start("dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--log-facility=-",
                           "--user=root", f"--pid-file={self.tmp}/dnsmasq.pid", "--bind-interfaces", "-i", "s0",
                           f"--host-record=www.{ZONE},{S4},{S6}", f"--host-record=edge.{ZONE},{S4}",
                           f"--host-record=quic.{ZONE},{S4}", f"--host-record=quic6.{ZONE},{S6}",
                           f"--cname=alias.{ZONE},edge.{ZONE}", f"--cname=alias2.{ZONE},alias.{ZONE}",
-                          f"--txt-record=txt.{ZONE},hello", f"--local=/{ZONE}/", "--local-ttl=60",
+                          f"--txt-record=txt.{ZONE},hello", f"--local=/{ZONE}/", "--local-ttl=60", *more,
                           ready=lambda _: self.listens("u", 53) and self.listens("t", 53))
 
     def small_server(self, what, port, udp=False, *more):
