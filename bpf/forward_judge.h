@@ -7,6 +7,7 @@
  *   mid-stream   a TCP flow that no SYN began. For a while after egretd began it is taken for one from before; later its
  *                first bytes are somewhere nobody looked, so no rule that rests on a name lets it pass
  *   again        the first bytes a second time: who can write packets may have shown us others than the server gets
+ *   early        bytes behind the first ones, before them: held until those were read
  *   fragments    the first bytes of a cut packet say nothing
  *   errors       ICMP about a flow that passes goes with it (RFC 5927: small, and with a packet of that flow in it)
  *
@@ -17,7 +18,8 @@
 
 #include "forward_fragments.h"
 
-#define EG_GATE_PIECES 4 /* of `topped`: the first payload came in pieces */
+#define EG_GATE_TOPPED 1 /* of `topped`: payload from inside passed */
+#define EG_GATE_PIECES 4 /* the first of it came in pieces */
 #define EG_GATE_REFUSED 16384
 #define EG_GATE_GRACE_NS 120000000000ULL /* for flows from before */
 #define EG_ERROR_MAX_V4 576              /* RFC 1812, 4.3.2.3 */
@@ -96,6 +98,26 @@ static __always_inline int eg_gate_is_first(const struct eg_sock *s, const struc
 	       p->seq + ((p->tcp_flags & EG_SYN) ? 1 : 0) == s->tx.isn + 1;
 }
 
+/* A flow that passes whatever is still to come, or what its first payload said: may this packet say otherwise? */
+static __always_inline int eg_gate_look_again(struct __sk_buff *skb, const struct eg_gate_flow *f,
+					      const struct eg_gate_packet *g)
+{
+	const struct eg_sock *s = &f->sock;
+	const struct eg_packet *p = &g->p;
+
+	if (!p->payload_len || !(s->judged.flags & EG_JUDGED_PAYLOAD))
+		return EG_LOOK_NO;
+	if (g->piece.kind != EG_WHOLE)
+		return EG_LOOK_LATE;
+	if (p->proto != EG_PROTO_TCP)
+		return s->hot.flags & EG_AGAIN ? eg_look_dgram(skb, &s->judged, p) : EG_LOOK_NO;
+	if (eg_gate_is_first(s, p) && !(f->topped & EG_GATE_PIECES))
+		return EG_LOOK_AFRESH;
+	return s->hot.flags & EG_HTTP ? eg_look_tcp(skb, s, p) : EG_LOOK_NO;
+}
+
+#define EG_LOOK_EARLY 5 /* before the first payload */
+
 static __always_inline int eg_gate_look(struct __sk_buff *skb, const struct eg_gate_flow *f,
 					const struct eg_gate_packet *g)
 {
@@ -103,25 +125,26 @@ static __always_inline int eg_gate_look(struct __sk_buff *skb, const struct eg_g
 	const struct eg_packet *p = &g->p;
 	int look;
 
-	if (g->piece.kind != EG_WHOLE)
-		return p->payload_len && (p->proto == EG_PROTO_TCP || p->proto == EG_PROTO_UDP)
-			       ? EG_LOOK_LATE
-			       : EG_LOOK_NO;
-	if (p->proto != EG_PROTO_TCP)
+	if (p->proto != EG_PROTO_TCP && g->piece.kind == EG_WHOLE)
 		return eg_look_dgram(skb, &s->judged, p);
+	if (g->piece.kind != EG_WHOLE)
+		return p->payload_len ? EG_LOOK_LATE : EG_LOOK_NO;
 	look = eg_look_tcp(skb, s, p);
-	if (look == EG_LOOK_NO && p->payload_len && (s->judged.flags & EG_JUDGED_PAYLOAD) &&
-	    eg_gate_is_first(s, p) && !(f->topped & EG_GATE_PIECES))
-		return EG_LOOK_AFRESH;
+	if (look == EG_LOOK_LATE && (s->hot.flags & EG_TX_ISN) && !(f->topped & EG_GATE_TOPPED))
+		return EG_LOOK_EARLY;
 	return look;
 }
 
-/* EG_PASS, or EG_ASK. `f` is NULL for a flow that has no place yet. */
+/*
+ * EG_PASS, EG_ASK, or EG_HOLD for payload that comes before the connection's first: it comes again. `f` is NULL for a flow
+ * that has no place yet.
+ */
 static __noinline int eg_gate_known(struct __sk_buff *skb, struct eg_gate_flow *f,
 				    struct eg_gate_packet *g)
 {
 	__u32 epoch = eg_epoch();
 	struct eg_sock *s;
+	int passes;
 
 	if (!g)
 		return EG_PASS;
@@ -136,10 +159,17 @@ static __noinline int eg_gate_known(struct __sk_buff *skb, struct eg_gate_flow *
 		s->hot.passes = 0;
 		return EG_PASS;
 	}
+	if (g->spoofed)
+		return EG_ASK;
 	if (s->hot.flags & EG_INBOUND)
 		return EG_PASS;
-	g->look = eg_gate_look(skb, f, g);
-	if (g->spoofed || eg_known(&s->judged, epoch, g->look) <= 0)
+	passes = s->hot.passes == (__u8)epoch;
+	g->look = passes ? eg_gate_look_again(skb, f, g) : eg_gate_look(skb, f, g);
+	if (passes && g->look == EG_LOOK_NO)
+		return EG_PASS;
+	if (g->look == EG_LOOK_EARLY)
+		return eg_unjudged() ? EG_PASS : EG_HOLD;
+	if (eg_known(&s->judged, epoch, g->look) <= 0)
 		return EG_ASK;
 	if (s->judged.flags & EG_JUDGED_FINAL)
 		s->hot.passes = epoch;

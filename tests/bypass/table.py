@@ -176,6 +176,36 @@ ATTEMPTS = [
     Attempt("fill_processes", FORBIDDEN),
     Attempt("race_exec", FORBIDDEN),
     Attempt("race_swap", FORBIDDEN, phase="swap"),
+    # by a machine behind a gateway
+    Attempt("fragment_overlap", Refused(A4)),
+    Attempt("tcp_without_syn", TENANT, phase="late"),
+    Attempt("sni_decoy", TENANT),
+    Attempt("icmp_error_payload", FORBIDDEN),
     # last, because what it makes believe is believed from then on
     Attempt("dns_forged_on_link", Out("Answers in the resolver's name"), phase="forge"),
 ]
+
+GATEWAY_ONLY = ("fragment_overlap", "tcp_without_syn", "sni_decoy", "icmp_error_payload")
+
+# What a machine behind a gateway may try: it has all rights there, so the kernel beneath a program is its own. None: as on a host.
+GATEWAY = {
+    **dict.fromkeys((
+        "control_name", "control_wildcard", "control_quic", "tcp_connect", "tcp_connect6", "udp_unconnected", "udp_connected",
+        "udp_segmented", "udplite", "dccp", "sctp", "mptcp", "tcp_fastopen", "tcp_urgent", "v4_mapped", "v6_extension_headers",
+        "v6_routing_header", "fragments", "fragments6", "fragments_raw", "raw_ip", "raw_ip_other_destination", "raw_ip6",
+        "raw_protocols", "ip_in_ip_to_allowed", "icmp_payload", "icmp6_payload", "icmp_reply",
+        "dns_other_resolver", "dns_over_tcp", "dns_port_not_dns", "dns_tunnel", "sni_stranger", "sni_stranger_own_name",
+        "sni_other_tenant", "sni_other_tenant_looked_up", "sni_split_segments", "sni_split_in_name", "sni_split_records",
+        "sni_two_names", "sni_far_behind", "sni_case_and_dot", "sni_idn", "sni_allowed_inside", "wildcard_edges",
+        "http_other_host", "http_second_request", "http_absolute_uri", "http_two_hosts", "http_odd_host", "http_connect",
+        "http_split", "http_pipelined", "quic_other_sni", "quic_second_initial", "hello_unfinished", "no_sni",
+        "starttls_other_name", "inside_tls", "fill_flows", "fill_names", "race_swap", "fragment_tiny", "before_enforcement",
+        *GATEWAY_ONLY)),
+    "raw_tcp_order": Out("A shared address without a name"),
+}
+
+
+def behind_a_gateway():
+    by_name = {a.name: a for a in ATTEMPTS}
+    return [Attempt(name, expect or by_name[name].expect, by_name[name].argv, by_name[name].phase)
+            for name, expect in GATEWAY.items()]

@@ -3,7 +3,7 @@
 import lab
 from lab import C4, C6, S4, S6
 
-I4, I6 = "10.77.0.3", "fd77::3"         # of n.second
+I4, I6 = "10.77.0.33", "fd77::33"         # of n.second
 
 
 def inside(n, *argv):
