@@ -94,7 +94,7 @@ struct record_drop {
 	uint8_t action, app;             /* EG_ALLOW …, EG_APP_* */
 	enum verdict_at at;
 	bool refused, would_refuse;
-	bool forwarded; /* by the gateway: of no program of this host */
+	bool forwarded;                 /* by the gateway: of no program of this host */
 	uint64_t calls, packets, bytes; /* refused: of this record alone */
 	bool summary;
 	uint64_t since_ns; /* of a summary: the first refusal it stands for */
