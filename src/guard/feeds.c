@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "guard/internal.h"
+#include "policy/routes.h"
 #include "policy/fetch.h"
 
 #define FETCH_AGAIN_S 300 /* after one that failed, whatever `refresh` says */
@@ -286,8 +287,8 @@ static void stamp_lists(struct guard *g)
 			file_changed(path, &g->feeds.list_stamps[i]);
 }
 
-/* One that is read again as it changes; a failure leaves the stamps, and is tried again when renewals are. */
-static void look_at_lists(struct guard *g)
+/* Lists that are files, and routes, as they change; a failure leaves the stamps, and is tried again when renewals are. */
+static void look_at_sources(struct guard *g)
 {
 	const struct policy *p = g->built.image ? g->built.rules->policy : NULL;
 	int64_t now = guard_now_s(g);
@@ -305,11 +306,14 @@ static void look_at_lists(struct guard *g)
 		guard_rebuild(g, "a list has changed");
 		return;
 	}
+	if (routes_stamp(p) != g->feeds.routes)
+		guard_rebuild(g, "routes have changed");
 }
 
 void feeds_told(struct guard *g)
 {
 	stamp_lists(g);
+	g->feeds.routes = g->built.rules ? routes_stamp(g->built.rules->policy) : 0;
 	if (!g->cfg.attach)
 		return;
 	if (g->built.rules)
@@ -350,7 +354,7 @@ void feeds_tick(struct guard *g)
 {
 	if (g->cfg.attach)
 		look_at_host(g);
-	look_at_lists(g);
+	look_at_sources(g);
 	fetch_next(g);
 }
 

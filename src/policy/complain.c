@@ -79,7 +79,7 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	for (size_t i = 0; i < p->n_apps; i++)
 		note(&label, names_label(p->apps[i].parts, p->apps[i].n_parts), p->apps[i].place);
 	for (size_t i = 0; i < p->n_segments; i++)
-		note(&interface, p->segments[i].n_interfaces, p->segments[i].place);
+		note(&interface, p->segments[i].n_unrouted, p->segments[i].place);
 	say(p, &limit, "'limit' is not enforced yet: the rule is, without its rate", messages);
 	say(p, &quota,
 	    "'then limit' is not enforced yet: the quota is counted and warned of, and what is "
@@ -87,8 +87,8 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	    "passes",
 	    messages);
 	say(p, &interface,
-	    "interfaces of a segment are not enforced yet: on a host no address is of this segment "
-	    "by them",
+	    "no route leads to a network by an interface of this segment: now it is nobody's by "
+	    "that",
 	    messages);
 	say(p, &label, "labels of containers are not read yet: no container has this one",
 	    messages);

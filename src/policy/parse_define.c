@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "policy/parse.h"
+#include "policy/routes.h"
 
 static bool is_name(struct str s)
 {
@@ -120,14 +121,33 @@ void parse_set(struct parser *p)
 	define(&d, &set);
 }
 
-static void take_interface(struct parser *p)
+struct routed {
+	struct parser *p;
+	struct policy_place place;
+};
+
+static void on_network(void *ctx, const struct addr *lo, const struct addr *hi)
+{
+	const struct routed *r = ctx;
+	const struct policy_dest *have = (const struct policy_dest *)(void *)r->p->dests.p;
+
+	for (size_t i = 0; i < r->p->dests.n; i++)
+		if (addr_eq(&have[i].lo, lo) && addr_eq(&have[i].hi, hi))
+			return; /* a second route to the same */
+	add_range(r->p, r->place, lo, hi);
+}
+
+static void take_interface(struct parser *p, struct policy_segment *s)
 {
 	struct lex_token t = p->tok;
+	struct routed routed = { p, place_of(p, &t) };
 
-	if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || !t.text.n || t.text.n > 15)
+	if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || !t.text.n || t.text.n > 15) {
 		mistake(p, &t, "the name of an interface is expected here\nas 'interface eth1'");
-	else
+	} else {
 		*(struct str *)vec_add(p, &p->parts, sizeof(struct str)) = t.text;
+		s->n_unrouted += routes_by(t.text, on_network, &routed) <= 0;
+	}
 	if (!at_end(&p->tok))
 		next(p);
 }
@@ -143,7 +163,7 @@ void parse_segment(struct parser *p)
 	s.place = d.place;
 	do {
 		if (take_word(p, "interface"))
-			take_interface(p);
+			take_interface(p, &s);
 		else if (!take_dest(p, IN_SEGMENT))
 			break;
 	} while (!p->failed && more_values(p));

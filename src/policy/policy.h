@@ -82,10 +82,10 @@ struct policy_set {
 };
 struct policy_segment {
 	struct str name;
-	struct policy_dest *ranges; /* all DEST_RANGE */
+	struct policy_dest *ranges; /* all DEST_RANGE; those of the interfaces too, as of now */
 	size_t n_ranges;
-	struct str *interfaces; /* a gateway's; on a host they are not enforced */
-	size_t n_interfaces;
+	struct str *interfaces; /* policy/routes.h */
+	size_t n_interfaces, n_unrouted; /* unrouted: no route leads anywhere by them */
 	struct policy_place place;
 };
 

@@ -19,6 +19,7 @@ from lab import C4, C6, S4, S6, ZONE
 CASES = lab.golden.Cases()
 CONF = "watch gateway\ngateway { inside lan0, lan1  outside wan0 }\n"
 OTHER = "10.77.0.9"         # of n.server as well: nobody's name
+NEW = "10.88.0.1"           # of n.second, once there is a route
 
 POLICY = f"""resolvers {S4}
 segment office = {C4}, {C6}
@@ -219,6 +220,18 @@ def changes(n, d):
     n.stop(stays.child)
 
 
+def interfaces(n, d):
+    """A segment by its interface: what routes lead there by it, now and after they have changed."""
+    by = POLICY.replace(f"segment iot    = {I4}, {I6}", "segment iot    = interface lan1")
+    done = d.load(by, "--enforce")
+    CASES.check("a segment by its interface", done.returncode == 0, done.stdout, done.stderr)
+    CASES.equal("its machine may", probe(n, "tcp", I4, 7005), "ok")
+    CASES.equal("over IPv6, too, and not more", probe(n, "tcp", I6, 7006), "ECONNREFUSED")
+    lab.must("ip", "-n", n.gateway, "route", "add", NEW, "dev", "lan1")
+    lab.must("ip", "-n", n.second, "addr", "add", NEW + "/32", "dev", "i0")
+    CASES.check("a route that comes", lab.wait_for("the new route to count", lambda: probe(n, "tcp", NEW, 7005) == "ok", 20))
+
+
 def scenario(n):
     mac = {dev: lab.must("ip", "-n", n.gateway, "-o", "link", "show", gate).split("link/ether ")[1].split()[0].replace(":", "")
            for dev, gate in (("c0", "lan0"), ("i0", "lan1"))}
@@ -234,6 +247,7 @@ def scenario(n):
     d.load(POLICY.replace("default deny", f"allow from office to {S4} port 7010/udp\ndefault deny"), "--enforce")
     packets(n, mac)
     errors(n)
+    interfaces(n, d)
     refused = d.wait_record("the record of a refusal", lambda r: r["event_type"] == "drop" and r.get("dest_port") == 7006)
     CASES.equal("a refusal says from where", (refused["src_ip"], refused["egret"].get("vantage")), (C4, "gateway"))
     rule = d.rule("reject from office")
