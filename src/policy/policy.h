@@ -84,7 +84,7 @@ struct policy_segment {
 	struct str name;
 	struct policy_dest *ranges; /* all DEST_RANGE; those of the interfaces too, as of now */
 	size_t n_ranges;
-	struct str *interfaces; /* policy/routes.h */
+	struct str *interfaces;          /* policy/routes.h */
 	size_t n_interfaces, n_unrouted; /* unrouted: no route leads anywhere by them */
 	struct policy_place place;
 };

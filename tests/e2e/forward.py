@@ -232,6 +232,26 @@ def interfaces(n, d):
     CASES.check("a route that comes", lab.wait_for("the new route to count", lambda: probe(n, "tcp", NEW, 7005) == "ok", 20))
 
 
+UPLOAD = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], 7001), 5)
+s.settimeout(5)
+try:
+    for i in range(200):
+        s.sendall(bytes(100000))
+except OSError:
+    pass
+"""
+
+
+def quota(n, d):
+    """A quota of what is forwarded: 1 MB, of which 20 are sent."""
+    d.load(f"segment office = {C4}, {C6}\nallow from office to {S4} port 7001/tcp quota 1mb/month then reject\ndefault deny\n", "--enforce")
+    n.python(UPLOAD, S4, watched=False)
+    refused = lab.wait_for("the quota to be used up", lambda: probe(n, "tcp", S4, 7001) == "ECONNREFUSED", 15)
+    CASES.check("a quota of forwarded traffic", refused, d.egret("quota").stdout)
+
+
 def scenario(n):
     mac = {dev: lab.must("ip", "-n", n.gateway, "-o", "link", "show", gate).split("link/ether ")[1].split()[0].replace(":", "")
            for dev, gate in (("c0", "lan0"), ("i0", "lan1"))}
@@ -256,6 +276,7 @@ def scenario(n):
     CASES.check("egret why says the same", "reject" in why, why)
     d.load(POLICY, "--enforce")
     changes(n, d)
+    quota(n, d)
     d.load(POLICY, "--enforce")
     CASES.equal("egretd ends", d.stop(), 0)
     CASES.equal("its policy does not", probe(n, "tcp", S4, 7002), "timeout")
