@@ -120,32 +120,36 @@ void parse_set(struct parser *p)
 	define(&d, &set);
 }
 
-static void take_interface(struct parser *p)
+bool take_interface(struct parser *p, const char *example, struct str *ret)
 {
 	struct lex_token t = p->tok;
+	bool ok = (t.kind == LEX_WORD || t.kind == LEX_STRING) && t.text.n && t.text.n <= 15;
 
-	if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || !t.text.n || t.text.n > 15)
-		mistake(p, &t, "the name of an interface is expected here\nas 'interface eth1'");
-	else
-		*(struct str *)vec_add(p, &p->parts, sizeof(struct str)) = t.text;
+	*ret = t.text;
+	if (!ok)
+		mistake(p, &t, "the name of an interface is expected here\nas %s", example);
 	if (!at_end(&p->tok))
 		next(p);
+	return ok;
 }
 
 void parse_segment(struct parser *p)
 {
 	struct policy_segment s = { 0 };
 	struct definition d;
+	struct str name;
 
 	if (!take_name(p, SYMBOL_SEGMENT, &p->segments, sizeof(s), &d))
 		return;
 	s.name = d.name;
 	s.place = d.place;
 	do {
-		if (take_word(p, "interface"))
-			take_interface(p);
-		else if (!take_dest(p, IN_SEGMENT))
+		if (take_word(p, "interface")) {
+			if (take_interface(p, "'interface eth1'", &name))
+				*(struct str *)vec_add(p, &p->parts, sizeof(name)) = name;
+		} else if (!take_dest(p, IN_SEGMENT)) {
 			break;
+		}
 	} while (!p->failed && more_values(p));
 	s.ranges = vec_take(p, &p->dests, sizeof(struct policy_dest), &s.n_ranges);
 	s.interfaces = vec_take(p, &p->parts, sizeof(struct str), &s.n_interfaces);
