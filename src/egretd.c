@@ -420,6 +420,7 @@ static int start_guard(struct daemon *d)
 				  .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
 				  .locator = d->locator,
 				  .pin = true,
+				  .shapes = true,
 				  .whole_host = !c->cgroup[1],
 			  });
 

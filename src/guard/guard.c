@@ -211,6 +211,7 @@ int guard_swap(struct guard *g, struct built *b, struct kept *next, struct polic
 	note_speaking(g, g->built.rules->policy);
 	guard_tell_segments(g);
 	set_pins(g, messages);
+	links_told(g, g->built.rules->policy, messages);
 	guard_keep(g, messages);
 	feeds_told(g);
 	cgroups_told(g);

@@ -43,6 +43,7 @@ struct guard_config {
 	struct locator *locator; /* is told databases and segments in force; NULL: nobody asks */
 	bool lenient_lists;      /* one that was never downloaded is empty (egretd -T) */
 	bool pin;                /* enforcement outlives the process */
+	bool shapes;             /* links of the policy get their queues */
 	bool whole_host; /* every socket of the host is watched: one that is not known is judged, too */
 	uint64_t (*now)(void); /* Unix ns; NULL: the clock */
 };

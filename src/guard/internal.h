@@ -218,6 +218,10 @@ void feeds_told(struct guard *g); /* after a swap: resolvers, names */
 int feeds_need(struct guard *g, const struct policy *p, struct buf *messages);
 const char *feeds_failure(const struct guard *g, struct str url, int64_t *ret_at_s);
 
+/* links.c: after a swap; `p` NULL: none */
+void links_told(struct guard *g, const struct policy *p, struct buf *messages);
+void links_show(const struct guard *g, struct json *j);
+
 /* cgroups.c */
 void cgroups_told(struct guard *g); /* after a swap */
 void cgroups_done(struct guard *g);

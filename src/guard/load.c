@@ -178,8 +178,11 @@ int guard_confirm(struct guard *g)
 /* Nothing in force: what the kernel, the disk and this process held goes. */
 int guard_clear(struct guard *g)
 {
+	_cleanup_buf_ struct buf messages = BUF_INIT(MESSAGES_MAX);
 	int r = 0;
 
+	links_told(g, NULL, &messages);
+	guard_log(&messages);
 	if (g->cfg.attach) {
 		r = attach_policy_clear(g->cfg.attach);
 		if (r == 0 && attach_is_pinned(g->cfg.attach))

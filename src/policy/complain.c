@@ -67,11 +67,13 @@ static bool names_label(const struct app_part *parts, size_t n)
 
 void policy_note_unenforced(const struct policy *p, struct buf *messages)
 {
-	struct noted limit = { 0 }, quota = { 0 }, interface = { 0 }, label = { 0 };
+	struct noted limit = { 0 }, quota = { 0 }, priority = { 0 }, interface = { 0 },
+		     label = { 0 };
 
 	for (size_t i = 0; i < p->n_rules; i++) {
 		note(&limit, p->rules[i].limit_bits, p->rules[i].place);
 		note(&quota, p->rules[i].quota_then_bits, p->rules[i].place);
+		note(&priority, p->rules[i].priority && !p->n_links, p->rules[i].place);
 		note(&label,
 		     names_label(p->rules[i].match.containers, p->rules[i].match.n_containers),
 		     p->rules[i].place);
@@ -85,6 +87,9 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	    "'then limit' is not enforced yet: the quota is counted and warned of, and what is "
 	    "over it "
 	    "passes",
+	    messages);
+	say(p, &priority,
+	    "'priority' does nothing here: the policy names no link, as 'link eth0 100mbit'",
 	    messages);
 	say(p, &interface,
 	    "no route leads to a network by an interface of this segment: now it is nobody's by "

@@ -116,7 +116,7 @@ static bool never_value(const struct lex_token *t)
 {
 	static const char *const words[] = { "user",     "group",  "from",   "to",    "port",
 					     "speaking", "during", "except", "limit", "quota",
-					     "alert",    "until",  "by",     NULL };
+					     "priority", "alert",  "until",  "by",    NULL };
 
 	for (const char *const *w = words; *w; w++)
 		if (is_word(t, *w))
@@ -264,6 +264,7 @@ static const struct statement {
 	{ "resolvers", parse_resolvers, false },
 	{ "price", parse_price, false },
 	{ "response", parse_response, false },
+	{ "link", parse_link, false },
 };
 
 static void unknown_statement(struct parser *p)
@@ -354,6 +355,7 @@ static void take_over(struct parser *p)
 	policy->prices = vec_take(p, &p->prices, sizeof(struct policy_price), &policy->n_prices);
 	policy->responses =
 		vec_take(p, &p->responses, sizeof(struct policy_response), &policy->n_responses);
+	policy->links = vec_take(p, &p->links, sizeof(struct policy_link), &policy->n_links);
 	policy->rules = vec_take(p, &p->rules, sizeof(struct policy_rule), &policy->n_rules);
 	policy->expects =
 		vec_take(p, &p->expects, sizeof(struct policy_expect), &policy->n_expects);
@@ -366,7 +368,7 @@ static void parser_done(struct parser *p)
 			      &p->segments,  &p->lists,        &p->schedules, &p->prices,
 			      &p->responses, &p->rules,        &p->expects,   &p->symbols,
 			      &p->uses,      &p->symbol_slots, &p->dests,     &p->parts,
-			      &p->numbers,   &p->ports };
+			      &p->numbers,   &p->ports,        &p->links };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		vec_free(all[i]);

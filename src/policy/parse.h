@@ -92,8 +92,8 @@ struct parser {
 	bool unknown; /* a name is used that nothing defines */
 	char scrap[512];
 
-	struct vec files, sources, apps, sets, segments, lists, schedules, prices, responses, rules,
-		expects;
+	struct vec files, sources, apps, sets, segments, lists, schedules, prices, responses, links,
+		rules, expects;
 	struct vec symbols, uses, symbol_slots;
 	struct vec dests, parts, numbers, ports; /* of the statement being read */
 	struct str services;                     /* /etc/services, once it was asked for */
@@ -148,10 +148,12 @@ void parse_segment(struct parser *p);
 void parse_set(struct parser *p);
 void parse_app(struct parser *p);
 void parse_list(struct parser *p);
+bool take_interface(struct parser *p, const char *example, struct str *ret);
 /* parse_plan.c */
 void parse_schedule(struct parser *p);
 void parse_price(struct parser *p);
 void parse_response(struct parser *p);
+void parse_link(struct parser *p);
 /* "NAME =" of a definition, which has its place among `all` of its kind from then on; false when told. */
 struct definition {
 	struct str name;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Definitions of times, prices and responses. */
+/* Definitions of times, prices, responses and links. */
 #include <stdio.h>
 #include <string.h>
 
@@ -316,4 +316,55 @@ void parse_response(struct parser *p)
 	if (!expect_word(p, "for", form) || !take_duration(p, &r.for_ns))
 		return;
 	define(&d, &r);
+}
+
+/* --- link -------------------------------------------------------------------------------------------------------- */
+
+#define LINK_LEAST 64000 /* bits a second */
+#define LINK_MOST 100000000000
+
+/* There is one direction: what comes in has passed the bottleneck already. */
+static bool no_direction(struct parser *p, const struct policy_link *l)
+{
+	if (!is_word(&p->tok, "up") && !is_word(&p->tok, "down"))
+		return true;
+	mistake(p, &p->tok,
+		"a link has one rate, at which it sends\nwhat comes in has passed the bottleneck: "
+		"link "
+		"%.*s 100mbit",
+		QUOTED(l->interface));
+	return false;
+}
+
+static void add_link(struct parser *p, const struct policy_link *l)
+{
+	const struct policy_link *all = (const struct policy_link *)p->links.p;
+
+	for (size_t i = 0; i < p->links.n; i++)
+		if (str_eq(all[i].interface, l->interface)) {
+			complain(p, l->place, "error",
+				 "the link '%.*s' is told twice\nfirst in line %u",
+				 QUOTED(l->interface), all[i].place.line);
+			return;
+		}
+	if (p->links.n == POLICY_LINKS_MAX)
+		complain(p, l->place, "error", "the policy has more than %d links",
+			 POLICY_LINKS_MAX);
+	else
+		*(struct policy_link *)vec_add(p, &p->links, sizeof(*l)) = *l;
+}
+
+void parse_link(struct parser *p)
+{
+	struct policy_link l = { .place = place_of(p, &p->tok) };
+	struct lex_token t;
+
+	if (!take_interface(p, "'link eth0 100mbit'", &l.interface) || !no_direction(p, &l))
+		return;
+	t = p->tok;
+	if (!take_rate(p, &l.bits) || !no_direction(p, &l))
+		return;
+	if (l.bits < LINK_LEAST || l.bits > LINK_MOST)
+		mistake(p, &t, "a link sends between 64kbit and 100gbit, not %.*s", QUOTED(t.text));
+	add_link(p, &l);
 }

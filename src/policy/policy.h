@@ -149,6 +149,14 @@ struct policy_response {
 	struct policy_place place;
 };
 
+/* An interface, and how much it can send: what priorities are about. */
+#define POLICY_LINKS_MAX 16
+struct policy_link {
+	struct str interface;
+	uint64_t bits; /* a second */
+	struct policy_place place;
+};
+
 /* --- rules ------------------------------------------------------------------------------------------------------ */
 struct port_range {
 	uint8_t group; /* EG_PORTS_*; "443" without a protocol is three of these */
@@ -182,6 +190,8 @@ struct policy_terms {
 
 enum limit_each { EACH_NONE, EACH_APP, EACH_USER, EACH_UNIT, EACH_HOST, EACH_SEGMENT, EACH_FLOW };
 
+enum policy_priority { PRIORITY_NONE, PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW };
+
 struct policy_rule {
 	enum eg_action action;
 	struct policy_terms match;
@@ -193,6 +203,7 @@ struct policy_rule {
 	char quota_period;    /* 'h' 'd' 'w' 'm' */
 	enum eg_action quota_then;
 	uint64_t quota_then_bits;
+	enum policy_priority priority; /* NONE: not said, and as NORMAL */
 	enum policy_level alert;
 	struct str alert_text;
 	bool log, quiet;
@@ -236,6 +247,8 @@ struct policy {
 	size_t n_prices;
 	struct policy_response *responses;
 	size_t n_responses;
+	struct policy_link *links;
+	size_t n_links;
 	struct policy_rule *rules;
 	size_t n_rules;
 	struct policy_expect *expects;
