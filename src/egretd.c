@@ -421,6 +421,9 @@ static int start_guard(struct daemon *d)
 				  .locator = d->locator,
 				  .pin = true,
 				  .whole_host = !c->cgroup[1],
+				  .keeps_history = d->keeper != NULL,
+				  .history = d->keeper ? on_history : NULL,
+				  .history_ctx = d,
 			  });
 
 	if (r < 0)
