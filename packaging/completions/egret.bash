@@ -47,7 +47,7 @@ _egret_policy() {
 	load:-*) _egret_words '--watch --enforce --confirm --force' ;;
 	show:*) _egret_words '--json --text' ;;
 	diff:-*) _egret_words '--against --no-traffic --last --inside --all --json' ;;
-	learn:-*) _egret_words '--last --app --inside' ;;
+	learn:-*) _egret_words '--last --app --segments --policy --inside' ;;
 	replay:-*) _egret_words '--last --inside --agree --all --json' ;;
 	check:* | load:* | diff:* | learn:* | replay:*) _filedir ;;
 	esac
