@@ -18,6 +18,7 @@
 #include "base/human.h"
 #include "policy/learn_parts.h"
 #include "policy/owners.h"
+#include "policy/routes.h"
 
 #define SUGGESTIONS_MAX 32
 
@@ -154,18 +155,41 @@ static size_t put_rules(struct buf *out, const struct needs *needs, bool between
 	return n;
 }
 
+struct routed {
+	const struct policy_dest *range;
+	bool found;
+};
+
+static void on_network(void *ctx, const struct addr *lo, const struct addr *hi)
+{
+	struct routed *r = ctx;
+
+	r->found |= addr_eq(lo, &r->range->lo) && addr_eq(hi, &r->range->hi);
+}
+
+/* A network that routes made part of the segment: its interface says so better than what it is today. */
+static bool is_routed(const struct policy_segment *s, const struct policy_dest *range)
+{
+	struct routed r = { range, false };
+
+	for (size_t i = 0; i < s->n_interfaces; i++)
+		routes_by(s->interfaces[i], on_network, &r);
+	return r.found;
+}
+
 static void put_segment(struct buf *out, const struct policy_segment *s)
 {
 	_cleanup_buf_ struct buf line = BUF_INIT(RULE_MAX);
 	char text[ADDR_RANGE_TEXT_MAX];
+	size_t n = 0;
 
 	buf_printf(&line, "segment %.*s = ", STR_FMT(s->name));
 	for (size_t i = 0; i < s->n_ranges; i++)
-		buf_printf(&line, "%s%s", i ? ", " : "",
-			   addr_range_format(&s->ranges[i].lo, &s->ranges[i].hi, text));
+		if (!is_routed(s, &s->ranges[i]))
+			buf_printf(&line, "%s%s", n++ ? ", " : "",
+				   addr_range_format(&s->ranges[i].lo, &s->ranges[i].hi, text));
 	for (size_t i = 0; i < s->n_interfaces; i++)
-		buf_printf(&line, "%sinterface %.*s", i || s->n_ranges ? ", " : "",
-			   STR_FMT(s->interfaces[i]));
+		buf_printf(&line, "%sinterface %.*s", n++ ? ", " : "", STR_FMT(s->interfaces[i]));
 	learn_put_wrapped(out, buf_str(&line));
 	buf_putc(out, '\n');
 	out->failed |= line.failed;
