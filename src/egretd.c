@@ -422,6 +422,9 @@ static int start_guard(struct daemon *d)
 				  .pin = true,
 				  .shapes = true,
 				  .whole_host = !c->cgroup[1],
+				  .keeps_history = d->keeper != NULL,
+				  .history = d->keeper ? on_history : NULL,
+				  .history_ctx = d,
 			  });
 
 	if (r < 0)

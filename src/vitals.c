@@ -166,6 +166,25 @@ static void on_quota_limit(void *ctx, const struct guard_quota *q)
 	metric_quota(ctx, METRIC_QUOTA_LIMIT, &q->rule, q->limit_bytes);
 }
 
+struct budgets_out {
+	struct metrics_out *m;
+	enum metric id;
+};
+
+static void metric_budget(void *ctx, const struct guard_budget *b)
+{
+	struct budgets_out *o = ctx;
+
+	if (o->id == METRIC_BUDGET_FORECAST && b->forecast < 0)
+		return;
+	metric_begin(o->m, o->id);
+	metric_label(o->m, "budget", str_of(b->name));
+	metric_label(o->m, "currency", str_of(b->currency));
+	metric_f64(o->m, o->id == METRIC_BUDGET_LIMIT  ? b->of
+			 : o->id == METRIC_BUDGET_USED ? b->used
+						       : b->forecast);
+}
+
 static void metric_maps(struct attach *a, struct metrics_out *m)
 {
 	struct attach_map maps[ATTACH_MAPS];
@@ -240,6 +259,8 @@ void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m)
 	totals_verdicts_put(t, m);
 	guard_each_quota(v->guard, on_quota_used, m);
 	guard_each_quota(v->guard, on_quota_limit, m);
+	for (enum metric id = METRIC_BUDGET_LIMIT; id <= METRIC_BUDGET_FORECAST; id++)
+		guard_each_budget(v->guard, metric_budget, &(struct budgets_out){ m, id });
 	metric_maps(v->attach, m);
 	metric_store(v->keeper, m);
 	for (size_t i = 0; i < sizeof(of_feeds) / sizeof(of_feeds[0]); i++) {

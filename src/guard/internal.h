@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "guard/guard.h"
+#include "guard/budget.h"
 #include "guard/quota.h"
 #include "policy/image.h"
 
@@ -142,6 +143,7 @@ struct guard {
 
 	struct feeds feeds;
 	struct quotas quotas;
+	struct budgets budgets;
 	struct guard_cgroup *cgroups; /* by id, open addressing */
 	size_t n_cgroups;
 	uint64_t cgroups_forgotten;

@@ -29,6 +29,8 @@ static int check(struct guard *g, const struct built *b, const struct kept *next
 
 	policy_note_unenforced(b->rules->policy, messages);
 	quotas_note(g, b->rules, messages);
+	if (!g->cfg.keeps_history)
+		policy_note_unwatched(b->rules->policy, messages);
 	if (checks & CHECK_EXPECTS)
 		r = guard_build_own(g, b, next, &own, messages);
 	if (r < 0)
@@ -277,6 +279,7 @@ void guard_tick(struct guard *g)
 		roll_back(g);
 	blocks_expire(g);
 	differs = quotas_tick(g);
+	budgets_tick(g);
 	feeds_tick(g);
 	if (g->conf_waits && !g->feeds.fetch && now >= g->conf_try_s &&
 	    guard_load_conf(g, &messages) != -EINPROGRESS)

@@ -99,6 +99,14 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 	    messages);
 }
 
+void policy_note_unwatched(const struct policy *p, struct buf *messages)
+{
+	for (size_t i = 0; i < p->n_budgets; i++)
+		policy_complain(p, p->budgets[i].place, "warning", messages,
+				"a budget needs the history, and none is kept here: nobody warns "
+				"of this one\n'store sqlite' in egret.conf keeps one");
+}
+
 void policy_note_by_sni(const struct policy *p, struct buf *messages)
 {
 	struct noted by_sni = { 0 };

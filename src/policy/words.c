@@ -8,10 +8,10 @@
 
 #define NEAR_MAX 4096 /* definitions that a misspelt name is compared with */
 
-const char *const statement_words[] = { "allow",    "deny",    "reject", "audit",    "default",
-					"expect",   "app",     "set",    "segment",  "list",
-					"schedule", "include", "price",  "response", "resolvers",
-					"link",     NULL };
+const char *const statement_words[] = { "allow",     "deny",    "reject", "audit",   "default",
+					"expect",    "app",     "set",    "segment", "list",
+					"schedule",  "include", "price",  "budget",  "response",
+					"resolvers", "link",    NULL };
 const char *const selector_words[] = { "app",       "user",   "group", "unit", "cgroup",
 				       "container", "from",   "to",    "port", "speaking",
 				       "during",    "except", NULL };
