@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "flow/domain.h"
+#include "flow/nat.h"
 
 static size_t one(struct str s, struct str *ret)
 {
@@ -196,6 +197,22 @@ static const struct addr *get_src(const struct flow *f)
 	return &f->key.src;
 }
 
+/* Our side's end on the other side of NAT. */
+static const struct addr *get_nat(const struct flow *f)
+{
+	if (!f->nat)
+		return NULL;
+	return flow_up_side(f) == TO_SERVER ? &f->nat->src : &f->nat->dst;
+}
+
+static bool get_natport(const struct flow *f, uint64_t now_ns, uint64_t *ret)
+{
+	if (!f->nat || !flow_proto_has_ports(f->key.proto))
+		return false;
+	*ret = flow_up_side(f) == TO_SERVER ? f->nat->sport : f->nat->dport;
+	return true;
+}
+
 static bool get_port(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 {
 	*ret = f->key.dport;
@@ -273,6 +290,9 @@ const struct filter_key filter_key_table[] = {
 	{ "asn", "number of its autonomous system (history)", FILTER_COUNT, .number = get_asn },
 	{ "src", "address or network of the side that opened the flow", FILTER_ADDR,
 	  .addr = get_src },
+	{ "nat", "address or network that NAT gives our side (gateway, not in history)",
+	  FILTER_ADDR, .addr = get_nat },
+	{ "natport", "port that NAT gives our side", FILTER_PORT, .number = get_natport },
 	{ "port", "port of the other side, or a range 8000-8100", FILTER_PORT, .number = get_port },
 	{ "proto", "tcp, udp, icmp, ipv6-icmp, sctp or a number", FILTER_TEXT, .texts = get_proto },
 	{ "app", "application protocol, as told from the bytes", FILTER_TEXT, .texts = get_app },

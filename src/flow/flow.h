@@ -31,6 +31,7 @@
 #include "flow/verdict.h"
 
 struct record;
+struct flow_nat;
 struct flow_stream;
 
 /* How much of the beginning of each direction the decoders look at, live and offline alike. */
@@ -103,6 +104,8 @@ struct flow {
 	struct name *names[NAMES_PER_ADDR];
 	struct text *ja3, *ja4; /* of its first ClientHello */
 	struct proc *proc;      /* NULL: not known (always so in a capture) */
+	struct flow_nat
+		*nat; /* forwarded: on the other side of NAT; NULL: the same, or not known */
 	uint32_t ifindex;
 	uint32_t seq; /* flow records written of it so far */
 	enum name_source name_source;

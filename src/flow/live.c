@@ -61,8 +61,10 @@ void live_open(struct flow_table *t, const struct event *e)
 	} else if (o->inbound != !!(f->flags & FLOW_LOCAL_IS_DST)) {
 		flow_orient_live(t, f);
 	}
-	if (o->forwarded)
+	if (o->forwarded) {
 		flow_set_forwarded(t, f);
+		translated_find(t, f);
+	}
 	f->mid_stream |= o->mid_stream;
 	if (o->mid_stream && f->key.proto == IPPROTO_TCP)
 		f->state = FLOW_ESTABLISHED;

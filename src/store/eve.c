@@ -12,6 +12,7 @@
 #include "decode/packet.h"
 #include "detect/finding.h"
 #include "flow/domain.h"
+#include "flow/nat.h"
 #include "flow/record.h"
 #include "policy/locate.h"
 
@@ -224,6 +225,23 @@ static void put_tcp_health(struct json *j, const struct flow *f)
 	json_object_end(j);
 }
 
+/* Where the flow's ends are on the other side of NAT. */
+static void put_nat(struct json *j, const struct flow *f)
+{
+	bool ports = flow_proto_has_ports(f->key.proto);
+
+	if (!f->nat)
+		return;
+	json_object_begin(j, "nat");
+	eve_put_addr(j, "src_ip", &f->nat->src);
+	if (ports)
+		json_u64(j, "src_port", f->nat->sport);
+	eve_put_addr(j, "dest_ip", &f->nat->dst);
+	if (ports)
+		json_u64(j, "dest_port", f->nat->dport);
+	json_object_end(j);
+}
+
 static void put_flow_egret(struct json *j, const struct flow *f)
 {
 	put_payload(j, f);
@@ -272,6 +290,8 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 	json_text(j, "identity", identity_gap(f));
 	if (f->proc)
 		json_text(j, "exe_note", proc_exe_note(f->proc));
+	if (r->type == RECORD_FLOW)
+		put_nat(j, f);
 	if (r->type == RECORD_FLOW && fmt->locator)
 		put_places(j, fmt->locator, f);
 	if (r->type == RECORD_FLOW)

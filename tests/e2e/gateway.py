@@ -154,4 +154,5 @@ def main():
     return CASES.end()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

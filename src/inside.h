@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a gateway knows of those inside beyond their packets: how NAT translates their connections. Made and asked by egretd, which calls
+ * inside_read() after the kernel's notices were read: a flow is there before its translation is told, mostly.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "decode/event.h"
+
+struct inside;
+struct json;
+
+struct inside_config {
+	struct event_out out;
+	const char (*interfaces)[16]; /* that are inside; borrowed */
+	size_t n_interfaces;
+};
+
+int inside_new(struct inside **ret, const struct inside_config *cfg);
+struct inside *inside_free(struct inside *in);
+void inside_read(struct inside *in);
+void inside_status(const struct inside *in, struct json *j);
