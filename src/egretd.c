@@ -190,6 +190,7 @@ static void on_second(void *ctx)
 
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
+	inside_tick(d->inside);
 	tell_losses(d);
 	pipeline_tick(d->pipeline, time_now());
 	keeper_tick(d->keeper, time_now());
@@ -477,9 +478,13 @@ static int start_inside(struct daemon *d)
 
 	if (!c->gateway)
 		return 0;
-	r = inside_new(&d->inside, &(struct inside_config){ .out = { on_event, d },
-							    .interfaces = c->gate_inside,
-							    .n_interfaces = c->n_gate_inside });
+	r = inside_new(&d->inside,
+		       &(struct inside_config){ .out = { on_event, d },
+						.interfaces = c->gate_inside,
+						.n_interfaces = c->n_gate_inside,
+						.leases = c->gate_leases,
+						.n_leases = c->n_gate_leases,
+						.machines = pipeline_machines(d->pipeline) });
 	return r < 0 ? log_errno(r, "cannot start what knows the machines inside") : 0;
 }
 
@@ -547,6 +552,7 @@ static int run(struct daemon *d)
 		return log_errno(r, "cannot start the event loop");
 	r = pipeline_new(&d->pipeline,
 			 &(struct pipeline_config){ .live = true,
+						    .gateway = d->config.gateway,
 						    .cgroup2_fd = d->mount_fd,
 						    .report_every_ns = REPORT_EVERY_NS,
 						    .inside = d->config.inside,

@@ -41,12 +41,14 @@ static const char *text(const json_t *j, const char *key, struct buf *out)
 
 static void print_gateway(const json_t *g, struct buf *safe)
 {
-	const json_t *nat = json_object_get(g, "nat");
+	const json_t *nat = json_object_get(g, "nat"), *machines = json_object_get(g, "machines");
 
 	printf("gateway    what is forwarded is counted and judged, too\n");
 	if (json_object_get(nat, "problem"))
 		printf("           addresses after NAT are not known: %s\n",
 		       text(nat, "problem", safe));
+	if (json_object_get(machines, "problem"))
+		printf("           leases are not read: %s\n", text(machines, "problem", safe));
 }
 
 static void print_watching(const json_t *j, struct buf *safe)

@@ -200,12 +200,13 @@ struct event_nat {
 	X(PACKET_UNREAD, "packet-unread") /* kernel: an IP packet whose headers cannot be read */  \
 	X(MAP_WHO, "map-who")         /* kernel: a program, a path, a group unknown to policy */   \
 	X(TABLE_FLOWS, "table-flows") /* flow table full: the idlest flow was ended early */       \
-	X(TABLE_STREAMS, "table-streams") /* no buffer to join a split hello or request */         \
-	X(TABLE_NAMES, "table-names")     /* name cache full: an old name was dropped */           \
-	X(TABLE_PROCS, "table-procs")     /* process table full */                                 \
-	X(TABLE_TEXTS, "table-texts")     /* text table full: a text was left out of records */    \
-	X(TABLE_NAT, "table-nat")         /* translations: an old one was forgotten */             \
-	X(CONNTRACK, "conntrack")         /* conntrack's notices overran */                        \
+	X(TABLE_STREAMS, "table-streams")   /* no buffer to join a split hello or request */       \
+	X(TABLE_NAMES, "table-names")       /* name cache full: an old name was dropped */         \
+	X(TABLE_PROCS, "table-procs")       /* process table full */                               \
+	X(TABLE_TEXTS, "table-texts")       /* text table full: a text was left out of records */  \
+	X(TABLE_NAT, "table-nat")           /* translations: an old one was forgotten */           \
+	X(TABLE_MACHINES, "table-machines") /* machines inside: no room for one, or for a lease */ \
+	X(CONNTRACK, "conntrack")           /* conntrack's notices overran */                      \
 	X(HAIRPIN,                                                                                 \
 	  "hairpin") /* NAT leads back inside: the gateway counts part of it, or nothing */        \
 	X(FRAGMENTS, "fragments")       /* fragments never completed, or over the limit */         \

@@ -41,6 +41,9 @@ static const struct loss_words words[LOSS_COUNT] = {
 	[LOSS_TABLE_NAT] = { "translations of addresses were forgotten early: flows may lack "
 			     "theirs",
 			     "more than 131,072 connections were translated at once" },
+	[LOSS_TABLE_MACHINES] = { "machines inside, or leases, were not kept: flows lack name and "
+				  "MAC address",
+				  "more than 65,536 addresses inside: a scan, or forged senders?" },
 	[LOSS_CONNTRACK] = { "conntrack's notices overran: flows of that moment may lack their "
 			     "translation",
 			     "more processor time for egretd; it reads them too slowly" },

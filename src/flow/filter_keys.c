@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "flow/domain.h"
+#include "flow/machines.h"
 #include "flow/nat.h"
 
 static size_t one(struct str s, struct str *ret)
@@ -109,6 +110,15 @@ static size_t get_source(const struct flow *f, struct str ret[FILTER_TEXTS_MAX],
 	const char *source = name_source_name(f->name_source);
 
 	return c_text(source ? source : "none", ret);
+}
+
+static size_t get_machine(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	size_t n = f->machine ? text(f->machine->name, ret) : 0;
+
+	if (!f->machine || !f->machine->has_mac)
+		return n;
+	return n + c_text(mac_format(f->machine->mac, scratch), ret + n);
 }
 
 static size_t get_proto(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
@@ -290,6 +300,8 @@ const struct filter_key filter_key_table[] = {
 	{ "asn", "number of its autonomous system (history)", FILTER_COUNT, .number = get_asn },
 	{ "src", "address or network of the side that opened the flow", FILTER_ADDR,
 	  .addr = get_src },
+	{ "machine", "name or MAC address of the machine inside (gateway, not in history)",
+	  FILTER_TEXT, .texts = get_machine },
 	{ "nat", "address or network that NAT gives our side (gateway, not in history)",
 	  FILTER_ADDR, .addr = get_nat },
 	{ "natport", "port that NAT gives our side", FILTER_PORT, .number = get_natport },
@@ -319,6 +331,8 @@ size_t filter_word_texts(const struct flow *f, struct str ret[FILTER_TEXTS_MAX],
 {
 	size_t n = get_proc(f, ret, scratch);
 
+	if (f->machine)
+		n += text(f->machine->name, ret + n);
 	n += get_name(f, ret + n, scratch);
 	addr_format(&f->key.dst, scratch);
 	return n + one(str_of(scratch), ret + n);

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "decode/quic.h"
+#include "flow/machines.h"
 #include "flow/nat.h"
 #include "flow/proc_stdio.h"
 
@@ -82,6 +83,8 @@ static void let_go(struct flow_table *t, struct flow *f)
 	intern_put(t->cfg.texts, f->ja4);
 	verdict_rule_put(f->verdict.rule);
 	translated_let_go(t, f);
+	if (f->machine)
+		machine_put(t->cfg.machines, f->machine);
 	for (size_t i = 0; i < f->n_names; i++)
 		name_put(t->cfg.names, f->names[i]);
 	if (f->proc)
@@ -603,6 +606,8 @@ void flow_table_stats(const struct flow_table *t, struct flow_table_stats *ret)
 	ret->loss[LOSS_TABLE_NAMES] += name_table_lost(t->cfg.names);
 	if (t->nat)
 		ret->loss[LOSS_TABLE_NAT] += nat_table_lost(t->nat);
+	if (t->cfg.machines)
+		ret->loss[LOSS_TABLE_MACHINES] += machine_table_lost(t->cfg.machines);
 	if (t->cfg.procs)
 		ret->loss[LOSS_TABLE_PROCS] += proc_table_lost(t->cfg.procs);
 	ret->memory_bytes = sizeof(*t) + t->n_slots * sizeof(*t->slots) + pool_bytes(&t->flows) +

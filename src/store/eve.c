@@ -12,6 +12,7 @@
 #include "decode/packet.h"
 #include "detect/finding.h"
 #include "flow/domain.h"
+#include "flow/machines.h"
 #include "flow/nat.h"
 #include "flow/record.h"
 #include "policy/locate.h"
@@ -225,6 +226,22 @@ static void put_tcp_health(struct json *j, const struct flow *f)
 	json_object_end(j);
 }
 
+/* The machine inside whose flow a gateway forwards. */
+static void put_machine(struct json *j, const struct machine *m)
+{
+	char mac[MAC_TEXT_MAX];
+
+	if (!m || !machine_source(m))
+		return;
+	json_object_begin(j, "machine");
+	if (m->name)
+		json_str(j, "name", text_str(m->name));
+	if (m->has_mac)
+		json_text(j, "mac", mac_format(m->mac, mac));
+	json_text(j, "source", machine_source(m));
+	json_object_end(j);
+}
+
 /* Where the flow's ends are on the other side of NAT. */
 static void put_nat(struct json *j, const struct flow *f)
 {
@@ -287,6 +304,7 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 	put_names(j, f);
 	if (r->type == RECORD_FLOW)
 		eve_put_verdict(j, &f->verdict);
+	put_machine(j, f->machine);
 	json_text(j, "identity", identity_gap(f));
 	if (f->proc)
 		json_text(j, "exe_note", proc_exe_note(f->proc));
