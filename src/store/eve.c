@@ -375,6 +375,7 @@ static void put_drop_egret(struct json *j, const struct eve_format *fmt, const s
 	if (r->flow) {
 		json_text(j, "direction", flow_direction_name(r->flow->direction));
 		put_names(j, r->flow);
+		put_machine(j, r->flow->machine);
 	}
 	eve_put_drop_egret(j, r);
 	json_text(j, "vantage", vantage_name(r->drop->forwarded ? EVE_GATEWAY : fmt->vantage));
