@@ -55,7 +55,7 @@ size_t host_name_copy(struct str s, char *ret)
 			return 0;
 		ret[i] = c;
 	}
-	return ret[s.n - 1] == '-' || ends_in_number(ret, s.n) ? 0 : s.n;
+	return !is_alnum(ret[s.n - 1]) || ends_in_number(ret, s.n) ? 0 : s.n;
 }
 
 static int hex_of(char c)

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 
-import gateway
+import gateway_lab
 import lab
+from gateway_lab import Gateway
 from lab import C4, S4, S6
 
 CASES = lab.golden.Cases()
@@ -28,7 +29,7 @@ esac
 
 
 def build():
-    n = gateway.build()
+    n = gateway_lab.build("gm")
     n.third = n.name + "d"
     n.add_ns(n.third)
     lab.must("ip", "link", "add", "d0", "netns", n.third, "address", MAC, "type", "veth",
@@ -83,7 +84,7 @@ def wait_named(d, name, seconds=15):
 
 def named(n):
     address = lease(n, "Printer-3")
-    d = gateway.Gateway(n, conf=f'watch gateway\ngateway {{ inside lan0, lan2  outside wan0\n leases "{n.leases}" }}\nstore off\n')
+    d = Gateway(n, conf=f'watch gateway\ngateway {{ inside lan0, lan2  outside wan0\n leases "{n.leases}" }}\nstore off\n')
     get(n, S4)
     get(n, f"[{S6}]")
     get(n, S4, n.client)
@@ -135,7 +136,7 @@ def named(n):
 def missing(n):
     """No file, one that is no file, one that comes later."""
     later = os.path.join(n.tmp, "later.leases")
-    d = gateway.Gateway(n, conf='watch gateway\ngateway { inside lan0, lan2 leases "/dev/zero", "' + later + '" }\nstore off\n')
+    d = Gateway(n, conf='watch gateway\ngateway { inside lan0, lan2 leases "/dev/zero", "' + later + '" }\nstore off\n')
     said = d.egret("status").stdout
     CASES.check("status says what is not read", f"leases are not read: {later}" in said, said)
     CASES.check("so does the log, once each", d.messages().count("warning: leases: ") == 2, d.messages())

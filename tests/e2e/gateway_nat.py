@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 
-import gateway
 import lab
-from gateway import I4
+from gateway_lab import I4, Gateway, build, inside
 from lab import C4, C6, S4, S6, ZONE
 
 CASES = lab.golden.Cases()
@@ -30,7 +29,7 @@ add rule inet nat post oifname wan0 masquerade
 
 
 def in_gateway(n, *argv, **kw):
-    return lab.must("nsenter", f"--net=/run/netns/{n.gateway}", *argv, **kw)
+    return lab.must(*inside(n, *argv), **kw)
 
 
 def conntrack(n):
@@ -90,7 +89,7 @@ def joined(n):
                   f"s=socket.create_connection(('{S4}',7001)); s.send(b'a'); print('up',flush=True)\n"
                   "sys.stdin.readline(); s.send(b'b'*1000); s.close()", ns=n.client, stdin=True,
                   ready=lambda _: (C4, S4) in {(k[1], k[3]) for k in conntrack(n)})
-    d = gateway.Gateway(n, conf=CONF)
+    d = Gateway(n, conf=CONF)
     n.run("dig", "+short", f"www.{ZONE}", f"@{S4}")
     get(n, f"http://{S4}/")
     get(n, f"http://[{S6}]/")
@@ -137,7 +136,7 @@ def joined(n):
 
 def hairpin(n):
     """From inside to the gateway's own address and back inside: said, because its packets are not all counted."""
-    d = gateway.Gateway(n, conf=CONF)
+    d = Gateway(n, conf=CONF)
     n.python(exchange(WAN4, 8082))
     time.sleep(1)
     lost = json.loads(d.egret("status", "--json").stdout)["losses"]
@@ -148,7 +147,7 @@ def hairpin(n):
 
 def overrun(n):
     """More notices than the socket has room for while egretd stands still: counted, and what is there is asked for again."""
-    d = gateway.Gateway(n, conf=CONF)
+    d = Gateway(n, conf=CONF)
     d.child.send_signal(signal.SIGSTOP)
     try:
         n.python("import socket\n"
@@ -170,7 +169,7 @@ def overrun(n):
 
 def silent(n):
     in_gateway(n, "sysctl", "-qw", "net.netfilter.nf_conntrack_events=0")
-    d = gateway.Gateway(n, conf=CONF)
+    d = Gateway(n, conf=CONF)
     said = d.egret("status").stdout
     CASES.check("a conntrack that tells nothing is said", "addresses after NAT are not known" in said and
                 "nf_conntrack_events is 0" in said, said)
@@ -181,7 +180,7 @@ def silent(n):
 
 def main():
     lab.need(CASES, "curl", "nginx", "dnsmasq", "dig", "ping", "nft", "tc", "sysctl", "conntrack")
-    n = gateway.build()
+    n = build("gn")
     try:
         lab.must("ip", "-n", n.gateway, "route", "add", VIP, "dev", "wan0")
         in_gateway(n, "nft", "-f", "-", input=RULES)

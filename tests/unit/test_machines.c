@@ -95,6 +95,7 @@ static void test_host_names(void **state)
 		{ "a-", "" },
 		{ "a-.b", "" },
 		{ "a..b", "" },
+		{ "a..", "" },
 		{ ".", "" },
 		{ "*", "" },
 		{ "a_b", "" },
