@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "config.h"
 #include "guard/guard.h"
+#include "inside.h"
 #include "outputs.h"
 #include "sentry/sentry.h"
 #include "serve/page.h"
@@ -94,6 +95,11 @@ void vitals_status(void *ctx, struct json *j)
 	json_u64(j, "kernel_bytes", stats.bpf_bytes);
 	json_bool(j, "backstop", v->config->backstop);
 	json_text(j, "pin", v->pin);
+	if (v->inside) {
+		json_object_begin(j, "gateway");
+		inside_status(v->inside, j);
+		json_object_end(j);
+	}
 	json_object_begin(j, "policy");
 	guard_status(v->guard, j);
 	json_object_end(j);

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Completion of egret and egretd for bash; tests/docs.py compares it with what the programs say.
 
-_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: domain: source: addr: segment: country: asn: src: port: proto: app: protocol:
+_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: domain: source: addr: segment: country: asn: src: machine: nat: natport: port: proto: app: protocol:
 	dir: state: up: down: bytes: packets: age: rtt: ja3: ja4: verdict: rule: refused:'
 
 # Words of `$1` that begin with what was typed.
