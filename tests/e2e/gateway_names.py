@@ -115,7 +115,8 @@ def named(n):
     CASES.equal("its address that nobody leased", told(d, M6), [want])
     CASES.equal("a machine without a lease: MAC address alone", told(d, C4), [{"mac": mac, "source": "neighbour"}])
     others = [r["egret"].get("machine") for r in d.records() if r["event_type"] == "http" and r["src_ip"] == address]
-    CASES.check("other records of such flows say it", others and all(m and m["mac"] == MAC for m in others), others)
+    CASES.check("other records of such flows say it", others and all(m and m.get("mac", MAC) == MAC for m in others) and
+                any(m.get("mac") for m in others), others)
 
     # another takes the address: it does not inherit the name
     for word in ("down", "up"):
