@@ -14,6 +14,8 @@ static void hits_add(struct attach_hits *to, const struct attach_hits *h)
 	to->refused_packets += h->refused_packets;
 	to->refused_bytes += h->refused_bytes;
 	to->refused_calls += h->refused_calls;
+	to->limited_packets += h->limited_packets;
+	to->limited_bytes += h->limited_bytes;
 	to->last_ns = MAX(to->last_ns, h->last_ns);
 }
 

@@ -107,7 +107,8 @@ static struct row row_of_rule(const struct compile *c, size_t rule)
 			  .flags = (uint8_t)((r->log ? EG_ROW_LOG : 0) |
 					     (r->quiet ? EG_ROW_QUIET : 0) |
 					     (r->alert ? EG_ROW_ALERT : 0) |
-					     (r->front ? EG_ROW_FIRM : 0)) },
+					     (r->front ? EG_ROW_FIRM : 0) |
+					     (compile_rate(c, rule) ? EG_ROW_LIMIT : 0)) },
 		.match = &r->match,
 		.until_s = r->until_s,
 		.place = r->place,

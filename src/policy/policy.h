@@ -274,7 +274,7 @@ struct policy *policy_free(struct policy *p);
 void policy_complain(const struct policy *p, struct policy_place at, const char *kind,
 		     struct buf *messages, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-/* What of this policy is accepted but not enforced on a host yet (limit, interfaces): notes. */
+/* What of this policy is accepted but not enforced on a host yet (interfaces, labels): notes. */
 void policy_note_unenforced(const struct policy *p, struct buf *messages);
 /* Rules that rest on the visible name alone: notes. */
 void policy_note_by_sni(const struct policy *p, struct buf *messages);
