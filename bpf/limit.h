@@ -275,7 +275,7 @@ static __noinline int eg_limit_pass(struct eg_sock *s, const struct eg_judged *j
 	m = tx ? &b->way[1] : &b->way[0];
 	now = bpf_ktime_get_ns();
 	eg_share_move(m, rate, now);
-	own = l->each == EG_EACH_FLOW ? NULL : eg_share_of(flow, now);
+	own = l->each == EG_EACH_FLOW ? NULL : eg_share_of(flow ^ l->id, now);
 	waits = eg_waiting(m->end_ns, now);
 	if (how & EG_LIMIT_BARE)
 		room += room;
