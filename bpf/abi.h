@@ -379,7 +379,7 @@ struct eg_tell {
 struct eg_hit {
 	__u64 verdicts;
 	__u64 refused_packets, refused_bytes, refused_calls;
-	__u64 last_ns; /* Unix */
+	__u64 last_ns;                        /* Unix */
 	__u64 limited_packets, limited_bytes; /* dropped, because they were over the rule's rate */
 	__u64 pad;
 };

@@ -175,8 +175,8 @@ static __noinline int eg_limit_slow(struct __sk_buff *skb, struct eg_sock *s, st
 				    __u64 cookie, int tx)
 {
 	const struct eg_packet *p = &r->packet;
-	__u32 how = EG_LIMIT_PACKETS(1) | (tx ? EG_LIMIT_TX : 0) |
-		    (p->payload_len ? 0 : EG_LIMIT_BARE);
+	__u32 how =
+		EG_LIMIT_PACKETS(1) | (tx ? EG_LIMIT_TX : 0) | (p->payload_len ? 0 : EG_LIMIT_BARE);
 	const struct eg_judged *j = &s->judged;
 	struct eg_peer *peer;
 

@@ -45,10 +45,10 @@ struct eg_case {
 struct eg_room {
 	__u32 taken;
 	__u32 certain_rule;
-	__u8 look;  /* EG_LOOK_* */
-	__u8 asked; /* r->c was judged, and goes back to where it is kept */
-	__u8 other; /* to `peer`, not to the socket itself */
-	__u8 began; /* the socket's first packet of this flow */
+	__u8 look;   /* EG_LOOK_* */
+	__u8 asked;  /* r->c was judged, and goes back to where it is kept */
+	__u8 other;  /* to `peer`, not to the socket itself */
+	__u8 began;  /* the socket's first packet of this flow */
 	__u16 limit; /* of the row that was found */
 	__u16 unused;
 	struct eg_peer_key peer; /* it and the packet: too large for the stack */

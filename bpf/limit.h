@@ -281,9 +281,8 @@ static __noinline int eg_limit_pass(struct eg_sock *s, const struct eg_judged *j
 		room += room;
 	else if (how & EG_LIMIT_AGAIN)
 		room += room / 2;
-	if (waits > room ||
-	    (own && waits > EG_LIMIT_ROOM_NS / 4 &&
-	     eg_waiting(tx ? own->end_ns[1] : own->end_ns[0], now) > room))
+	if (waits > room || (own && waits > EG_LIMIT_ROOM_NS / 4 &&
+			     eg_waiting(tx ? own->end_ns[1] : own->end_ns[0], now) > room))
 		return eg_limit_count(j, bytes, how >> 8);
 	eg_put_in(&m->end_ns, now, bytes * 1000000000ULL / rate);
 	if (own) {

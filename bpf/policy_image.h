@@ -222,7 +222,7 @@ struct eg_image {
 	__u32 has_container; /* != 0: some rule names containers, so that an unknown one matters */
 	__u32 asked; /* bit per source: some row hangs on it; others need not be looked at */
 	__u32 n_limits;
-	__u32 limit_of;      /* u16 by rule: 1 + index into `limits`, 0: none; not there without limits */
-	__u32 limits;        /* struct eg_limit[n_limits] */
+	__u32 limit_of; /* u16 by rule: 1 + index into `limits`, 0: none; not there without limits */
+	__u32 limits;   /* struct eg_limit[n_limits] */
 	__u32 addr_segments; /* u64 by address class: bit per segment; not there without `each segment` */
 };

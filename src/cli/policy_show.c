@@ -127,10 +127,14 @@ static void rule_row(struct table *t, const json_t *rule)
 static void print_rules(const json_t *rules)
 {
 	static const struct table_column columns[] = {
-		{ "LINE", .right = true },    { "HITS", .right = true },
-		{ "REFUSED", .right = true }, { "LIMITED", .right = true },
-		{ "UP", .right = true },      { "DOWN", .right = true },
-		{ "LAST" },                   { "RULE", .elastic = true },
+		{ "LINE", .right = true },
+		{ "HITS", .right = true },
+		{ "REFUSED", .right = true },
+		{ "LIMITED", .right = true },
+		{ "UP", .right = true },
+		{ "DOWN", .right = true },
+		{ "LAST" },
+		{ "RULE", .elastic = true },
 	};
 	struct table *t;
 	const json_t *rule;

@@ -310,8 +310,7 @@ bool quotas_tick(struct guard *g)
 		if (!q)
 			continue;
 		warn(g, q, i);
-		differs |= g->built.instead &&
-			   (g->built.instead[i] != 0) != quota_is_spent(q);
+		differs |= g->built.instead && (g->built.instead[i] != 0) != quota_is_spent(q);
 	}
 	quotas_keep(g);
 	return differs;
