@@ -170,26 +170,46 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 	return tx ? eg_tcp_ask(skb, s, r, cookie) : EG_PASS;
 }
 
+/* Was this, or newer, sent before? */
+static __always_inline int eg_is_again(struct __sk_buff *skb, __u32 seq)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_tcp_sock *tp = sk ? bpf_tcp_sock(sk) : NULL;
+
+	return tp && (__s32)(seq - tp->snd_nxt) < 0;
+}
+
 /* The flow that the packet is of has a rate: may it pass? */
 static __noinline int eg_limit_slow(struct __sk_buff *skb, struct eg_sock *s, struct eg_room *r,
 				    __u64 cookie, int tx)
 {
+	struct eg_wire w = { .packets = 1, .bytes = skb->len };
 	const struct eg_packet *p = &r->packet;
-	__u32 how =
-		EG_LIMIT_PACKETS(1) | (tx ? EG_LIMIT_TX : 0) | (p->payload_len ? 0 : EG_LIMIT_BARE);
 	const struct eg_judged *j = &s->judged;
+	int dgram = p->proto != EG_PROTO_TCP;
 	struct eg_peer *peer;
+	__u32 how;
 
 	eg_packet_key(p, &r->peer.key, tx);
 	r->peer.cookie = cookie;
-	if (s->hot.proto != EG_PROTO_TCP && (s->hot.flags & EG_KEYED) &&
-	    !eg_packet_is(p, &s->key, tx)) {
+	if (dgram && (s->hot.flags & EG_KEYED) && !eg_packet_is(p, &s->key, tx)) {
 		peer = bpf_map_lookup_elem(&eg_peers, &r->peer);
 		if (!peer)
 			return 1;
 		j = &peer->judged;
 	}
-	return eg_limit_pass(s, j, eg_limit_flow(&r->peer.key, cookie), skb->len, how);
+	if (!j->limit)
+		return 1;
+	if (tx && (skb->gso_segs > 1 || (dgram && w.bytes > EG_WIRE_SMALL)))
+		eg_wire_tx(skb, &w, dgram);
+	else if (!tx && dgram && w.bytes > EG_WIRE_SMALL)
+		eg_wire_rx(skb, &w);
+	how = EG_LIMIT_PACKETS(w.packets) | (tx ? EG_LIMIT_TX : 0);
+	if (!dgram && !p->payload_len)
+		how |= EG_LIMIT_BARE;
+	else if (!dgram && tx && eg_is_again(skb, p->seq))
+		how |= EG_LIMIT_AGAIN;
+	return eg_limit_pass(s, j, eg_limit_flow(&r->peer.key, cookie), w.bytes, how);
 }
 
 /* It was asked, or need not be: the verdict is kept, and what passes is counted. */
@@ -268,15 +288,6 @@ static __noinline int eg_limit_fast(struct __sk_buff *skb, struct eg_sock *s, __
 	return eg_limit_pass(s, &s->judged, eg_limit_flow(&s->key, cookie), bytes, how);
 }
 
-/* Was this, or newer, sent before? */
-static __always_inline int eg_is_again(struct __sk_buff *skb, __be32 seq)
-{
-	struct bpf_sock *sk = skb->sk;
-	struct bpf_tcp_sock *tp = sk ? bpf_tcp_sock(sk) : NULL;
-
-	return tp && (__s32)(bpf_ntohl(seq) - tp->snd_nxt) < 0;
-}
-
 #define EG_SLOW 3 /* not counted: the slow way does */
 
 /* TCP in the middle of a known flow, and no first bytes to look at: what the hook gives back when it was counted. */
@@ -316,7 +327,7 @@ static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s,
 		how = EG_LIMIT_PACKETS(w.packets) | (tx ? EG_LIMIT_TX : 0);
 		if (w.bytes <= head)
 			how |= EG_LIMIT_BARE;
-		else if (tx && eg_is_again(skb, seq))
+		else if (tx && eg_is_again(skb, bpf_ntohl(seq)))
 			how |= EG_LIMIT_AGAIN;
 		ret = eg_limit_fast(skb, s, cookie, w.bytes, how);
 		if (!ret && tx)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+import gateway_lab
 import lab
 from guarded import Guarded
 from lab import S4
@@ -20,12 +21,12 @@ with open(os.path.join(lab.HERE, "rate_probe.py"), encoding="utf-8") as f:
     PROBE = f.read()
 
 
-def ask(n, flows, seconds, skip, how, cc="cubic", rate=0, uid=0, port=PORT):
+def ask(n, flows, seconds, skip, how, cc="cubic", rate=0, uid=0, port=PORT, **where):
     """Bits a second of each flow."""
     argv = ["/usr/bin/python3", "-c", PROBE, "ask", S4, port, flows, seconds, skip, how, cc, rate]
     if uid:
         argv = ["setpriv", f"--reuid={uid}", "--clear-groups", *argv]
-    return json.loads(n.run(*argv))
+    return json.loads(n.run(*argv, **where))
 
 
 def jain(x):
@@ -156,17 +157,51 @@ def not_in_force(n, d):
     CASES.check("disarm: no rate, no pins", bits > 50e6 and not d.pins(), bits, d.pins())
 
 
+def gateway():
+    """What is forwarded: nobody's socket is at hand, so drops alone hold the rate."""
+    n = gateway_lab.build("ligw")
+    try:
+        serve(n)
+        d = Guarded(n, conf="watch gateway\ngateway { inside lan0, lan1  outside wan0 }\n", ns=n.gateway, start=True)
+        load(d, f"allow port {PORT} limit 10mbit each host")
+        for how in ("up", "down"):
+            near(f"forwarded {how}", ask(n, 1, 7, 2, how, watched=False)[0], 10e6, low=0.15)
+        got = []
+        threads = [threading.Thread(target=lambda ns=ns: got.append(ask(n, 2, 7, 2, "up", watched=False, ns=ns)))
+                   for ns in (n.client, n.second)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for bits in got:
+            near("forwarded, each host", sum(bits), 10e6, low=0.15)
+        near("forwarded datagrams", ask(n, 1, 5, 2, "udp-up", rate=30e6, watched=False)[0], 10e6)
+        row = d.rule("allow")
+        CASES.check("forwarded: what was dropped is told", row["limited_packets"] > 1000, row)
+        d.stop()
+    finally:
+        n.close()
+
+
+def serve(n):
+    for port in (PORT, FLOOD):
+        n.start("/usr/bin/python3", "-c", PROBE, "serve", port,
+                ready=lambda c: "serving" in open(c.log, encoding="utf-8").read())
+
+
 def main():
-    lab.need(CASES, "nsenter", "unshare", "setpriv")
+    lab.need(CASES, "nsenter", "unshare", "setpriv", "nft")
     n = lab.Lab("lim")
     try:
-        for port in (PORT, FLOOD):
-            n.start("/usr/bin/python3", "-c", PROBE, "serve", port, ready=lambda c: "serving" in open(c.log, encoding="utf-8").read())
+        serve(n)
         d = Guarded(n)
         d.start()
         for part in (one_flow, several, udp, greedy, users, quota, swaps, not_in_force):
             if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
                 part(n, d)
+        d.stop()
+        if len(sys.argv) < 2 or "gateway" in sys.argv[1:]:
+            gateway()
     except (RuntimeError, TimeoutError, subprocess.SubprocessError, OSError, ValueError, KeyError) as e:
         CASES.check("scenario", False, repr(e))
     finally:
