@@ -94,8 +94,12 @@ def serve(port):
         key = run(flows, sel, done)
         if key and key.data == "udp":
             serve_udp(control)
-        elif key:
+        elif key and key.data == "listener":
             sock, _ = listener.accept()
+            sel.register(sock, selectors.EVENT_READ, sock)
+        elif key:
+            sock = key.fileobj
+            sel.unregister(sock)
             head = sock.recv(HEAD.size, socket.MSG_WAITALL)
             cc = sock.recv(16, socket.MSG_WAITALL).rstrip(b"\0")
             if len(head) < HEAD.size:
@@ -166,12 +170,14 @@ def ask_udp(host, port, seconds, skip, up, rate):
 
 
 def ask_tcp(host, port, n, seconds, skip, up, cc):
-    sel, flows, all_flows = selectors.DefaultSelector(), set(), []
+    sel, flows, all_flows, socks = selectors.DefaultSelector(), set(), [], []
     for _ in range(n):
         sock = socket.socket()
         if cc and up:
             sock.setsockopt(socket.IPPROTO_TCP, TCP_CONGESTION, cc)
         sock.connect((host, port))
+        socks.append(sock)
+    for sock in socks:  # all at once: over a long wire connecting alone takes seconds
         sock.sendall(HEAD.pack(seconds, skip, up) + cc.ljust(16, b"\0"))
         f = Flow(sock, seconds, skip, up)
         flows.add(f)
