@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work for bench/live.py and bench/memory.py, over lo in whatever network namespace and cgroup it is started:
+ * Work for bench/live.py, bench/memory.py and bench/forward.py. Over lo in whatever network namespace and cgroup it is
+ * started, but for `paired`:
  *
  *     traffic cost KIND MS           what one unit costs: CPU time and time in ns (bulk: per kB; udp16, udp1000: per
  *                                    datagram sent and received; conn: per connect+accept+close), and p50 of connect()
+ *     traffic paired KIND BLOCKS MS FAR ONE OTHER
+ *                                    the same from here to two addresses of the network namespace at the path FAR, in
+ *                                    short blocks of which every other one goes to the other address: a line a pair
  *     traffic rate N SECONDS         N new TCP connections a second, evenly; prints how many were made
  *     traffic sink HOST              takes what "hold" sends, until stdin ends
  *     traffic hold KIND N HOST       opens N sockets (tcp, udp) from 198.18.1.HOST to its sink, sends once on each,
@@ -11,7 +15,10 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +57,15 @@ static struct sockaddr_in here(uint32_t below, uint16_t port)
 	return (struct sockaddr_in){ .sin_family = AF_INET,
 				     .sin_port = htons(port),
 				     .sin_addr.s_addr = htonl(0xc6120000 + below) };
+}
+
+/* Namespaces of `paired`; sockets made from here on belong to the one we stand in. */
+static int near_ns = -1, far_ns = -1;
+
+static void stand(bool far)
+{
+	if (far_ns >= 0 && setns(far ? far_ns : near_ns, CLONE_NEWNET) < 0)
+		die("setns");
 }
 
 static int bound_socket(int type, struct sockaddr_in *at)
@@ -137,9 +153,12 @@ static uint64_t bulk(struct bench *b)
 static void open_pairs(struct bench *b, int n)
 {
 	for (b->n = 0; b->n < n; b->n++) {
-		struct sockaddr_in a = here(1, 0);
+		struct sockaddr_in a = b->server;
 
+		a.sin_port = 0;
+		stand(true);
 		b->rx[b->n] = bound_socket(SOCK_DGRAM, &a);
+		stand(false);
 		b->tx[b->n] = connected(SOCK_DGRAM, &a);
 	}
 }
@@ -161,13 +180,11 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void cost_block(struct bench *b, uint64_t (*work)(struct bench *b), uint64_t ms)
+static void cost_block(struct bench *b, uint64_t (*work)(struct bench *b), uint64_t ms,
+		       double ret[3])
 {
 	uint64_t units = 0, cpu, from, passed;
 
-	/* The first packets of each socket are looked at more closely: past those before the clock starts. */
-	for (int i = 0; i < 200; i++)
-		work(b);
 	n_latencies = 0;
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 	from = now(CLOCK_MONOTONIC);
@@ -177,27 +194,81 @@ static void cost_block(struct bench *b, uint64_t (*work)(struct bench *b), uint6
 	} while (passed < ms * 1000000);
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	qsort(latencies, n_latencies, sizeof(*latencies), by_value);
-	printf("%.2f %.2f %u\n", (double)cpu / (double)units, (double)passed / (double)units,
-	       n_latencies ? latencies[n_latencies / 2] : 0);
+	ret[0] = (double)cpu / (double)units;
+	ret[1] = (double)passed / (double)units;
+	ret[2] = n_latencies ? latencies[n_latencies / 2] : 0;
+}
+
+/* One datagram back from each: what tracks connections then calls them established. */
+static void answer(struct bench *b)
+{
+	char data[64] = { 0 };
+
+	for (int i = 0; i < b->n; i++) {
+		struct sockaddr_in from;
+		socklen_t n = sizeof(from);
+
+		if (send(b->tx[i], data, sizeof(data), 0) < 0 ||
+		    recvfrom(b->rx[i], data, sizeof(data), 0, (struct sockaddr *)&from, &n) < 0 ||
+		    sendto(b->rx[i], data, sizeof(data), 0, (struct sockaddr *)&from, n) < 0 ||
+		    recv(b->tx[i], data, sizeof(data), 0) < 0)
+			die("datagram");
+	}
+}
+
+/* The first packets of each socket are looked at more closely: past those before a clock starts. */
+static uint64_t (*opened(struct bench *b, const char *kind))(struct bench *b)
+{
+	uint64_t (*work)(struct bench * b) = !strcmp(kind, "bulk")   ? bulk
+					     : !strcmp(kind, "conn") ? connections
+								     : datagrams;
+
+	stand(true);
+	b->listener = listening_socket(&b->server);
+	stand(false);
+	if (work == bulk)
+		open_bulk(b);
+	else if (work == datagrams)
+		open_pairs(b, !strcmp(kind, "udp16") ? 16 : MAX_SOCKS);
+	for (int i = 0; i < 200; i++)
+		work(b);
+	return work;
 }
 
 static void cost(const char *kind, uint64_t ms)
 {
 	static struct bench b;
-	uint64_t (*work)(struct bench * b);
+	double cost[3];
 
 	b.server = here(1, 0);
-	b.listener = listening_socket(&b.server);
-	if (!strcmp(kind, "bulk")) {
-		open_bulk(&b);
-		work = bulk;
-	} else if (!strcmp(kind, "conn")) {
-		work = connections;
-	} else {
-		open_pairs(&b, !strcmp(kind, "udp16") ? 16 : MAX_SOCKS);
-		work = datagrams;
+	cost_block(&b, opened(&b, kind), ms, cost);
+	printf("%.2f %.2f %.0f\n", cost[0], cost[1], cost[2]);
+}
+
+/* Which is first changes from pair to pair, so that a drifting clock rate cancels out. */
+static void paired(const char *kind, uint64_t blocks, uint64_t ms, char *const address[2])
+{
+	static struct bench b[2];
+	uint64_t (*work)(struct bench * b) = NULL;
+
+	for (int i = 0; i < 2; i++) {
+		b[i].server = (struct sockaddr_in){ .sin_family = AF_INET };
+		if (inet_pton(AF_INET, address[i], &b[i].server.sin_addr) != 1)
+			die(address[i]);
+		work = opened(&b[i], kind);
+		answer(&b[i]);
 	}
-	cost_block(&b, work, ms);
+	for (uint64_t i = 0; i < blocks; i++) {
+		double cost[2][3];
+
+		for (uint64_t half = 0; half < 2; half++) {
+			uint64_t which = (half + i) & 1;
+
+			work(&b[which]);
+			cost_block(&b[which], work, ms, cost[which]);
+		}
+		printf("%.2f %.2f %.0f %.0f\n", cost[0][0], cost[1][0], cost[0][2], cost[1][2]);
+	}
 }
 
 /* ---- load ---- */
@@ -279,7 +350,14 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "cost"))
 		cost(argv[2], strtoull(argv[3], NULL, 10));
-	else if (argc == 4 && !strcmp(argv[1], "rate"))
+	else if (argc == 8 && !strcmp(argv[1], "paired")) {
+		near_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		far_ns = open(argv[5], O_RDONLY | O_CLOEXEC);
+		if (near_ns < 0 || far_ns < 0)
+			die(argv[5]);
+		allow_open_files();
+		paired(argv[2], strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10), argv + 6);
+	} else if (argc == 4 && !strcmp(argv[1], "rate"))
 		rate(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
 	else if (argc == 3 && !strcmp(argv[1], "sink"))
 		sink((uint32_t)strtoul(argv[2], NULL, 10));

@@ -101,6 +101,8 @@ struct eg_window {
 #define EG_FORWARDED (1U << 26) /* seen by the gateway: of no socket of this host */
 #define EG_LIMITED (1U << 27)   /* the flow has a rate: judged.limit */
 #define EG_PACED (1U << 28)     /* its TCP was told to send no faster */
+#define EG_HIGH (1U << 29)      /* priority of what passes for good (priority.h) */
+#define EG_LOW (1U << 30)
 
 /* All that a packet in the middle of a known flow needs and changes. */
 struct eg_hot {
@@ -131,6 +133,8 @@ _Static_assert(sizeof(struct eg_who) == 32, "abi");
 #define EG_JUDGED_PAYLOAD \
 	16 /* first payload was looked at: visible and app are as good as they get */
 #define EG_JUDGED_BEGUN 32 /* some of it was */
+#define EG_JUDGED_HIGH 64  /* its priority, once final and enforced */
+#define EG_JUDGED_LOW 128
 struct eg_judged {
 	__u32 gen; /* of the policy; 0: never judged */
 	__u16 rule, row;

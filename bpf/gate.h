@@ -189,6 +189,18 @@ static __always_inline int eg_known(const struct eg_judged *j, __u32 epoch, int 
 	return look ? -1 : 1;
 }
 
+/* For good, with the priority that the verdict gave; 0: not yet. */
+static __always_inline void eg_pass_on(struct eg_sock *s, __u32 epoch)
+{
+	__u32 want = eg_priority_of_flow(s->judged.flags);
+
+	s->hot.passes = epoch;
+	if ((s->hot.flags & (EG_HIGH | EG_LOW)) == want)
+		return;
+	__sync_fetch_and_and(&s->hot.flags, ~(EG_HIGH | EG_LOW));
+	__sync_fetch_and_or(&s->hot.flags, want);
+}
+
 #define EG_ASK 3  /* the verdict is not known: r->c is to be judged */
 #define EG_DONE 4 /* neither counted nor judged */
 #define EG_LOST 5 /* likewise, and nothing is known of it */
@@ -199,7 +211,8 @@ static __always_inline int eg_flow_ask(struct __sk_buff *skb, struct eg_sock *s,
 {
 	if (eg_known(&s->judged, epoch, look) > 0) {
 		if (s->judged.flags & EG_JUDGED_FINAL)
-			s->hot.passes = epoch;
+			eg_pass_on(s, epoch);
+		r->priority = s->judged.flags;
 		return EG_PASS;
 	}
 	/* trees that its process was put into since, because a new policy names them */
@@ -223,8 +236,10 @@ static __always_inline int eg_peer_ask(struct __sk_buff *skb, struct eg_sock *s,
 
 	if (known) {
 		look = eg_look_dgram(skb, &peer->judged, &r->packet);
-		if (eg_known(&peer->judged, epoch, look) > 0)
+		if (eg_known(&peer->judged, epoch, look) > 0) {
+			r->priority = peer->judged.flags;
 			return EG_PASS;
+		}
 	}
 	eg_case_of(&r->c, s, cookie, epoch);
 	r->c.flags &= ~EG_INBOUND;
@@ -339,7 +354,7 @@ static __always_inline void eg_flow_judged(struct eg_sock *s, struct eg_room *r,
 		s->hot.passes = 0;
 		return;
 	}
-	s->hot.passes = r->c.epoch;
+	eg_pass_on(s, r->c.epoch);
 	if (j->app == EG_APP_HTTP && (j->flags & EG_JUDGED_PAYLOAD))
 		__sync_fetch_and_or(&s->hot.flags, EG_HTTP);
 	else if (proto == EG_PROTO_UDP && (j->flags & EG_JUDGED_PAYLOAD))
@@ -413,7 +428,7 @@ static __always_inline int eg_call_leaves(struct bpf_sock_addr *ctx, struct eg_s
 		s->visible_name = 0;
 		eg_keep_judged(&s->judged, &r->c.judged);
 		eg_flow_limited(s, &s->judged);
-		s->hot.passes = r->c.judged.flags & EG_JUDGED_FINAL ? epoch : 0;
+		eg_pass_on(s, r->c.judged.flags & EG_JUDGED_FINAL ? epoch : 0);
 	}
 	eg_room_give(r);
 	return 1;

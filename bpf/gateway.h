@@ -403,11 +403,16 @@ static __noinline int eg_gate_rated(const struct eg_gate_packet *g)
 
 static __noinline void eg_gate_passes(struct __sk_buff *skb, struct eg_gate_packet *g)
 {
+	struct eg_gate_flow *f;
+
 	if (!g)
 		return;
 	if (g->piece.kind == EG_FRAGMENT_FIRST)
 		eg_fragment_keep(&g->p, &g->piece, &g->key, g->tx);
-	eg_gate_take(skb, bpf_map_lookup_elem(&eg_gate_flows, &g->key), g);
+	f = bpf_map_lookup_elem(&eg_gate_flows, &g->key);
+	if (f && g->tx && eg_epoch())
+		eg_prioritise_forwarded(skb, eg_priority_of_flow(f->sock.judged.flags));
+	eg_gate_take(skb, f, g);
 }
 
 /* `answer`: the rule says reject. */

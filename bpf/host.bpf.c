@@ -18,6 +18,7 @@
 #include "gate.h"
 #include "gateway.h"
 #include "pace.h"
+#include "priority.h"
 #include "process.h"
 #include "walk.h"
 
@@ -138,6 +139,7 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 	int created = 0;
 
 	r->other = r->began = 0;
+	r->priority = 0;
 	if (!sk)
 		return EG_DONE;
 	sk = bpf_sk_fullsock(sk);
@@ -265,8 +267,12 @@ static __always_inline int eg_slow_way(struct __sk_buff *skb, struct eg_sock *s,
 	}
 	verdict = eg_slow(skb, s, cookie, r, tx);
 	r->asked = verdict == EG_ASK;
-	if (tx && verdict == EG_ASK)
+	if (tx && verdict == EG_ASK) {
 		verdict = eg_judge_packet(skb, r);
+		r->priority = r->c.judged.flags;
+	}
+	if (tx && verdict == EG_PASS)
+		eg_prioritise(skb, eg_priority_of_flow(r->priority));
 	if (verdict == EG_DONE)
 		ret = 1;
 	else if (verdict == EG_LOST)
@@ -433,8 +439,11 @@ static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
 		ret = eg_fast_tcp(skb, s, cookie, tx);
 	else if (s && s->hot.proto == EG_PROTO_UDP)
 		ret = eg_fast_udp(skb, s, cookie, tx);
-	if (ret != EG_SLOW)
+	if (ret != EG_SLOW) {
+		if (tx && s->hot.passes)
+			eg_prioritise(skb, s->hot.flags);
 		return ret;
+	}
 	return eg_slow_way(skb, s, cookie, tx);
 }
 

@@ -12,6 +12,7 @@
 #include "flow.h"
 #include "first.h"
 #include "policy.h"
+#include "priority.h"
 #include "who.h"
 
 #define EG_ROOMS 256
@@ -45,12 +46,13 @@ struct eg_case {
 struct eg_room {
 	__u32 taken;
 	__u32 certain_rule;
-	__u8 look;   /* EG_LOOK_* */
-	__u8 asked;  /* r->c was judged, and goes back to where it is kept */
-	__u8 other;  /* to `peer`, not to the socket itself */
-	__u8 began;  /* the socket's first packet of this flow */
-	__u16 limit; /* of the row that was found */
-	__u16 unused;
+	__u8 look;     /* EG_LOOK_* */
+	__u8 asked;    /* r->c was judged, and goes back to where it is kept */
+	__u8 other;    /* to `peer`, not to the socket itself */
+	__u8 began;    /* the socket's first packet of this flow */
+	__u8 priority; /* EG_JUDGED_HIGH, EG_JUDGED_LOW: of the packet */
+	__u8 unused;
+	__u16 limit;             /* of the row that was found */
 	struct eg_peer_key peer; /* it and the packet: too large for the stack */
 	struct eg_packet packet;
 	struct eg_case c;
@@ -256,6 +258,8 @@ static __always_inline void eg_judge_note(struct eg_judged *j, const struct eg_v
 	j->flags &= EG_JUDGED_PAYLOAD | EG_JUDGED_BEGUN;
 	if (v->final)
 		j->flags |= EG_JUDGED_FINAL;
+	if (v->final && v->enforce)
+		j->flags |= eg_priority_of_row(v->flags);
 }
 
 #define EG_PASS 1

@@ -67,6 +67,8 @@ enum eg_action { EG_ALLOW = 1, EG_DENY, EG_REJECT, EG_AUDIT };
 	8 /* not written by anybody: loopback, DNS to trusted resolvers, the default left out */
 #define EG_ROW_FIRM 16  /* enforced in watch mode, too (`egret block`) */
 #define EG_ROW_LIMIT 32 /* what passes by it has a rate: `limit_of` its rule */
+#define EG_ROW_HIGH 64  /* `priority high` */
+#define EG_ROW_LOW 128
 struct eg_row {
 	__u16 rule; /* index of the rule in the policy; the default: their number */
 	__u8 action;

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "decode/dns.h"
 #include "flow/flow.h"
+#include "flow/nat.h"
 #include "flow/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -59,6 +60,8 @@ static void touch_flow(const struct flow *f)
 {
 	char id[32];
 
+	if (f->nat)
+		touch((struct str){ (const char *)f->nat, sizeof(*f->nat) });
 	touch(text_str(f->name));
 	touch(text_str(f->ja3));
 	touch(text_str(f->ja4));
@@ -266,6 +269,7 @@ static void one_event(struct flow_table *t, struct input *in, uint64_t *now, boo
 					      .uid = b >> 5 & 1,
 					      .inbound = b & 0x40,
 					      .owner_unknown = b & 0x80,
+					      .forwarded = (b & 0x83) == 0x80,
 					      .n_names = 1 };
 		e.open.names[0] = take(in, u8(in) & 31);
 		break;
@@ -285,6 +289,10 @@ static void one_event(struct flow_table *t, struct input *in, uint64_t *now, boo
 		break;
 	case EVENT_VERDICT:
 		fill_verdict(&e.verdict, in);
+		break;
+	case EVENT_NAT:
+		e.nat.change = u8(in) % (NAT_UNKNOWN + 1);
+		fill_key(&e.nat.after, in);
 		break;
 	case EVENT_LOSS:
 		e.loss.reason = u8(in);

@@ -451,10 +451,29 @@ static void take_interfaces(struct parser *p, char list[][16], size_t *n)
 	} while (t.kind == LEX_COMMA && (lex_next(&p->lex), true));
 }
 
-/* { inside NAME, NAME …  outside NAME … }, on one line or several */
+/* "PATH", "PATH" … */
+static void take_leases(struct parser *p)
+{
+	struct config *c = p->config;
+	struct lex_token t;
+
+	do {
+		t = lex_peek(&p->lex);
+		if (c->n_gate_leases == CONFIG_MAX_LEASES) {
+			lex_complain(&p->lex, &t, "error", "at most %d files of leases",
+				     CONFIG_MAX_LEASES);
+			return;
+		}
+		take_path(p, c->gate_leases[c->n_gate_leases], sizeof(c->gate_leases[0]));
+		c->n_gate_leases++;
+		t = lex_peek(&p->lex);
+	} while (t.kind == LEX_COMMA && (lex_next(&p->lex), true));
+}
+
+/* { inside NAME, NAME …  outside NAME …  leases "PATH" … }, on one line or several */
 static void parse_gateway(struct parser *p)
 {
-	static const char *const words[] = { "inside", "outside", NULL };
+	static const char *const words[] = { "inside", "outside", "leases", NULL };
 	struct lex_token at = lex_next(&p->lex), t;
 	struct config *c = p->config;
 	unsigned errors = p->lex.n_errors;
@@ -485,6 +504,8 @@ static void parse_gateway(struct parser *p)
 			take_interfaces(p, c->gate_inside, &c->n_gate_inside);
 		else if (word == 1)
 			take_interfaces(p, c->gate_outside, &c->n_gate_outside);
+		else if (word == 2)
+			take_leases(p);
 	}
 	if (p->lex.n_errors == errors)
 		lex_complain(&p->lex, &at, "error", "the '{' of this statement is never closed");

@@ -14,6 +14,7 @@
 
 #define CONFIG_MAX_INSIDE 64
 #define CONFIG_MAX_ALERTS 8
+#define CONFIG_MAX_LEASES 4
 #define CONFIG_MAX_GATE 16 /* interfaces inside, and outside */
 
 struct config {
@@ -39,6 +40,8 @@ struct config {
 	size_t n_gate_inside;
 	char gate_outside[CONFIG_MAX_GATE][16];
 	size_t n_gate_outside;
+	char gate_leases[CONFIG_MAX_LEASES][256]; /* files of DHCP servers */
+	size_t n_gate_leases;
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */

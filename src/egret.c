@@ -22,6 +22,8 @@ static const struct command {
 	{ "flows", cmd_flows, "[FILTER...]", "the flows of a running egretd, now or of a time" },
 	{ "usage", cmd_usage, "[OPTION...] [FILTER...]",
 	  "what left in a time, by program, name, country, and what it cost" },
+	{ "cost", cmd_cost, "[OPTION...] [FILTER...]",
+	  "what a month cost by the policy's prices, and how budgets stand" },
 	{ "segments", cmd_segments, "[OPTION...] [FILTER...]",
 	  "which segment opened flows to which, and what was refused" },
 	{ "timeline", cmd_timeline, "[OPTION...] [FILTER...]", "when it left, as a chart" },

@@ -33,6 +33,7 @@
 #include "flow/record.h"
 #include "guard/answer.h"
 #include "guard/guard.h"
+#include "inside.h"
 #include "keep.h"
 #include "outputs.h"
 #include "pipeline.h"
@@ -62,6 +63,7 @@ struct daemon {
 	struct guard *guard;
 	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
+	struct inside *inside; /* NULL: no gateway */
 	struct vitals vitals;
 	struct tokens *tokens;
 	struct page *page;     /* NULL: off, or nothing of it works */
@@ -143,6 +145,7 @@ static void on_drain(void *ctx)
 
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's notices, ignoring");
+	inside_read(d->inside);
 	if (d->sentry)
 		detect_beat(sentry_detect(d->sentry), time_now());
 }
@@ -187,6 +190,7 @@ static void on_second(void *ctx)
 
 	if (r < 0)
 		log_errno(r, "cannot read the kernel's counters, ignoring");
+	inside_tick(d->inside);
 	tell_losses(d);
 	pipeline_tick(d->pipeline, time_now());
 	keeper_tick(d->keeper, time_now());
@@ -420,7 +424,11 @@ static int start_guard(struct daemon *d)
 				  .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
 				  .locator = d->locator,
 				  .pin = true,
+				  .shapes = true,
 				  .whole_host = !c->cgroup[1],
+				  .keeps_history = d->keeper != NULL,
+				  .history = d->keeper ? on_history : NULL,
+				  .history_ctx = d,
 			  });
 
 	if (r < 0)
@@ -465,6 +473,23 @@ static int start_watching(struct daemon *d)
 		sentry_set_guard(d->sentry, d->guard);
 	r = attach_seed(d->attach);
 	return r < 0 ? log_errno(r, "cannot list what is open already") : 0;
+}
+
+static int start_inside(struct daemon *d)
+{
+	const struct config *c = &d->config;
+	int r;
+
+	if (!c->gateway)
+		return 0;
+	r = inside_new(&d->inside,
+		       &(struct inside_config){ .out = { on_event, d },
+						.interfaces = c->gate_inside,
+						.n_interfaces = c->n_gate_inside,
+						.leases = c->gate_leases,
+						.n_leases = c->n_gate_leases,
+						.machines = pipeline_machines(d->pipeline) });
+	return r < 0 ? log_errno(r, "cannot start what knows the machines inside") : 0;
 }
 
 /* The daemon's work does not hang on its page: what is wrong with it was logged. */
@@ -513,6 +538,7 @@ static void tell_vitals(struct daemon *d)
 	d->vitals.sentry = d->sentry;
 	d->vitals.page = d->page;
 	d->vitals.keeper = d->keeper;
+	d->vitals.inside = d->inside;
 }
 
 static int run(struct daemon *d)
@@ -530,6 +556,7 @@ static int run(struct daemon *d)
 		return log_errno(r, "cannot start the event loop");
 	r = pipeline_new(&d->pipeline,
 			 &(struct pipeline_config){ .live = true,
+						    .gateway = d->config.gateway,
 						    .cgroup2_fd = d->mount_fd,
 						    .report_every_ns = REPORT_EVERY_NS,
 						    .inside = d->config.inside,
@@ -548,6 +575,8 @@ static int run(struct daemon *d)
 				 d->host, d->vitals.started_ns);
 	if (r >= 0)
 		r = start_watching(d);
+	if (r >= 0)
+		r = start_inside(d);
 	if (r >= 0)
 		r = add_sources(d);
 	if (r >= 0)
@@ -569,6 +598,7 @@ static int run(struct daemon *d)
 	if (r < 0)
 		return log_errno(r, "the event loop failed");
 	attach_sweep(d->attach);
+	inside_read(d->inside);
 	return 0;
 }
 
@@ -579,6 +609,7 @@ static void shut_down(struct daemon *d)
 		sentry_set_guard(d->sentry, NULL);
 	if (d->guard)
 		guard_finish(d->guard);
+	d->vitals.inside = d->inside = inside_free(d->inside);
 	attach_free(d->attach); /* hands on the last notices */
 	if (d->pipeline)
 		flow_table_finish(pipeline_flows(d->pipeline));

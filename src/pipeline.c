@@ -9,12 +9,14 @@
 #include "base/intern.h"
 #include "base/time.h"
 #include "flow/identity.h"
+#include "flow/machines.h"
 
 /* Limits of the tables. Past each of them losses are counted (LOSS_TABLE_*), never silent. */
 #define MAX_FLOWS 262144
 #define MAX_STREAMS 2048
 #define MAX_NAMES 131072
 #define MAX_PROCS 65536
+#define MAX_MACHINES 65536
 #define MAX_TEXTS 524288
 
 struct pipeline {
@@ -22,6 +24,7 @@ struct pipeline {
 	struct name_table *names;
 	struct identity *identity;
 	struct proc_table *procs;
+	struct machine_table *machines;
 	struct flow_table *flows;
 };
 
@@ -30,6 +33,7 @@ struct pipeline *pipeline_free(struct pipeline *p)
 	if (!p)
 		return NULL;
 	flow_table_free(p->flows);
+	machine_table_free(p->machines);
 	proc_table_free(p->procs);
 	identity_free(p->identity);
 	name_table_free(p->names);
@@ -96,6 +100,8 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_config *cfg, struc
 	if (r < 0)
 		return r;
 	r = cfg->live ? make_live(p, cfg) : 0;
+	if (r >= 0 && cfg->gateway)
+		r = machine_table_new(&p->machines, p->texts, MAX_MACHINES);
 	if (r < 0)
 		return r;
 	r = flow_table_new(&p->flows,
@@ -106,6 +112,7 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_config *cfg, struc
 				   .texts = p->texts,
 				   .names = p->names,
 				   .procs = p->procs,
+				   .machines = p->machines,
 				   .inside = cfg->inside,
 				   .n_inside = cfg->n_inside,
 			   },
@@ -154,6 +161,11 @@ struct name_table *pipeline_names(const struct pipeline *p)
 struct proc_table *pipeline_procs(const struct pipeline *p)
 {
 	return p->procs;
+}
+
+struct machine_table *pipeline_machines(const struct pipeline *p)
+{
+	return p->machines;
 }
 
 void pipeline_tick(struct pipeline *p, uint64_t now_ns)

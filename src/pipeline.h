@@ -17,6 +17,7 @@
 struct pipeline;
 
 struct pipeline_config {
+	bool gateway;              /* forwarded flows have machines inside */
 	bool live;                 /* users, units, containers and /etc/hosts are this machine's */
 	int cgroup2_fd;            /* live: the root of the cgroup v2 mount; borrowed */
 	size_t max_flows;          /* 0: the default */
@@ -36,5 +37,6 @@ struct event_out pipeline_input(struct pipeline *p);
 struct flow_table *pipeline_flows(const struct pipeline *p);
 struct intern *pipeline_texts(const struct pipeline *p);
 struct name_table *pipeline_names(const struct pipeline *p);
-struct proc_table *pipeline_procs(const struct pipeline *p); /* NULL when not live */
-void pipeline_tick(struct pipeline *p, uint64_t now_ns);     /* time passed, nothing else */
+struct proc_table *pipeline_procs(const struct pipeline *p);       /* NULL when not live */
+struct machine_table *pipeline_machines(const struct pipeline *p); /* NULL: no gateway */
+void pipeline_tick(struct pipeline *p, uint64_t now_ns);           /* time passed, nothing else */

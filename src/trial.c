@@ -26,6 +26,7 @@ int trial_run(const struct config *c, const char *path)
 				      .geo_asn = c->geo_asn[0] ? c->geo_asn : NULL,
 				      .lists = lists,
 				      .lenient_lists = true,
+				      .keeps_history = c->store != NULL,
 			      });
 		if (r == 0)
 			r = guard_load_file(guard, c->policy, GUARD_WATCH, false, &messages);

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "config.h"
 #include "guard/guard.h"
+#include "inside.h"
 #include "outputs.h"
 #include "sentry/sentry.h"
 #include "serve/page.h"
@@ -94,6 +95,11 @@ void vitals_status(void *ctx, struct json *j)
 	json_u64(j, "kernel_bytes", stats.bpf_bytes);
 	json_bool(j, "backstop", v->config->backstop);
 	json_text(j, "pin", v->pin);
+	if (v->inside) {
+		json_object_begin(j, "gateway");
+		inside_status(v->inside, j);
+		json_object_end(j);
+	}
 	json_object_begin(j, "policy");
 	guard_status(v->guard, j);
 	json_object_end(j);
@@ -183,6 +189,25 @@ static void on_quota_limit(void *ctx, const struct guard_quota *q)
 	metric_of_rule(ctx, METRIC_QUOTA_LIMIT, &q->rule, q->limit_bytes);
 }
 
+struct budgets_out {
+	struct metrics_out *m;
+	enum metric id;
+};
+
+static void metric_budget(void *ctx, const struct guard_budget *b)
+{
+	struct budgets_out *o = ctx;
+
+	if (o->id == METRIC_BUDGET_FORECAST && b->forecast < 0)
+		return;
+	metric_begin(o->m, o->id);
+	metric_label(o->m, "budget", str_of(b->name));
+	metric_label(o->m, "currency", str_of(b->currency));
+	metric_f64(o->m, o->id == METRIC_BUDGET_LIMIT  ? b->of
+			 : o->id == METRIC_BUDGET_USED ? b->used
+						       : b->forecast);
+}
+
 static void metric_maps(struct attach *a, struct metrics_out *m)
 {
 	struct attach_map maps[ATTACH_MAPS];
@@ -259,6 +284,8 @@ void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m)
 	guard_each_hits(v->guard, on_limited_bytes, m);
 	guard_each_quota(v->guard, on_quota_used, m);
 	guard_each_quota(v->guard, on_quota_limit, m);
+	for (enum metric id = METRIC_BUDGET_LIMIT; id <= METRIC_BUDGET_FORECAST; id++)
+		guard_each_budget(v->guard, metric_budget, &(struct budgets_out){ m, id });
 	metric_maps(v->attach, m);
 	metric_store(v->keeper, m);
 	for (size_t i = 0; i < sizeof(of_feeds) / sizeof(of_feeds[0]); i++) {

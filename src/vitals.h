@@ -9,6 +9,7 @@
 struct attach;
 struct config;
 struct guard;
+struct inside;
 struct json;
 struct keeper;
 struct metrics_out;
@@ -24,9 +25,10 @@ struct vitals {
 	struct attach *attach;
 	const struct outputs *outputs;
 	struct guard *guard;
-	struct sentry *sentry;   /* NULL: findings off */
-	const struct page *page; /* NULL: there is none */
-	struct keeper *keeper;   /* NULL: no history */
+	struct sentry *sentry;       /* NULL: findings off */
+	const struct page *page;     /* NULL: there is none */
+	struct keeper *keeper;       /* NULL: no history */
+	const struct inside *inside; /* NULL: no gateway */
 	const char *host, *pin;
 	uint64_t started_ns;
 	struct feature features[VITALS_FEATURES]; /* of this kernel, as they were at the start */

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Completion of egret and egretd for bash; tests/docs.py compares it with what the programs say.
 
-_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: domain: source: addr: segment: country: asn: src: port: proto: app: protocol:
+_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: domain: source: addr: segment: country: asn: src: machine: nat: natport: port: proto: app: protocol:
 	dir: state: up: down: bytes: packets: age: rtt: ja3: ja4: verdict: rule: refused:'
 
 # Words of `$1` that begin with what was typed.
@@ -47,7 +47,7 @@ _egret_policy() {
 	load:-*) _egret_words '--watch --enforce --confirm --force' ;;
 	show:*) _egret_words '--json --text' ;;
 	diff:-*) _egret_words '--against --no-traffic --last --inside --all --json' ;;
-	learn:-*) _egret_words '--last --app --inside' ;;
+	learn:-*) _egret_words '--last --app --segments --policy --inside' ;;
 	replay:-*) _egret_words '--last --inside --agree --all --json' ;;
 	check:* | load:* | diff:* | learn:* | replay:*) _filedir ;;
 	esac
@@ -106,7 +106,7 @@ _egret() {
 	--sort)
 		if [ "$egret_command" = top ]; then
 			_egret_words 'rate up down bytes flows label'
-		elif [ "$egret_command" = usage ]; then
+		elif [ "$egret_command" = usage ] || [ "$egret_command" = cost ]; then
 			_egret_words 'bytes up down flows cost last'
 		else
 			_egret_words 'start up down bytes packets last'
@@ -130,7 +130,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help --run --version --help' ;;
+	'') _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -144,6 +144,12 @@ _egret() {
 		esac
 		;;
 	usage)
+		case $cur in
+		-*) _egret_words '--by --last --from --to --period --sort --limit --json --csv --help' ;;
+		*) _egret_filter ;;
+		esac
+		;;
+	cost)
 		case $cur in
 		-*) _egret_words '--by --last --from --to --period --sort --limit --json --csv --help' ;;
 		*) _egret_filter ;;
@@ -197,7 +203,7 @@ _egret() {
 	disarm) _egret_words '--help' ;;
 	page) _egret_words '--change --for --revoke --json --help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help' ;;
+	help) _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help' ;;
 	esac
 }
 

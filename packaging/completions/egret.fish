@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows usage segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help
+set -l commands top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help
 set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -13,6 +13,7 @@ complete -c egret -l help -d 'Print a short help'
 complete -c egret -n $none -a top -d 'Live view of what leaves'
 complete -c egret -n $none -a flows -d 'The flows of a running egretd, now or of a time'
 complete -c egret -n $none -a usage -d 'What left in a time, and what it cost'
+complete -c egret -n $none -a cost -d 'What a month cost, and how budgets stand'
 complete -c egret -n $none -a segments -d 'Which segment opened flows to which, and what was refused'
 complete -c egret -n $none -a timeline -d 'When it left, as a chart'
 complete -c egret -n $none -a who -d 'Everything known of an address or a name'
@@ -60,6 +61,15 @@ complete -c egret -n '__fish_seen_subcommand_from usage' -l sort -x -a 'bytes up
 complete -c egret -n '__fish_seen_subcommand_from usage' -l limit -x -d 'At most so many rows'
 complete -c egret -n '__fish_seen_subcommand_from usage' -l json -d 'The answer as JSON'
 complete -c egret -n '__fish_seen_subcommand_from usage' -l csv -d 'Comma-separated values'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l by -x -a 'app user unit container segment name domain country asn protocol direction rule verdict address port proto host from to' -d 'Up to four, with commas'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l last -x -a 'month week day 7d 30d' -d 'The time up to now'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l from -x -d 'From this time on'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l to -x -d 'Up to this time'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l period -x -a 'day week month' -d 'The current one'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l sort -x -a 'bytes up down flows cost last' -d 'Largest first'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l limit -x -d 'At most so many rows'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l json -d 'The answer as JSON'
+complete -c egret -n '__fish_seen_subcommand_from cost' -l csv -d 'Comma-separated values'
 
 complete -c egret -n '__fish_seen_subcommand_from segments' -l last -x -a '1h 24h 7d 30d' -d 'The time up to now'
 complete -c egret -n '__fish_seen_subcommand_from segments' -l from -x -d 'From this time on'

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "attach/attach.h"
+#include "attach/shaper.h"
 #include "base/list.h"
 #include "bpf/abi.h"
 
@@ -91,6 +92,8 @@ struct attach {
 	size_t n_closing;
 	struct attach_inside inside[EG_GATE_INSIDE]; /* gateway.c */
 	size_t n_inside;
+	struct shaper_link shaped[SHAPER_LINKS]; /* shaper.c */
+	size_t n_shaped;
 	struct bpf_link *iter_gate;
 	struct gateway_over
 		*gate_over; /* flows that are over, found by the walk that is under way */

@@ -21,6 +21,7 @@
 #include "attach/internal.h"
 #include "attach/policy.h"
 #include "attach/pin.h"
+#include "attach/shaper.h"
 #include "attach/who.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -64,6 +65,7 @@ static int configure(struct attach *a, const struct attach_config *cfg)
 	bpf_program__set_autoload(s->progs.eg_cap, a->cap_hook);
 	s->rodata->with_policy = !cfg->watch_only;
 	bpf_program__set_autoload(s->progs.eg_backstop, cfg->backstop && s->rodata->has_kern_ctx);
+	bpf_program__set_autoload(s->progs.eg_link, !cfg->watch_only);
 	bpf_program__set_autoload(s->progs.eg_condemn, a->can_end);
 	if (cfg->n_inside && !s->rodata->has_kern_ctx)
 		return -EOPNOTSUPP; /* gateway: before kernel 6.2 */
@@ -290,8 +292,10 @@ struct attach *attach_free(struct attach *a)
 {
 	if (!a)
 		return NULL;
-	if (!attach_is_pinned(a))
+	if (!attach_is_pinned(a)) {
 		backstop_stop(a);
+		shaper_stop(a);
+	}
 	gateway_stop(a);
 	while (a->n_links)
 		bpf_link__destroy(a->links[--a->n_links]);

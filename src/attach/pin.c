@@ -26,6 +26,7 @@
 #include "attach/gateway.h"
 #include "attach/internal.h"
 #include "attach/policy.h"
+#include "attach/shaper.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "bpf/host.skel.h"
@@ -119,11 +120,11 @@ static int remove_tree(const char *path, int depth)
 int attach_disarm(char error[256])
 {
 	int r = is_bpffs() ? remove_tree(ROOT, DEPTH_MAX) : 0;
-	size_t filters = backstop_disarm() + gateway_disarm();
+	size_t others = backstop_disarm() + gateway_disarm() + shaper_disarm();
 
 	if (r < 0)
 		snprintf(error, 256, "cannot remove all of " ROOT ": %s", strerror(-r));
-	return r < 0 ? r : r + (int)filters;
+	return r < 0 ? r : r + (int)others;
 }
 
 static bool is_name(const char *name)
@@ -487,6 +488,8 @@ int attach_pin(struct attach *a, char error[256])
 	/* What lies there is not ours (another cgroup or build); ours is in force already. */
 	r = remove_tree(p->folder, DEPTH_MAX);
 	if (r >= 0)
+		r = prepare(); /* `egret disarm` takes all folders away */
+	if (!r)
 		r = make(p->folder);
 	path_of(p, "maps", "", "", path);
 	if (!r)

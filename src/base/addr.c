@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
 
@@ -155,4 +156,25 @@ int cidr_parse(struct str s, struct cidr *ret)
 bool cidr_has(const struct cidr *c, const struct addr *a)
 {
 	return in_prefix(a->b, c->addr.b, c->bits);
+}
+
+char *addr_range_format(const struct addr *lo, const struct addr *hi,
+			char text[ADDR_RANGE_TEXT_MAX])
+{
+	char end[ADDR_TEXT_MAX];
+	unsigned bits = 0;
+	size_t n;
+
+	n = strlen(addr_format(lo, text));
+	if (addr_eq(lo, hi))
+		return text;
+	while (bits < 128 && !((lo->b[bits / 8] ^ hi->b[bits / 8]) >> (7 - bits % 8) & 1))
+		bits++;
+	for (unsigned i = bits; i < 128; i++)
+		if ((lo->b[i / 8] >> (7 - i % 8) & 1) || !(hi->b[i / 8] >> (7 - i % 8) & 1)) {
+			snprintf(text + n, ADDR_RANGE_TEXT_MAX - n, "-%s", addr_format(hi, end));
+			return text;
+		}
+	snprintf(text + n, ADDR_RANGE_TEXT_MAX - n, "/%u", addr_is_v4(lo) ? bits - 96 : bits);
+	return text;
 }

@@ -69,6 +69,10 @@ int addr_block(size_t i, struct addr *ret_lo, struct addr *ret_hi);
 /* Canonical text (RFC 5952; dotted quad for IPv4), NUL-terminated; returns `text`. */
 char *addr_format(const struct addr *a, char text[ADDR_TEXT_MAX]);
 int addr_parse(struct str s, struct addr *ret); /* 0 or -EINVAL */
+#define ADDR_RANGE_TEXT_MAX (2 * ADDR_TEXT_MAX)
+/* "10.0.0.0/8", "10.0.0.1-10.0.0.9", or a single address; returns `text`. */
+char *addr_range_format(const struct addr *lo, const struct addr *hi,
+			char text[ADDR_RANGE_TEXT_MAX]);
 
 /* An address with a prefix length; IPv4 prefixes count from the mapped /96. */
 struct cidr {

@@ -27,6 +27,7 @@ int cmd_policy_learn(int argc, char **argv);
 int cmd_policy_replay(int argc, char **argv);
 int cmd_block(int argc, char **argv);
 int cmd_unblock(int argc, char **argv);
+int cmd_cost(int argc, char **argv);
 int cmd_quota(int argc, char **argv);
 int cmd_why(int argc, char **argv);
 int cmd_disarm(int argc, char **argv);

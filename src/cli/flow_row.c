@@ -30,6 +30,18 @@ static int port_at(const json_t *j, const char *key)
 	return json_is_integer(v) ? (int)json_integer_value(v) : -1;
 }
 
+/* Of what a gateway forwards, the machine inside is who it was: its name, else its address. */
+static struct str machine_of(const struct flow_row *r, const json_t *egret)
+{
+	struct str name = text_at(json_object_get(egret, "machine"), "name");
+	bool came_in = str_eq(text_at(egret, "direction"), STR("ingress"));
+	struct str address = came_in ? r->dest : r->src;
+
+	if (!str_eq(text_at(egret, "vantage"), STR("gateway")) || !address.n)
+		return STR("(unknown)");
+	return name.n ? name : address;
+}
+
 void flow_row_read(struct flow_row *ret, const json_t *record)
 {
 	const json_t *flow = json_object_get(record, "flow");
@@ -68,10 +80,7 @@ void flow_row_read(struct flow_row *ret, const json_t *record)
 	if (!ret->user.n)
 		ret->user = text_at(json_object_get(record, "user"), "id");
 	if (!ret->known)
-		/* of what a gateway forwards, the machine is who it was */
-		ret->program = str_eq(text_at(egret, "vantage"), STR("gateway")) && ret->src.n
-				       ? ret->src
-				       : STR("(unknown)");
+		ret->program = machine_of(ret, egret);
 }
 
 struct str flow_row_target(const struct flow_row *r)

@@ -163,6 +163,8 @@ static int check(const struct check_args *a, const struct config *config, struct
 	*ret_failed = policy_check(*ret, *ret_img, a->at_s, messages);
 	policy_note_by_sni(*ret, messages);
 	policy_note_unenforced(*ret, messages);
+	if (!config->store)
+		policy_note_unwatched(*ret, messages);
 	return 0;
 }
 

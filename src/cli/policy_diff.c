@@ -176,13 +176,13 @@ static int parse_files(struct offline *ret, const json_t *answer, const struct c
 	return offline_parse_files(ret, parts, json_array_size(files), config, time_now());
 }
 
-static int open_before(struct offline *ret, const struct diff_args *a, const struct config *config)
+int policy_open_before(struct offline *ret, const char *path, const struct config *config)
 {
 	json_t *answer;
 	int r;
 
-	if (a->against)
-		return offline_open(ret, a->against, config, time_now());
+	if (path)
+		return offline_open(ret, path, config, time_now());
 	answer = policy_in_force();
 	if (!answer)
 		return -ENOENT;
@@ -222,7 +222,7 @@ static int diff_all(const struct diff_args *a)
 
 	r = recordings_config(&config, a->config);
 	if (r == 0)
-		r = open_before(&before, a, &config);
+		r = policy_open_before(&before, a->against, &config);
 	if (r == 0)
 		r = offline_open(&after, a->policy, &config, time_now());
 	if (r == 0 && (r = policy_diff_new(&d, before.policy, after.policy)) < 0)

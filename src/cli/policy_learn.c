@@ -16,7 +16,9 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/offline.h"
+#include "cli/policy_diff.h"
 #include "cli/recordings.h"
+#include "policy/image.h"
 #include "policy/learn.h"
 
 #define MAX_INSIDE 64
@@ -30,6 +32,9 @@ static const char usage[] =
 	"captures, Zeek\n"
 	"logs or egret's records (eve.json), packed or not; without any, the history of this "
 	"host.\n\n"
+	"  --segments      which segment opens flows to which, at which ports, whoever it is; "
+	"refuses all other pairs\n"
+	"  --policy FILE   segments are those of this policy, not of the one in force\n"
 	"  --last DUR      only what is not older (7d without FILE)\n"
 	"  --app APP       only rules for this program: a path or name, '*' and '?' allowed\n"
 	"  --inside CIDR   what counts as ours in captures (may be given again)\n"
@@ -37,7 +42,8 @@ static const char usage[] =
 	"  -c FILE         egret.conf, for where the history is\n";
 
 struct learn_args {
-	const char *config, *app, *output;
+	const char *config, *app, *output, *policy;
+	bool segments;
 	uint64_t last_ns;
 	struct cidr inside[MAX_INSIDE];
 	size_t n_inside;
@@ -49,6 +55,7 @@ struct run {
 	struct learn *learn;
 	struct offline offline;
 	uint64_t refused, judged;
+	struct offline segments; /* the policy that defines them */
 };
 
 static void first_time(void *ctx, const struct recorded *r)
@@ -82,13 +89,27 @@ static void put_head(struct buf *head, const struct learn_args *a,
 	if (a->app)
 		buf_printf(head, "flows of %s, ", a->app);
 	recordings_describe(stats, head);
+	if (a->segments)
+		buf_puts(head, ", by segments");
 	buf_printf(head, ".\n# Allows what was recorded (%s kinds of flows) and nothing else.\n",
 		   human_count(c->triples, text));
-	if (stats->no_who)
+	if (stats->no_who && !a->segments)
 		buf_puts(head,
 			 "# Some of it does not say which program it was: those rules are for all "
 			 "programs.\n");
 	buf_putc(head, '\n');
+}
+
+/* Expectations that fail are left out of the next text. */
+static bool expects_hold(struct run *run, const struct recordings_stats *stats)
+{
+	_cleanup_buf_ struct buf unsaid = BUF_INIT(TEXT_MAX);
+	unsigned failed = policy_check(run->offline.policy, judge_image(run->offline.judge),
+				       (int64_t)(stats->last_ns / NSEC_PER_SEC), &unsaid);
+
+	if (failed)
+		learn_expect_less(run->learn);
+	return !failed;
 }
 
 /* Text that lets all of it pass, proved by judging it. */
@@ -108,6 +129,10 @@ static int make_text(struct run *run, const struct learn_args *a, const struct r
 				  stats->last_ns);
 		if (r < 0)
 			return log_errno(r, "the learned policy cannot be read back");
+		if (a->segments && !expects_hold(run, stats)) {
+			offline_close(&run->offline);
+			continue;
+		}
 		run->refused = run->judged = 0;
 		r = recordings_read(what, again, run, stats);
 		offline_close(&run->offline);
@@ -134,6 +159,29 @@ static int write_out(const char *path, const struct buf *text)
 	return r < 0 ? log_errno(r, "cannot write %s", path ? path : "to standard output") : 0;
 }
 
+/* Without segments there is nothing to learn by; what was seen says which there might be. */
+static int need_segments(struct run *run, const struct recordings *what)
+{
+	static const struct policy none = { 0 };
+	_cleanup_buf_ struct buf text = BUF_INIT(65536);
+	const struct policy *p = run->segments.policy ? run->segments.policy : &none;
+	struct recordings_stats stats;
+	int r = learn_by_segments(run->learn, p);
+
+	if (r < 0)
+		return log_errno(r, "cannot start");
+	if (p->n_segments)
+		return 0;
+	log_error("no segment is defined: write some into the policy in force, or into a file for "
+		  "--policy, as: segment office = 10.1.0.0/24");
+	r = recordings_read(what, first_time, run, &stats);
+	if (r == 0 && learn_suggest_segments(run->learn, &text) == 0 && text.n)
+		fprintf(stderr,
+			"The private networks that were seen, to be named and joined:\n%.*s",
+			STR_FMT(buf_str(&text)));
+	return -ENOENT;
+}
+
 static int learn_all(const struct learn_args *a, const struct recordings *what,
 		     const struct config *config)
 {
@@ -145,7 +193,12 @@ static int learn_all(const struct learn_args *a, const struct recordings *what,
 
 	if (r < 0)
 		return log_errno(r, "cannot start");
-	r = recordings_read(what, first_time, &run, &stats);
+	if (a->segments) {
+		policy_open_before(&run.segments, a->policy, config); /* told when there is none */
+		r = need_segments(&run, what);
+	}
+	if (r == 0)
+		r = recordings_read(what, first_time, &run, &stats);
 	if (r == 0 && !learn_counts(run.learn)->flows) {
 		log_error("nothing was recorded that a policy could allow");
 		r = -ENODATA;
@@ -160,6 +213,7 @@ static int learn_all(const struct learn_args *a, const struct recordings *what,
 			human_count(learn_counts(run.learn)->triples, kinds),
 			learn_counts(run.learn)->statements);
 	learn_free(run.learn);
+	offline_close(&run.segments);
 	return r;
 }
 
@@ -169,6 +223,8 @@ static int parse_args(int argc, char **argv, struct learn_args *a)
 	static const struct option options[] = {
 		{ "last", required_argument, NULL, 'l' },
 		{ "app", required_argument, NULL, 'a' },
+		{ "segments", no_argument, NULL, 's' },
+		{ "policy", required_argument, NULL, 'p' },
 		{ "inside", required_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -185,6 +241,12 @@ static int parse_args(int argc, char **argv, struct learn_args *a)
 			break;
 		case 'a':
 			a->app = optarg;
+			break;
+		case 's':
+			a->segments = true;
+			break;
+		case 'p':
+			a->policy = optarg;
 			break;
 		case 'i':
 			if (a->n_inside == MAX_INSIDE ||
@@ -206,6 +268,14 @@ static int parse_args(int argc, char **argv, struct learn_args *a)
 		default:
 			return EXIT_USAGE;
 		}
+	}
+	if (a->segments && a->app) {
+		log_error("--segments is about whoever opens flows: not with --app");
+		return EXIT_USAGE;
+	}
+	if (a->policy && !a->segments) {
+		log_error("--policy says whose --segments: it goes with that");
+		return EXIT_USAGE;
 	}
 	a->files = argv + optind;
 	a->n_files = (size_t)(argc - optind);

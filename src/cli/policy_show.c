@@ -210,6 +210,30 @@ static void print_blocks(const json_t *blocks)
 	}
 }
 
+static void print_links(const json_t *links)
+{
+	static const struct table_column columns[] = { { "LINK" },
+						       { "RATE", .right = true },
+						       { "PRIORITIES", .elastic = true } };
+	char rate[HUMAN_TEXT_MAX];
+	struct table *t;
+	const json_t *l;
+	size_t i;
+
+	if (!json_array_size(links) || table_new(&t, columns, ARRAY_SIZE(columns)) < 0)
+		return;
+	json_array_foreach(links, i, l)
+	{
+		table_cell(t, text_of(l, "interface"));
+		table_cell(t, str_of(human_rate((double)number(l, "bits_per_second") / 8, rate)));
+		table_cell(t, json_is_true(json_object_get(l, "in_force")) ? STR("in force")
+									   : text_of(l, "problem"));
+	}
+	putchar('\n');
+	table_print(t, stdout, terminal_width(stdout));
+	table_free(t);
+}
+
 static int print_answer(const json_t *j)
 {
 	const char *notes = json_string_value(json_object_get(j, "not_enforced"));
@@ -217,6 +241,7 @@ static int print_answer(const json_t *j)
 	print_head(j);
 	print_rules(json_object_get(j, "rules"));
 	print_lists(json_object_get(j, "lists"));
+	print_links(json_object_get(j, "links"));
 	print_blocks(json_object_get(j, "blocks"));
 	if (notes)
 		printf("\naccepted, but not enforced yet:\n%s", notes);

@@ -39,6 +39,18 @@ static const char *text(const json_t *j, const char *key, struct buf *out)
 	return out->failed ? "-" : out->p;
 }
 
+static void print_gateway(const json_t *g, struct buf *safe)
+{
+	const json_t *nat = json_object_get(g, "nat"), *machines = json_object_get(g, "machines");
+
+	printf("gateway    what is forwarded is counted and judged, too\n");
+	if (json_object_get(nat, "problem"))
+		printf("           addresses after NAT are not known: %s\n",
+		       text(nat, "problem", safe));
+	if (json_object_get(machines, "problem"))
+		printf("           leases are not read: %s\n", text(machines, "problem", safe));
+}
+
 static void print_watching(const json_t *j, struct buf *safe)
 {
 	const char *cgroup = json_string_value(json_object_get(j, "cgroup"));
@@ -53,7 +65,7 @@ static void print_watching(const json_t *j, struct buf *safe)
 	else
 		printf("watching   %s\n", cgroup ? "the whole host" : text(j, "watch", safe));
 	if (!strcmp(json_string_value(json_object_get(j, "watch")) ?: "", "gateway"))
-		printf("gateway    what is forwarded is counted and judged, too\n");
+		print_gateway(json_object_get(j, "gateway"), safe);
 	printf("records    %s\n", text(j, "eve", safe));
 }
 

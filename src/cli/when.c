@@ -265,6 +265,13 @@ static time_t period_begin(const char *period, time_t t, int steps)
 	return calendar_day(&tm);
 }
 
+static int span_of_period(const char *period, time_t now, int steps, struct when_span *ret)
+{
+	ret->from = period_begin(period, now, steps);
+	ret->to = period_begin(period, now, steps + 1);
+	return ret->from < 0 ? -EINVAL : 0;
+}
+
 static int span_of_points(const struct when_words *w, time_t now, struct when_span *ret,
 			  char why[WHEN_WHY])
 {
@@ -305,20 +312,22 @@ int when_span(const struct when_words *w, time_t now, struct when_span *ret, cha
 	}
 	if (points)
 		return span_of_points(w, now, ret, why);
-	ret->to = now + 1;
 	if (w->period) {
-		ret->from = period_begin(w->period, now, 0);
-		ret->to = period_begin(w->period, now, 1);
-		if (ret->from >= 0)
+		if (span_of_period(w->period, now, 0, ret) == 0)
 			return 0;
 		snprintf(why, WHEN_WHY, "--period %.32s: it is day, week or month", w->period);
 		return -EINVAL;
 	}
+	if (w->last && span_of_period(w->last, now, -1, ret) == 0)
+		return 0;
 	if (w->last && (duration_parse(str_of(w->last), &ns) < 0 || ns < NSEC_PER_SEC)) {
-		snprintf(why, WHEN_WHY, "--last %.32s: it is a time like 90m, 24h, 7d or 4w",
+		snprintf(why, WHEN_WHY,
+			 "--last %.32s: it is a time like 90m, 24h, 7d or 4w, or a whole day, "
+			 "week or month",
 			 w->last);
 		return -EINVAL;
 	}
+	ret->to = now + 1;
 	ret->from = MAX(ret->to - (time_t)(ns / NSEC_PER_SEC), (time_t)0);
 	return 0;
 }

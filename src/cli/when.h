@@ -28,7 +28,8 @@ int when_parse(struct str word, time_t now, bool late, time_t *ret, char why[WHE
 
 /* As given; NULL: not given. */
 struct when_words {
-	const char *last;      /* "7d": the time up to now */
+	const char *
+		last; /* "7d": the time up to now; "day", "week", "month": the whole one before this */
 	const char *from, *to; /* `from` alone: until now; `to` alone: the 24 h before it */
 	const char *
 		period; /* "day", "week" (from Monday), "month": of the calendar, the current one */

@@ -25,6 +25,7 @@ enum event_type {
 	EVENT_PROC,   /* a process began, became another program, or ended */
 	EVENT_FACT,   /* a fact that somebody else decoded (Zeek) */
 	EVENT_VERDICT, /* live: policy decided on a flow, or on a call or packet that never became one */
+	EVENT_NAT,  /* live: conntrack translates addresses or ports of a connection */
 	EVENT_LOSS, /* something was not seen; never silent */
 	EVENT_TICK, /* time passed, nothing else */
 };
@@ -43,6 +44,16 @@ struct event_key {
 	uint8_t proto;
 	uint64_t zone;
 };
+
+static inline void event_key_reverse(struct event_key *k)
+{
+	*k = (struct event_key){ .src = k->dst,
+				 .dst = k->src,
+				 .sport = k->dport,
+				 .dport = k->sport,
+				 .proto = k->proto,
+				 .zone = k->zone };
+}
 
 struct event_packet {
 	uint32_t
@@ -164,6 +175,18 @@ struct event_fact {
 	uint16_t http_status; /* 0 unknown */
 };
 
+enum nat_change {
+	NAT_BEGINS,
+	NAT_ENDS,    /* or: it is known that there is none */
+	NAT_UNKNOWN, /* notices were lost: what was told before may be over; no key */
+};
+
+/* The key is what the opener sends; src opened it. ICMP as in struct packet, and 0 where a protocol has no ports. */
+struct event_nat {
+	enum nat_change change;
+	struct event_key after; /* NAT_BEGINS: what arrives */
+};
+
 /* Reasons, one list for the enum, the names in `stats` records and the metric labels. */
 #define LOSS_REASONS(X)                                                                            \
 	X(RING_FLOW, "ring-flow")       /* kernel: no room for a notice of a flow */               \
@@ -178,17 +201,22 @@ struct event_fact {
 	X(MAP_LIMIT, "map-limit")     /* kernel: no bucket for a rate: a common one was asked */   \
 	X(MAP_WHO, "map-who")         /* kernel: a program, a path, a group unknown to policy */   \
 	X(TABLE_FLOWS, "table-flows") /* flow table full: the idlest flow was ended early */       \
-	X(TABLE_STREAMS, "table-streams") /* no buffer to join a split hello or request */         \
-	X(TABLE_NAMES, "table-names")     /* name cache full: an old name was dropped */           \
-	X(TABLE_PROCS, "table-procs")     /* process table full */                                 \
-	X(TABLE_TEXTS, "table-texts")     /* text table full: a text was left out of records */    \
-	X(FRAGMENTS, "fragments")         /* fragments never completed, or over the limit */       \
-	X(CLIENT_QUEUE, "client-queue")   /* a client of the control socket was too slow */        \
-	X(EVE_WRITE, "eve-write")         /* a record could not be written */                      \
-	X(ALERT_SEND, "alert-send")       /* an alert found no room to wait for its log */         \
-	X(IPFIX_SEND, "ipfix-send")       /* a flow found no room to wait for its collector */     \
-	X(STORE_QUEUE, "store-queue")     /* history: no room to wait for the disk */              \
-	X(STORE_WRITE, "store-write")     /* history: a row that could not be written */
+	X(TABLE_STREAMS, "table-streams")   /* no buffer to join a split hello or request */       \
+	X(TABLE_NAMES, "table-names")       /* name cache full: an old name was dropped */         \
+	X(TABLE_PROCS, "table-procs")       /* process table full */                               \
+	X(TABLE_TEXTS, "table-texts")       /* text table full: a text was left out of records */  \
+	X(TABLE_NAT, "table-nat")           /* translations: an old one was forgotten */           \
+	X(TABLE_MACHINES, "table-machines") /* machines inside: no room for one, or for a lease */ \
+	X(CONNTRACK, "conntrack")           /* conntrack's notices overran */                      \
+	X(HAIRPIN,                                                                                 \
+	  "hairpin") /* NAT leads back inside: the gateway counts part of it, or nothing */        \
+	X(FRAGMENTS, "fragments")       /* fragments never completed, or over the limit */         \
+	X(CLIENT_QUEUE, "client-queue") /* a client of the control socket was too slow */          \
+	X(EVE_WRITE, "eve-write")       /* a record could not be written */                        \
+	X(ALERT_SEND, "alert-send")     /* an alert found no room to wait for its log */           \
+	X(IPFIX_SEND, "ipfix-send")     /* a flow found no room to wait for its collector */       \
+	X(STORE_QUEUE, "store-queue")   /* history: no room to wait for the disk */                \
+	X(STORE_WRITE, "store-write")   /* history: a row that could not be written */
 
 enum loss_reason {
 #define X(id, name) LOSS_##id,
@@ -207,7 +235,7 @@ struct event {
 	enum event_type type;
 	enum event_dir dir;
 	uint64_t time_ns;
-	struct event_key key; /* PACKET, OPEN, COUNT, CLOSE, FACT, VERDICT */
+	struct event_key key; /* PACKET, OPEN, COUNT, CLOSE, FACT, VERDICT, NAT */
 	union {
 		struct event_packet packet;
 		struct event_open open;
@@ -216,6 +244,7 @@ struct event {
 		struct event_proc proc;
 		struct event_fact fact;
 		struct event_verdict verdict;
+		struct event_nat nat;
 		struct event_loss loss;
 	};
 };

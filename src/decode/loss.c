@@ -41,6 +41,18 @@ static const struct loss_words words[LOSS_COUNT] = {
 			       "more than 65,536 processes lived at once" },
 	[LOSS_TABLE_TEXTS] = { "texts were left out of records",
 			       "more than 524,288 names, paths and arguments were in use" },
+	[LOSS_TABLE_NAT] = { "translations of addresses were forgotten early: flows may lack "
+			     "theirs",
+			     "more than 131,072 connections were translated at once" },
+	[LOSS_TABLE_MACHINES] = { "machines inside, or leases, were not kept: flows lack name and "
+				  "MAC address",
+				  "more than 65,536 addresses inside: a scan, or forged senders?" },
+	[LOSS_CONNTRACK] = { "conntrack's notices overran: flows of that moment may lack their "
+			     "translation",
+			     "more processor time for egretd; it reads them too slowly" },
+	[LOSS_HAIRPIN] = { "connections from inside that the gateway's own address sends back "
+			   "inside: counted in part, or not at all",
+			   "a name that leads to the inside address for those inside" },
 	[LOSS_FRAGMENTS] = { "fragments were never completed",
 			     "packets are lost on the way, or somebody sends halves" },
 	[LOSS_CLIENT_QUEUE] = { "a client of the control socket read too slowly and missed records",

@@ -405,7 +405,7 @@ static bool match_term(const struct op *op, const struct flow *f, uint64_t now_n
 	size_t n;
 
 	if (op->key && op->key->kind == FILTER_ADDR)
-		return cidr_has(&op->cidr, op->key->addr(f));
+		return op->key->addr(f) && cidr_has(&op->cidr, op->key->addr(f));
 	if (op->key && op->key->kind != FILTER_TEXT)
 		return op->key->number(f, now_ns, &v) && match_number(op, v);
 	n = op->key ? op->key->texts(f, texts, scratch) : filter_word_texts(f, texts, scratch);

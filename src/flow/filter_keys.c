@@ -6,6 +6,8 @@
 
 #include "base/cleanup.h"
 #include "flow/domain.h"
+#include "flow/machines.h"
+#include "flow/nat.h"
 
 static size_t one(struct str s, struct str *ret)
 {
@@ -110,6 +112,15 @@ static size_t get_source(const struct flow *f, struct str ret[FILTER_TEXTS_MAX],
 	return c_text(source ? source : "none", ret);
 }
 
+static size_t get_machine(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	size_t n = f->machine ? text(f->machine->name, ret) : 0;
+
+	if (!f->machine || !f->machine->has_mac)
+		return n;
+	return n + c_text(mac_format(f->machine->mac, scratch), ret + n);
+}
+
 static size_t get_proto(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
 {
 	return c_text(flow_proto_name(f->key.proto, scratch), ret);
@@ -196,6 +207,22 @@ static const struct addr *get_src(const struct flow *f)
 	return &f->key.src;
 }
 
+/* Our side's end on the other side of NAT. */
+static const struct addr *get_nat(const struct flow *f)
+{
+	if (!f->nat)
+		return NULL;
+	return flow_up_side(f) == TO_SERVER ? &f->nat->src : &f->nat->dst;
+}
+
+static bool get_natport(const struct flow *f, uint64_t now_ns, uint64_t *ret)
+{
+	if (!f->nat || !flow_proto_has_ports(f->key.proto))
+		return false;
+	*ret = flow_up_side(f) == TO_SERVER ? f->nat->sport : f->nat->dport;
+	return true;
+}
+
 static bool get_port(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 {
 	*ret = f->key.dport;
@@ -273,6 +300,11 @@ const struct filter_key filter_key_table[] = {
 	{ "asn", "number of its autonomous system (history)", FILTER_COUNT, .number = get_asn },
 	{ "src", "address or network of the side that opened the flow", FILTER_ADDR,
 	  .addr = get_src },
+	{ "machine", "name or MAC address of the machine inside (gateway, not in history)",
+	  FILTER_TEXT, .texts = get_machine },
+	{ "nat", "address or network that NAT gives our side (gateway, not in history)",
+	  FILTER_ADDR, .addr = get_nat },
+	{ "natport", "port that NAT gives our side", FILTER_PORT, .number = get_natport },
 	{ "port", "port of the other side, or a range 8000-8100", FILTER_PORT, .number = get_port },
 	{ "proto", "tcp, udp, icmp, ipv6-icmp, sctp or a number", FILTER_TEXT, .texts = get_proto },
 	{ "app", "application protocol, as told from the bytes", FILTER_TEXT, .texts = get_app },
@@ -299,6 +331,8 @@ size_t filter_word_texts(const struct flow *f, struct str ret[FILTER_TEXTS_MAX],
 {
 	size_t n = get_proc(f, ret, scratch);
 
+	if (f->machine)
+		n += text(f->machine->name, ret + n);
 	n += get_name(f, ret + n, scratch);
 	addr_format(&f->key.dst, scratch);
 	return n + one(str_of(scratch), ret + n);

@@ -20,7 +20,7 @@ enum filter_kind {
 struct filter_key {
 	const char *key, *help;
 	enum filter_kind kind;
-	/* One of them, by kind. texts: how many were put in ret; number and addr: false when not known. */
+	/* One of them, by kind. texts: how many were put in ret; number and addr: false or NULL when not known. */
 	size_t (*texts)(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64]);
 	bool (*number)(const struct flow *f, uint64_t now_ns, uint64_t *ret);
 	const struct addr *(*addr)(const struct flow *f);

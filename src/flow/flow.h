@@ -31,6 +31,9 @@
 #include "flow/verdict.h"
 
 struct record;
+struct flow_nat;
+struct machine;
+struct machine_table;
 struct flow_stream;
 
 /* How much of the beginning of each direction the decoders look at, live and offline alike. */
@@ -103,6 +106,9 @@ struct flow {
 	struct name *names[NAMES_PER_ADDR];
 	struct text *ja3, *ja4; /* of its first ClientHello */
 	struct proc *proc;      /* NULL: not known (always so in a capture) */
+	/* Forwarded: the machine inside, and the ends on the other side of NAT; NULL: not known, or none. */
+	struct machine *machine;
+	struct flow_nat *nat;
 	uint32_t ifindex;
 	uint32_t seq; /* flow records written of it so far */
 	enum name_source name_source;
@@ -157,7 +163,8 @@ struct flow_config {
 		udp_idle_ns;  /* a capture's flows end after so long; 0: defaults (5 min, 60 s) */
 	struct intern *texts; /* borrowed, as the next two */
 	struct name_table *names;
-	struct proc_table *procs;  /* NULL in a capture */
+	struct proc_table *procs;       /* NULL in a capture */
+	struct machine_table *machines; /* NULL: no gateway */
 	const struct cidr *inside; /* what counts as ours in a capture; none: private addresses */
 	size_t n_inside;
 };

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include "base/time.h"
+#include "flow/machines.h"
 #include "flow/table.h"
 
 /* How long a name holds that came with a socket and not with a DNS message of its own. */
@@ -61,8 +62,12 @@ void live_open(struct flow_table *t, const struct event *e)
 	} else if (o->inbound != !!(f->flags & FLOW_LOCAL_IS_DST)) {
 		flow_orient_live(t, f);
 	}
-	if (o->forwarded)
+	if (o->forwarded) {
 		flow_set_forwarded(t, f);
+		translated_find(t, f);
+		if (t->cfg.machines && !f->machine)
+			f->machine = machine_table_get(t->cfg.machines, &e->key.src);
+	}
 	f->mid_stream |= o->mid_stream;
 	if (o->mid_stream && f->key.proto == IPPROTO_TCP)
 		f->state = FLOW_ESTABLISHED;

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "flow/flow.h"
+#include "flow/machines.h"
 
 #define BUCKETS 4096
 
@@ -100,6 +101,15 @@ static struct str container_label(const struct workload *w)
 	return text_str(w->container_name ? w->container_name : w->container_id);
 }
 
+/* Of what a gateway forwards, the machine inside is who it was. */
+static struct str machine_label(const struct flow *f, char text[ADDR_TEXT_MAX])
+{
+	if (!f->machine)
+		return STR("(unknown)");
+	return f->machine->name ? text_str(f->machine->name)
+				: str_of(addr_format(&f->machine->addr, text));
+}
+
 struct str rollup_label(enum rollup_key key, const struct flow *f, char text[ADDR_TEXT_MAX])
 {
 	const struct workload *w = f->proc ? f->proc->workload : NULL;
@@ -107,7 +117,7 @@ struct str rollup_label(enum rollup_key key, const struct flow *f, char text[ADD
 
 	switch (key) {
 	case ROLLUP_PROGRAM:
-		return f->proc ? proc_name(f->proc) : STR("(unknown)");
+		return f->proc ? proc_name(f->proc) : machine_label(f, text);
 	case ROLLUP_USER:
 		if (!f->proc)
 			return STR("(unknown)");

@@ -17,6 +17,8 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "decode/quic.h"
+#include "flow/machines.h"
+#include "flow/nat.h"
 #include "flow/proc_stdio.h"
 
 /* Ids begin at the millisecond of the start, with room for 4,096 flows each: a restart does not use one again. */
@@ -54,6 +56,7 @@ int flow_table_new(struct flow_table **ret, const struct flow_config *cfg, struc
 	list_init(&t->streams_old);
 	list_init(&t->tls_waiting);
 	pool_init(&t->flows, sizeof(struct flow), t->cfg.max_flows);
+	pool_init(&t->nats, sizeof(struct flow_nat), t->cfg.max_flows);
 	pool_init(&t->streams, sizeof(struct flow_stream), t->cfg.max_streams);
 	t->max_stream_bytes = t->cfg.max_streams * STREAM_BYTES;
 	t->seed = hash_random_seed();
@@ -79,6 +82,9 @@ static void let_go(struct flow_table *t, struct flow *f)
 	intern_put(t->cfg.texts, f->ja3);
 	intern_put(t->cfg.texts, f->ja4);
 	verdict_rule_put(f->verdict.rule);
+	translated_let_go(t, f);
+	if (f->machine)
+		machine_put(t->cfg.machines, f->machine);
 	for (size_t i = 0; i < f->n_names; i++)
 		name_put(t->cfg.names, f->names[i]);
 	if (f->proc)
@@ -94,6 +100,8 @@ struct flow_table *flow_table_free(struct flow_table *t)
 	stream_free_all(t);
 	t->drops = drops_free(t);
 	verdict_rules_done(&t->rules);
+	nat_table_free(t->nat);
+	pool_done(&t->nats);
 	pool_done(&t->streams);
 	pool_done(&t->flows);
 	buf_done(&t->ja3);
@@ -184,7 +192,8 @@ static bool flow_is(const struct flow *f, const struct event *e, bool live,
 static bool event_is_live(const struct flow_table *t, const struct event *e)
 {
 	return e->dir != EVENT_DIR_NONE || e->type == EVENT_OPEN || e->type == EVENT_COUNT ||
-	       e->type == EVENT_VERDICT || (e->type == EVENT_CLOSE && t->cfg.procs);
+	       e->type == EVENT_VERDICT || e->type == EVENT_NAT ||
+	       (e->type == EVENT_CLOSE && t->cfg.procs);
 }
 
 struct flow *flow_find(struct flow_table *t, const struct event *e, enum flow_side *ret_side)
@@ -307,16 +316,6 @@ void flow_set_forwarded(struct flow_table *t, struct flow *f)
 		f->direction = src ? FLOW_EGRESS : FLOW_INGRESS;
 }
 
-static void reverse(struct event_key *k)
-{
-	struct event_key old = *k;
-
-	k->src = old.dst;
-	k->dst = old.src;
-	k->sport = old.dport;
-	k->dport = old.sport;
-}
-
 /* A live flow turns out to be opened by the other side: everything so far changes sides. */
 void flow_orient_live(struct flow_table *t, struct flow *f)
 {
@@ -325,7 +324,8 @@ void flow_orient_live(struct flow_table *t, struct flow *f)
 	bool icmp = f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6;
 
 	payload_stop(t, f);
-	reverse(&f->key);
+	event_key_reverse(&f->key);
+	translated_swap(f);
 	f->half[0] = f->half[1];
 	f->half[1] = half;
 	if (icmp) {
@@ -368,7 +368,7 @@ struct flow *flow_create(struct flow_table *t, const struct event *e, bool swap)
 	f->owner_unknown = f->live && e->type != EVENT_OPEN;
 	f->hash = key_hash(t, &f->key, f->live);
 	if (swap)
-		reverse(&f->key);
+		event_key_reverse(&f->key);
 	if (swap && f->live)
 		f->flags |= FLOW_LOCAL_IS_DST;
 	f->id = t->next_id++;
@@ -580,6 +580,9 @@ void flow_table_event(struct flow_table *t, const struct event *e)
 	case EVENT_VERDICT:
 		judged_event(t, e);
 		break;
+	case EVENT_NAT:
+		translated_event(t, e);
+		break;
 	case EVENT_LOSS:
 		loss_event(t, &e->loss);
 		break;
@@ -601,11 +604,15 @@ void flow_table_stats(const struct flow_table *t, struct flow_table_stats *ret)
 	*ret = t->stats;
 	ret->flows_now = t->n_flows;
 	ret->loss[LOSS_TABLE_NAMES] += name_table_lost(t->cfg.names);
+	if (t->nat)
+		ret->loss[LOSS_TABLE_NAT] += nat_table_lost(t->nat);
+	if (t->cfg.machines)
+		ret->loss[LOSS_TABLE_MACHINES] += machine_table_lost(t->cfg.machines);
 	if (t->cfg.procs)
 		ret->loss[LOSS_TABLE_PROCS] += proc_table_lost(t->cfg.procs);
 	ret->memory_bytes = sizeof(*t) + t->n_slots * sizeof(*t->slots) + pool_bytes(&t->flows) +
-			    pool_bytes(&t->streams) + t->stream_bytes + sizeof(*t->dns) +
-			    TLS_HELLO_MAX;
+			    pool_bytes(&t->nats) + pool_bytes(&t->streams) + t->stream_bytes +
+			    sizeof(*t->dns) + TLS_HELLO_MAX;
 }
 
 struct flow *flow_table_of_socket(struct flow_table *t, const struct stdio *s)

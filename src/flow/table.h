@@ -5,6 +5,7 @@
  *     table.c ─► packet.c ─► tcp.c (sequence numbers, state)
  *        │          └─► payload.c ─► stream.c (joining) and facts.c, http_facts.c, dns_facts.c (bytes → records)
  *        ├─► live.c (sockets: open, count, close)
+ *        ├─► translated.c (NAT)
  *        ├─► judged.c (policy's verdicts) ─► drops.c (what was refused, floods summed up)
  *        └─► facts.c (somebody else's)
  *
@@ -117,6 +118,7 @@ struct slot {
 };
 
 struct drops;
+struct nat_table;
 
 struct flow_table {
 	struct flow_config cfg;
@@ -138,6 +140,9 @@ struct flow_table {
 	struct verdict_rules rules;
 	struct flow_judge judge;
 	struct drops *drops; /* NULL until something is refused */
+
+	struct nat_table *nat; /* NULL until something is translated */
+	struct pool nats;      /* of flows */
 
 	void (*on_app)(void *ctx, const struct flow *f); /* NULL: nobody asks */
 	void *on_app_ctx;
@@ -186,6 +191,12 @@ bool drops_take(struct flow_table *t, const struct event *e, struct verdict_rule
 void drops_tick(struct flow_table *t); /* once a second: what was summed up */
 void drops_finish(struct flow_table *t);
 struct drops *drops_free(struct flow_table *t);
+
+/* translated.c */
+void translated_event(struct flow_table *t, const struct event *e);
+void translated_find(struct flow_table *t, struct flow *f);
+void translated_swap(struct flow *f); /* its ends change sides */
+void translated_let_go(struct flow_table *t, struct flow *f);
 
 /* payload.c */
 void payload_segment(struct flow_table *t, struct flow *f, enum flow_side side,

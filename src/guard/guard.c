@@ -211,6 +211,7 @@ int guard_swap(struct guard *g, struct built *b, struct kept *next, struct polic
 	note_speaking(g, g->built.rules->policy);
 	guard_tell_segments(g);
 	set_pins(g, messages);
+	links_told(g, g->built.rules->policy, messages);
 	guard_keep(g, messages);
 	feeds_told(g);
 	cgroups_told(g);
@@ -304,6 +305,7 @@ void guard_finish(struct guard *g)
 	guard_log(&messages);
 	quotas_catch_up(g);
 	quotas_keep(g);
+	budgets_stop(g);
 	feeds_done(g);
 	g->cfg.attach = NULL;
 	free(TAKE_PTR(g->state));
@@ -316,6 +318,7 @@ struct guard *guard_free(struct guard *g)
 	guard_finish(g);
 	cgroups_done(g);
 	quotas_done(g);
+	budgets_done(g);
 	while (g->n_gens)
 		drop_oldest_gen(g);
 	built_done(&g->built);
@@ -410,6 +413,7 @@ int guard_new(struct guard **ret, const struct guard_config *cfg)
 	else if (!cfg->state && cfg->lists && !(g->lists = strdup(cfg->lists)))
 		return -ENOMEM;
 	quotas_read(g);
+	budgets_read(g);
 	guard_open_geo(g);
 	g->name_key = cfg->attach ? attach_name_key(cfg->attach) : 0;
 	feeds_start(g);

@@ -8,13 +8,14 @@
  * policy that was in force stays, and the reasons are in `messages`, as text for the person who asked.
  *
  * With a state folder, what is in force is kept in STATE/policy/ and is there again after a restart: text, mode, dated
- * rules, hits so far, quotas, and a deadline that waits for `egret policy confirm`.
+ * rules, hits so far, quotas, what was told of budgets, and a deadline that waits for `egret policy confirm`.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "attach/policy.h"
 #include "base/buf.h"
@@ -43,8 +44,13 @@ struct guard_config {
 	struct locator *locator; /* is told databases and segments in force; NULL: nobody asks */
 	bool lenient_lists;      /* one that was never downloaded is empty (egretd -T) */
 	bool pin;                /* enforcement outlives the process */
+	bool shapes;             /* links of the policy get their queues */
 	bool whole_host; /* every socket of the host is watched: one that is not known is judged, too */
 	uint64_t (*now)(void); /* Unix ns; NULL: the clock */
+	bool keeps_history; /* false: nobody can tell what budgets stand at, and loading says so */
+	/* As control_config.history; NULL: budgets are not watched. Needs the loop. */
+	int (*history)(void *ctx, struct str question, int fd, pid_t *ret_pid);
+	void *history_ctx;
 };
 
 int guard_new(struct guard **ret, const struct guard_config *cfg);
@@ -126,7 +132,7 @@ struct guard_hits {
 void guard_each_hits(const struct guard *g, void (*fn)(void *ctx, const struct guard_hits *h),
 		     void *ctx);
 
-/* The members "mode" and "quotas" of the answer to `egret quota`. */
+/* The members "mode", "quotas" and "budgets" of the answer to `egret quota`. */
 void guard_quotas(struct guard *g, struct json *j);
 struct guard_quota {
 	struct guard_rule rule;
@@ -134,6 +140,13 @@ struct guard_quota {
 };
 void guard_each_quota(const struct guard *g, void (*fn)(void *ctx, const struct guard_quota *q),
 		      void *ctx);
+
+struct guard_budget {
+	const char *name, *currency;
+	double of, used, forecast; /* of this month; forecast < 0: it cannot be told yet */
+};
+void guard_each_budget(const struct guard *g, void (*fn)(void *ctx, const struct guard_budget *b),
+		       void *ctx);
 
 /* Its lists: how they are. Of feeds of threat intelligence sentry.h tells the same. */
 struct feed_health {

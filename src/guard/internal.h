@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "guard/guard.h"
+#include "guard/budget.h"
 #include "guard/quota.h"
 #include "policy/image.h"
 
@@ -142,6 +143,7 @@ struct guard {
 
 	struct feeds feeds;
 	struct quotas quotas;
+	struct budgets budgets;
 	struct guard_cgroup *cgroups; /* by id, open addressing */
 	size_t n_cgroups;
 	uint64_t cgroups_forgotten;
@@ -217,6 +219,10 @@ void feeds_told(struct guard *g); /* after a swap: resolvers, names */
  */
 int feeds_need(struct guard *g, const struct policy *p, struct buf *messages);
 const char *feeds_failure(const struct guard *g, struct str url, int64_t *ret_at_s);
+
+/* links.c: after a swap; `p` NULL: none */
+void links_told(struct guard *g, const struct policy *p, struct buf *messages);
+void links_show(const struct guard *g, struct json *j);
 
 /* cgroups.c */
 void cgroups_told(struct guard *g); /* after a swap */

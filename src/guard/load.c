@@ -29,6 +29,8 @@ static int check(struct guard *g, const struct built *b, const struct kept *next
 
 	policy_note_unenforced(b->rules->policy, messages);
 	quotas_note(g, b->rules, messages);
+	if (!g->cfg.keeps_history)
+		policy_note_unwatched(b->rules->policy, messages);
 	if (checks & CHECK_EXPECTS)
 		r = guard_build_own(g, b, next, &own, messages);
 	if (r < 0)
@@ -178,8 +180,11 @@ int guard_confirm(struct guard *g)
 /* Nothing in force: what the kernel, the disk and this process held goes. */
 int guard_clear(struct guard *g)
 {
+	_cleanup_buf_ struct buf messages = BUF_INIT(MESSAGES_MAX);
 	int r = 0;
 
+	links_told(g, NULL, &messages);
+	guard_log(&messages);
 	if (g->cfg.attach) {
 		r = attach_policy_clear(g->cfg.attach);
 		if (r == 0 && attach_is_pinned(g->cfg.attach))
@@ -274,6 +279,7 @@ void guard_tick(struct guard *g)
 		roll_back(g);
 	blocks_expire(g);
 	differs = quotas_tick(g);
+	budgets_tick(g);
 	feeds_tick(g);
 	if (g->conf_waits && !g->feeds.fetch && now >= g->conf_try_s &&
 	    guard_load_conf(g, &messages) != -EINPROGRESS)

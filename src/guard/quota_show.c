@@ -75,6 +75,7 @@ void guard_quotas(struct guard *g, struct json *j)
 			put_quota(g, j, i, q);
 	}
 	json_array_end(j);
+	budgets_put(g, j);
 }
 
 void quota_put_state(const struct guard *g, struct json *j, size_t rule)

@@ -195,6 +195,7 @@ void guard_show(struct guard *g, struct json *j)
 		json_object_end(j);
 	}
 	json_array_end(j);
+	links_show(g, j);
 	policy_note_unenforced(g->built.rules->policy, &notes);
 	if (notes.n)
 		json_str(j, "not_enforced", buf_str(&notes));

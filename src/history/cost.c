@@ -12,6 +12,7 @@
 #include "policy/price.h"
 
 #define MONTHS_MAX 64
+#define DAY_NS (86400 * NSEC_PER_SEC)
 
 struct month {
 	uint64_t from_ns, to_ns;
@@ -19,6 +20,7 @@ struct month {
 };
 
 struct costs {
+	const struct policy *policy;
 	struct price_table *prices;
 	size_t n_prices, n_months;
 	struct month months[MONTHS_MAX];
@@ -103,10 +105,15 @@ int costs_new(struct costs **ret, struct scan *s)
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	r = price_table_new(&c->prices, s->source->policy);
+	r = price_table_new(&c->prices, s->source->policy,
+			    &(struct price_lists){ s->source->lists,
+						   (int64_t)(s->source->now_ns / NSEC_PER_SEC),
+						   &s->notes });
 	if (r < 0)
 		return r;
+	c->policy = s->source->policy;
 	c->n_prices = price_count(c->prices);
+	s->by_address = price_needs_addresses(c->prices);
 	for (; r == 0 && at < end && c->n_months < MONTHS_MAX; at = cover_month_end(at))
 		r = read_month(c, s, at);
 	if (r == 0)
@@ -153,20 +160,31 @@ static const char *currency_of(const struct costs *c, const struct group_cost *g
 	return price_at(c->prices, g->slot % (uint32_t)c->n_prices)->currency;
 }
 
+static void put_number(struct json *j, const char *key, uint64_t amount)
+{
+	char text[PRICE_TEXT_MAX];
+
+	json_raw(j, key, str_of(price_format(amount, text)));
+}
+
+static void put_amount(struct json *j, const char *key, uint64_t amount, const char *currency)
+{
+	json_object_begin(j, key);
+	put_number(j, "amount", amount);
+	json_text(j, "currency", currency);
+	json_object_end(j);
+}
+
 static void put_one(const struct costs *c, struct json *j, const char *key,
 		    const struct group_cost *first, const struct group_cost *all, double factor)
 {
 	const char *currency = currency_of(c, first);
-	char text[PRICE_TEXT_MAX];
 	uint64_t sum = 0;
 
 	for (const struct group_cost *x = all; x; x = x->next)
 		if (!strcmp(currency_of(c, x), currency))
 			sum += cost_of(c, x, factor);
-	json_object_begin(j, key);
-	json_raw(j, "amount", str_of(price_format(sum, text)));
-	json_text(j, "currency", currency);
-	json_object_end(j);
+	put_amount(j, key, sum, currency);
 }
 
 static bool came_before(const struct costs *c, const struct group_cost *all,
@@ -206,6 +224,78 @@ void costs_put_forecast(const struct costs *c, struct json *j, const struct grou
 {
 	if (c)
 		put(c, j, bytes, factor);
+}
+
+void costs_put_prices(const struct costs *c, struct json *j, const struct group_cost *bytes)
+{
+	if (!c)
+		return;
+	json_array_begin(j, "prices");
+	for (uint32_t i = 0; i < c->n_prices; i++) {
+		const struct policy_price *p = price_at(c->prices, i);
+		uint64_t up = 0, cost = 0;
+
+		for (const struct group_cost *x = bytes; x; x = x->next) {
+			up += x->slot % c->n_prices == i ? x->bytes : 0;
+			cost += x->slot % c->n_prices == i ? cost_of(c, x, 1) : 0;
+		}
+		json_object_begin(j, NULL);
+		json_str(j, "price", p->name);
+		json_u64(j, "up", up);
+		put_amount(j, "cost", cost, p->currency);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+/* ---- budgets ---- */
+
+static uint64_t spent(const struct costs *c, const struct month *m, const struct policy_budget *b,
+		      double factor)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < c->n_prices; i++)
+		if (price_is_of_budget(price_at(c->prices, i), b))
+			sum += price_total(price_at(c->prices, i),
+					   (uint64_t)((double)m->bytes[i] * factor));
+	return sum;
+}
+
+static void put_budget(const struct costs *c, struct json *j, const struct month *m,
+		       const struct policy_budget *b, uint64_t now_ns)
+{
+	uint64_t used = spent(c, m, b, 1), forecast = used;
+	/* A day's worth is the least that says something of a month. */
+	bool goes_on = now_ns < m->to_ns, can_tell = goes_on && now_ns >= m->from_ns + DAY_NS;
+
+	if (can_tell)
+		forecast = spent(c, m, b,
+				 (double)(m->to_ns - m->from_ns) / (double)(now_ns - m->from_ns));
+	json_object_begin(j, NULL);
+	json_str(j, "budget", b->name);
+	json_str(j, "text", b->text);
+	json_str(j, "file", c->policy->files[b->place.file]);
+	json_u64(j, "line", b->place.line);
+	json_text(j, "currency", b->currency);
+	put_number(j, "of", b->amount);
+	put_number(j, "used", used);
+	if (can_tell)
+		put_number(j, "forecast", forecast);
+	json_u64(j, "from", m->from_ns / NSEC_PER_SEC);
+	json_u64(j, "to", m->to_ns / NSEC_PER_SEC);
+	json_text(j, "state", used >= b->amount ? "over" : forecast > b->amount ? "ahead" : "ok");
+	json_object_end(j);
+}
+
+void costs_put_budgets(const struct costs *c, struct json *j, uint64_t now_ns)
+{
+	if (!c || !c->policy->n_budgets || !c->n_months)
+		return;
+	json_array_begin(j, "budgets");
+	for (size_t i = 0; i < c->policy->n_budgets; i++)
+		put_budget(c, j, &c->months[c->n_months - 1], &c->policy->budgets[i], now_ns);
+	json_array_end(j);
 }
 
 void costs_note(const struct costs *c, struct scan *s)

@@ -24,5 +24,12 @@ void costs_put(const struct costs *c, struct json *j, const struct group_cost *b
 /* The same, had each month as much a second until its end: `of` is what was counted of the current one. */
 void costs_put_forecast(const struct costs *c, struct json *j, const struct group_cost *bytes,
 			double factor);
+/* "prices": what of this left under each price of the policy, and what that cost; nothing without prices. */
+void costs_put_prices(const struct costs *c, struct json *j, const struct group_cost *bytes);
+/*
+ * "budgets": how they stood in the last month of the span, with a forecast while it goes on; nothing without budgets. They are over
+ * all that left in it, whatever was asked for.
+ */
+void costs_put_budgets(const struct costs *c, struct json *j, uint64_t now_ns);
 /* A line of notes: bytes that only an address would price, of sums that do not know it. */
 void costs_note(const struct costs *c, struct scan *s);

@@ -246,10 +246,12 @@ static int take_row(void *ctx, const struct store_row *row)
 static int read_pieces(struct taking *t, struct store_span span)
 {
 	struct scan *s = t->scan;
-	struct store_hint hint;
+	struct store_hint hint = { 0 };
 	struct addr addr;
 	char text[256];
 
+	if (t->unfiltered)
+		return scan_rows(s, span, &hint, false, take_row, t);
 	scan_hint(s->question, &hint, text, &addr);
 	if (scan_filter_is_of_whole_flows(s->question->filter))
 		return whole_flows(s, span, &hint, take_row, t);
@@ -321,16 +323,38 @@ static int read_sums(struct taking *t, struct store_span *span)
 
 /* ---- both ---- */
 
+/* What of the span only sums are left of; false: nothing. */
+static bool before_pieces(const struct scan *s, struct store_span span, struct store_span *ret)
+{
+	uint64_t oldest = s->reader ? store_oldest_piece(s->reader) : 0;
+	uint64_t oldest_sum = s->reader ? store_oldest_sum(s->reader, STORE_DAY) : 0;
+
+	*ret = (struct store_span){ span.from_ns, MIN(cover_day(oldest), span.to_ns) };
+	return oldest && oldest_sum && ret->from_ns < ret->to_ns && oldest_sum < ret->to_ns;
+}
+
+static int read_older_and_pieces(struct taking *t, struct store_span *span)
+{
+	struct store_span older;
+	int r = 0;
+
+	if (!before_pieces(t->scan, *span, &older))
+		return read_pieces(t, *span);
+	r = read_sums(t, &older);
+	if (r == 0)
+		r = read_pieces(t, (struct store_span){ older.to_ns, span->to_ns });
+	span->from_ns = older.from_ns;
+	return r;
+}
+
 static int read_both(struct taking *t)
 {
 	struct scan *s = t->scan;
-	uint64_t oldest = s->reader ? store_oldest_piece(s->reader) : 0;
-	uint64_t oldest_sum = s->reader ? store_oldest_sum(s->reader, STORE_DAY) : 0;
-	struct store_span older = { s->span.from_ns, MIN(cover_day(oldest), s->span.to_ns) };
+	struct store_span older;
 	char text[TIME_TEXT_MAX];
-	int r = 0;
+	int r;
 
-	if (!oldest || !oldest_sum || older.from_ns >= older.to_ns || oldest_sum >= older.to_ns)
+	if (!before_pieces(s, s->span, &older))
 		return read_pieces(t, s->span);
 	text[0] = 0;
 	time_format(older.to_ns, text);
@@ -347,10 +371,7 @@ static int read_both(struct taking *t)
 		  "before %s from sums: these know the best name of a flow alone, the name of a "
 		  "container, the text of a rule",
 		  text);
-	r = read_sums(t, &older);
-	if (r == 0)
-		r = read_pieces(t, (struct store_span){ older.to_ns, s->span.to_ns });
-	s->span.from_ns = older.from_ns;
+	r = read_older_and_pieces(t, &s->span);
 	s->from_what = "flows";
 	return r;
 }
@@ -358,10 +379,15 @@ static int read_both(struct taking *t)
 int scan_run(struct scan *s, portion_fn fn, void *ctx)
 {
 	struct taking t = { .scan = s, .fn = fn, .ctx = ctx };
+	int r;
 
 	if (scan_needs_pieces(s->question))
 		return read_both(&t);
-	return read_sums(&t, &s->span);
+	if (!s->by_address)
+		return read_sums(&t, &s->span);
+	r = read_older_and_pieces(&t, &s->span);
+	s->from_what = "flows";
+	return r;
 }
 
 int scan_all(struct scan *s, struct store_span span, portion_fn fn, void *ctx)
@@ -371,7 +397,7 @@ int scan_all(struct scan *s, struct store_span span, portion_fn fn, void *ctx)
 	int r;
 
 	s->series = false;
-	r = read_sums(&t, &span);
+	r = s->by_address ? read_older_and_pieces(&t, &span) : read_sums(&t, &span);
 	s->series = series;
 	return r;
 }

@@ -45,7 +45,8 @@ struct scan {
 	struct store_reader *reader; /* NULL: nothing is kept yet */
 	struct flow_maker *maker;
 	struct locator *places; /* NULL: not asked by from or to */
-	bool series;            /* portions of sums by bucket, none longer than `step` */
+	bool by_address; /* pieces as far back as they are kept, for what sums say no address of */
+	bool series;     /* portions of sums by bucket, none longer than `step` */
 	enum store_step step;
 	bool in_overlay;        /* the row at hand is in no file yet: such rows are in no order */
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */

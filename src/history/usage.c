@@ -125,6 +125,8 @@ static int put_end(struct usage *u, size_t all, size_t shown)
 	costs_put(u->costs, &a->j, u->total->costs);
 	json_object_end(&a->j);
 	put_forecast(u);
+	costs_put_prices(u->costs, &a->j, u->total->costs);
+	costs_put_budgets(u->costs, &a->j, a->scan.source->now_ns);
 	end_common(a);
 	return line_end(a);
 }

@@ -67,22 +67,35 @@ static bool names_label(const struct app_part *parts, size_t n)
 
 void policy_note_unenforced(const struct policy *p, struct buf *messages)
 {
-	struct noted interface = { 0 }, label = { 0 };
+	struct noted priority = { 0 }, interface = { 0 }, label = { 0 };
 
-	for (size_t i = 0; i < p->n_rules; i++)
+	for (size_t i = 0; i < p->n_rules; i++) {
+		note(&priority, p->rules[i].priority && !p->n_links, p->rules[i].place);
 		note(&label,
 		     names_label(p->rules[i].match.containers, p->rules[i].match.n_containers),
 		     p->rules[i].place);
+	}
 	for (size_t i = 0; i < p->n_apps; i++)
 		note(&label, names_label(p->apps[i].parts, p->apps[i].n_parts), p->apps[i].place);
 	for (size_t i = 0; i < p->n_segments; i++)
 		note(&interface, p->segments[i].n_unrouted, p->segments[i].place);
+	say(p, &priority,
+	    "'priority' does nothing here: the policy names no link, as 'link eth0 100mbit'",
+	    messages);
 	say(p, &interface,
 	    "no route leads to a network by an interface of this segment: now it is nobody's by "
 	    "that",
 	    messages);
 	say(p, &label, "labels of containers are not read yet: no container has this one",
 	    messages);
+}
+
+void policy_note_unwatched(const struct policy *p, struct buf *messages)
+{
+	for (size_t i = 0; i < p->n_budgets; i++)
+		policy_complain(p, p->budgets[i].place, "warning", messages,
+				"a budget needs the history, and none is kept here: nobody warns "
+				"of this one\n'store sqlite' in egret.conf keeps one");
 }
 
 void policy_note_by_sni(const struct policy *p, struct buf *messages)

@@ -47,20 +47,9 @@ static void add_user(struct words *w, uint32_t uid)
 
 static void add_range(struct words *w, const struct addr *lo, const struct addr *hi)
 {
-	char text[ADDR_TEXT_MAX];
-	unsigned bits = 0;
+	char text[ADDR_RANGE_TEXT_MAX];
 
-	words_add(w, "%s", addr_format(lo, text));
-	if (addr_eq(lo, hi))
-		return;
-	while (bits < 128 && !((lo->b[bits / 8] ^ hi->b[bits / 8]) >> (7 - bits % 8) & 1))
-		bits++;
-	for (unsigned i = bits; i < 128; i++)
-		if ((lo->b[i / 8] >> (7 - i % 8) & 1) || !(hi->b[i / 8] >> (7 - i % 8) & 1)) {
-			words_add(w, "-%s", addr_format(hi, text));
-			return;
-		}
-	words_add(w, "/%u", addr_is_v4(lo) ? bits - 96 : bits);
+	words_add(w, "%s", addr_range_format(lo, hi, text));
 }
 
 static void add_dest(const struct policy *p, struct words *w, const struct policy_dest *d)

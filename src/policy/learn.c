@@ -39,6 +39,7 @@ struct learn *learn_free(struct learn *l)
 	if (!l)
 		return NULL;
 	free(l->items);
+	zones_free(l->zones);
 	who_table_free(l->triples);
 	intern_free(l->texts);
 	free(l);
@@ -172,8 +173,9 @@ static void set_who(struct learn *l, struct item *it, const struct recorded *r)
 static bool same(const struct item *a, const struct item *b)
 {
 	return a->hash == b->hash && a->exe == b->exe && a->unit == b->unit && a->user == b->user &&
-	       a->container == b->container && a->to == b->to && a->kind == b->kind &&
-	       a->port == b->port && a->proto == b->proto && a->exact == b->exact;
+	       a->container == b->container && a->from == b->from && a->to == b->to &&
+	       a->kind == b->kind && a->port == b->port && a->proto == b->proto &&
+	       a->exact == b->exact;
 }
 
 static uint64_t item_hash(const struct item *it)
@@ -182,6 +184,7 @@ static uint64_t item_hash(const struct item *it)
 			      it->unit,
 			      it->user,
 			      it->container,
+			      it->from,
 			      it->to,
 			      (void *)((uintptr_t)it->port << 16 | (uintptr_t)it->proto << 8 |
 				       (uintptr_t)it->kind << 1 | it->exact) };
@@ -219,8 +222,12 @@ static void add(struct learn *l, const struct recorded *r, bool exact)
 
 	it.has_ports = s->has_ports && flow_proto_has_ports(s->proto);
 	it.port = it.has_ports ? s->port : 0;
-	set_to(l, &it, s);
-	set_who(l, &it, r);
+	if (l->zones) {
+		learn_set_zones(l, &it, s);
+	} else {
+		set_to(l, &it, s);
+		set_who(l, &it, r);
+	}
 	it.hash = item_hash(&it);
 	if (l->failed || l->n_items >= ITEMS_MAX || (l->n_items * 2 >= l->n_slots && !grow(l))) {
 		l->failed = -E2BIG;

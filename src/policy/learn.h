@@ -21,6 +21,16 @@ struct learn;
 int learn_new(struct learn **ret, const char *only_app);
 struct learn *learn_free(struct learn *l);
 
+/*
+ * From now on by segments, those of `p` (borrowed): which opens flows to which, at which ports, whoever it is. What lies in none of them
+ * is told by its network. Before the first learn_add().
+ */
+int learn_by_segments(struct learn *l, const struct policy *p);
+/* Segments that might be defined: the private networks that were seen. Nothing when there were none. */
+int learn_suggest_segments(struct learn *l, struct buf *out);
+/* The last text's expectations do not hold, as where segments overlap: without those of refusals. */
+void learn_expect_less(struct learn *l);
+
 void learn_add(struct learn *l, const struct recorded *r);
 /* The last text would refuse this flow: it gets a rule as narrow as can be. */
 void learn_refused(struct learn *l, const struct recorded *r);

@@ -26,24 +26,6 @@
 #define PORTS_FOR_RANGE 7
 #define PORTS_ANYBODYS 1024
 #define LINE_WIDTH 96
-#define RULE_MAX (1U << 20)
-
-/* (who, where, ports), each as policy text; equal texts are the same pointer. */
-struct need {
-	struct text *who; /* what stands after `app`, `unit` … */
-	enum learn_who who_kind;
-	struct text *to; /* NULL: anywhere */
-	struct text *ports;
-	uint64_t flows, bytes;
-	uint16_t port;
-	uint8_t proto;
-	bool by_sni, has_ports, exact;
-};
-
-struct needs {
-	struct need *p;
-	size_t n;
-};
 
 /* A set of programs that stands in several rules, or is several programs. */
 struct definition {
@@ -164,7 +146,7 @@ static void set_who(struct learn *l, struct need *n, const struct item *it)
 
 /* --- where ------------------------------------------------------------------------------------------------------- */
 
-static struct text *class_text(struct learn *l, const struct addr *a)
+struct text *learn_class_text(struct learn *l, const struct addr *a)
 {
 	switch (addr_class(a)) {
 	case ADDR_INTERNET:
@@ -252,7 +234,7 @@ static int widen(struct learn *l, struct needs *needs, const struct item *const 
 		if (need->exact)
 			continue;
 		w[n] = (struct wider){ .need = need, .to = need->to };
-		w[n].as = items[i]->kind == TO_ADDRESS ? class_text(l, &items[i]->addr)
+		w[n].as = items[i]->kind == TO_ADDRESS ? learn_class_text(l, &items[i]->addr)
 						       : learn_registered_domain(l, need->to);
 		n += w[n].as != NULL;
 	}
@@ -368,7 +350,7 @@ static struct text *ports_text(struct learn *l, const struct need *x, size_t n)
 	return b.failed ? NULL : intern_get(l->texts, buf_str(&b));
 }
 
-static int join_ports(struct learn *l, struct needs *needs)
+int learn_join_ports(struct learn *l, struct needs *needs)
 {
 	size_t n = 0;
 
@@ -532,8 +514,7 @@ static struct definition *define(struct definition *defs, size_t *n, struct text
 	return &defs[(*n)++];
 }
 
-/* Breaks at commas and blanks, with '\' at the end of each line but the last. */
-static void put_wrapped(struct buf *out, struct str s)
+void learn_put_wrapped(struct buf *out, struct str s)
 {
 	while (s.n > LINE_WIDTH) {
 		size_t at = LINE_WIDTH;
@@ -576,13 +557,13 @@ static void put_rule(struct buf *out, const struct need *n, const struct definit
 		buf_puts(&rule, " port ");
 		buf_put_str(&rule, text_str(n->ports));
 	}
-	put_wrapped(out, buf_str(&rule));
+	learn_put_wrapped(out, buf_str(&rule));
 	buf_printf(out, "   # %s flows, %s\n", human_count(n->flows, flows),
 		   human_bytes(n->bytes, bytes));
 	out->failed |= rule.failed;
 }
 
-static void put_resolvers(const struct learn *l, struct buf *out)
+void learn_put_resolvers(const struct learn *l, struct buf *out)
 {
 	char text[ADDR_TEXT_MAX];
 
@@ -606,7 +587,7 @@ static int write_text(struct learn *l, const struct needs *needs, struct buf *ou
 	for (size_t i = 0; i < needs->n; i++)
 		if (needs->p[i].who_kind == WHO_EXE)
 			define(defs, &n, needs->p[i].who)->uses++;
-	put_resolvers(l, out);
+	learn_put_resolvers(l, out);
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_buf_ struct buf line = BUF_INIT(RULE_MAX);
 
@@ -617,7 +598,7 @@ static int write_text(struct learn *l, const struct needs *needs, struct buf *ou
 			return -E2BIG;
 		buf_printf(&line, "app %s = ", defs[i].name->p);
 		buf_put_str(&line, text_str(defs[i].paths));
-		put_wrapped(out, buf_str(&line));
+		learn_put_wrapped(out, buf_str(&line));
 		buf_putc(out, '\n');
 		named++;
 	}
@@ -676,13 +657,15 @@ int learn_text(struct learn *l, struct str head, struct buf *out)
 
 	if (l->failed)
 		return l->failed;
+	if (l->zones)
+		return learn_segments_text(l, head, out);
 	if (!items || !array)
 		return -ENOMEM;
 	r = gather(l, &needs, items);
 	if (r == 0)
 		r = widen(l, &needs, items);
 	if (r == 0)
-		r = join_ports(l, &needs);
+		r = learn_join_ports(l, &needs);
 	if (r == 0)
 		r = join(l, &needs, by_ports_of_who, same_who_ports, true);
 	if (r == 0)

@@ -116,7 +116,7 @@ static bool never_value(const struct lex_token *t)
 {
 	static const char *const words[] = { "user",     "group",  "from",   "to",    "port",
 					     "speaking", "during", "except", "limit", "quota",
-					     "alert",    "until",  "by",     NULL };
+					     "priority", "alert",  "until",  "by",    NULL };
 
 	for (const char *const *w = words; *w; w++)
 		if (is_word(t, *w))
@@ -263,7 +263,9 @@ static const struct statement {
 	{ "include", parse_include, false },
 	{ "resolvers", parse_resolvers, false },
 	{ "price", parse_price, false },
+	{ "budget", parse_budget, true },
 	{ "response", parse_response, false },
+	{ "link", parse_link, false },
 };
 
 static void unknown_statement(struct parser *p)
@@ -352,8 +354,11 @@ static void take_over(struct parser *p)
 	policy->schedules =
 		vec_take(p, &p->schedules, sizeof(struct policy_schedule), &policy->n_schedules);
 	policy->prices = vec_take(p, &p->prices, sizeof(struct policy_price), &policy->n_prices);
+	policy->budgets =
+		vec_take(p, &p->budgets, sizeof(struct policy_budget), &policy->n_budgets);
 	policy->responses =
 		vec_take(p, &p->responses, sizeof(struct policy_response), &policy->n_responses);
+	policy->links = vec_take(p, &p->links, sizeof(struct policy_link), &policy->n_links);
 	policy->rules = vec_take(p, &p->rules, sizeof(struct policy_rule), &policy->n_rules);
 	policy->expects =
 		vec_take(p, &p->expects, sizeof(struct policy_expect), &policy->n_expects);
@@ -362,11 +367,11 @@ static void take_over(struct parser *p)
 
 static void parser_done(struct parser *p)
 {
-	struct vec *all[] = { &p->files,     &p->sources,      &p->apps,      &p->sets,
-			      &p->segments,  &p->lists,        &p->schedules, &p->prices,
-			      &p->responses, &p->rules,        &p->expects,   &p->symbols,
-			      &p->uses,      &p->symbol_slots, &p->dests,     &p->parts,
-			      &p->numbers,   &p->ports };
+	struct vec *all[] = { &p->files,    &p->sources,   &p->apps,      &p->sets,
+			      &p->segments, &p->lists,     &p->schedules, &p->prices,
+			      &p->budgets,  &p->responses, &p->links,     &p->rules,
+			      &p->expects,  &p->symbols,   &p->uses,      &p->symbol_slots,
+			      &p->dests,    &p->parts,     &p->numbers,   &p->ports };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		vec_free(all[i]);

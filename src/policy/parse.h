@@ -48,6 +48,7 @@ enum symbol_kind {
 	SYMBOL_LIST,
 	SYMBOL_SCHEDULE,
 	SYMBOL_PRICE,
+	SYMBOL_BUDGET,
 	SYMBOL_RESPONSE,
 	SYMBOL_USER, /* what the system's files said: `def` is the number */
 	SYMBOL_GROUP,
@@ -92,8 +93,8 @@ struct parser {
 	bool unknown; /* a name is used that nothing defines */
 	char scrap[512];
 
-	struct vec files, sources, apps, sets, segments, lists, schedules, prices, responses, rules,
-		expects;
+	struct vec files, sources, apps, sets, segments, lists, schedules, prices, budgets,
+		responses, links, rules, expects;
 	struct vec symbols, uses, symbol_slots;
 	struct vec dests, parts, numbers, ports; /* of the statement being read */
 	struct str services;                     /* /etc/services, once it was asked for */
@@ -148,10 +149,13 @@ void parse_segment(struct parser *p);
 void parse_set(struct parser *p);
 void parse_app(struct parser *p);
 void parse_list(struct parser *p);
+bool take_interface(struct parser *p, const char *example, struct str *ret);
 /* parse_plan.c */
 void parse_schedule(struct parser *p);
 void parse_price(struct parser *p);
+void parse_budget(struct parser *p);
 void parse_response(struct parser *p);
+void parse_link(struct parser *p);
 /* "NAME =" of a definition, which has its place among `all` of its kind from then on; false when told. */
 struct definition {
 	struct str name;
@@ -171,7 +175,7 @@ void take_container(struct parser *p, struct vec *parts, enum app_part_kind *kin
 bool check_path_pattern(struct parser *p, const struct lex_token *t);
 
 /* parse_dest.c */
-enum dest_where { IN_TO, IN_FROM, IN_SET, IN_SEGMENT, IN_RESOLVERS, IN_PRICE };
+enum dest_where { IN_TO, IN_FROM, IN_SET, IN_SEGMENT, IN_RESOLVERS, IN_PRICE, IN_BUDGET };
 void take_dests(struct parser *p, enum dest_where where, struct policy_dest **ret, size_t *ret_n);
 bool take_dest(struct parser *p,
 	       enum dest_where where); /* one, to p->dests; false: there is none, told */

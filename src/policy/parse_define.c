@@ -121,6 +121,19 @@ void parse_set(struct parser *p)
 	define(&d, &set);
 }
 
+bool take_interface(struct parser *p, const char *example, struct str *ret)
+{
+	struct lex_token t = p->tok;
+	bool ok = (t.kind == LEX_WORD || t.kind == LEX_STRING) && t.text.n && t.text.n <= 15;
+
+	*ret = t.text;
+	if (!ok)
+		mistake(p, &t, "the name of an interface is expected here\nas %s", example);
+	if (!at_end(&p->tok))
+		next(p);
+	return ok;
+}
+
 struct routed {
 	struct parser *p;
 	struct policy_place place;
@@ -137,19 +150,15 @@ static void on_network(void *ctx, const struct addr *lo, const struct addr *hi)
 	add_range(r->p, r->place, lo, hi);
 }
 
-static void take_interface(struct parser *p, struct policy_segment *s)
+static void take_routed(struct parser *p, struct policy_segment *s)
 {
-	struct lex_token t = p->tok;
-	struct routed routed = { p, place_of(p, &t) };
+	struct routed routed = { p, place_of(p, &p->tok) };
+	struct str name;
 
-	if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || !t.text.n || t.text.n > 15) {
-		mistake(p, &t, "the name of an interface is expected here\nas 'interface eth1'");
-	} else {
-		*(struct str *)vec_add(p, &p->parts, sizeof(struct str)) = t.text;
-		s->n_unrouted += routes_by(t.text, on_network, &routed) <= 0;
-	}
-	if (!at_end(&p->tok))
-		next(p);
+	if (!take_interface(p, "'interface eth1'", &name))
+		return;
+	*(struct str *)vec_add(p, &p->parts, sizeof(name)) = name;
+	s->n_unrouted += routes_by(name, on_network, &routed) <= 0;
 }
 
 void parse_segment(struct parser *p)
@@ -163,7 +172,7 @@ void parse_segment(struct parser *p)
 	s.place = d.place;
 	do {
 		if (take_word(p, "interface"))
-			take_interface(p, &s);
+			take_routed(p, &s);
 		else if (!take_dest(p, IN_SEGMENT))
 			break;
 	} while (!p->failed && more_values(p));

@@ -9,13 +9,14 @@
 #include "policy/parse.h"
 
 #define IN(where) (1U << (where))
-#define TAKES_NAMES (IN(IN_TO) | IN(IN_SET) | IN(IN_PRICE))
-#define TAKES_SEGMENTS (IN(IN_TO) | IN(IN_FROM) | IN(IN_PRICE))
+#define PRICED (IN(IN_PRICE) | IN(IN_BUDGET))
+#define TAKES_NAMES (IN(IN_TO) | IN(IN_SET) | PRICED)
+#define TAKES_SEGMENTS (IN(IN_TO) | IN(IN_FROM) | PRICED)
 
 static const char *where_name(enum dest_where where)
 {
-	static const char *const names[] = { "'to'",      "'from'",      "a set",
-					     "a segment", "'resolvers'", "a price" };
+	static const char *const names[] = { "'to'",        "'from'",  "a set",   "a segment",
+					     "'resolvers'", "a price", "a budget" };
 
 	return names[where];
 }
@@ -166,13 +167,13 @@ static void take_segment(struct parser *p)
 
 static const struct keyword keywords[] = {
 	{ "set", TAKES_NAMES | TAKES_SEGMENTS, DEST_SET, take_set },
-	{ "list", IN(IN_TO), DEST_LIST, take_list },
+	{ "list", IN(IN_TO) | PRICED, DEST_LIST, take_list },
 	{ "segment", TAKES_SEGMENTS, DEST_SEGMENT, take_segment },
 	{ "country", TAKES_NAMES, DEST_COUNTRY, take_country },
 	{ "asn", TAKES_NAMES, DEST_ASN, take_asn },
-	{ "any", IN(IN_TO) | IN(IN_PRICE), DEST_ANY, NULL },
-	{ "internet", IN(IN_TO) | IN(IN_PRICE), DEST_INTERNET, NULL },
-	{ "private", IN(IN_TO) | IN(IN_PRICE), DEST_PRIVATE, NULL },
+	{ "any", IN(IN_TO) | PRICED, DEST_ANY, NULL },
+	{ "internet", IN(IN_TO) | PRICED, DEST_INTERNET, NULL },
+	{ "private", IN(IN_TO) | PRICED, DEST_PRIVATE, NULL },
 };
 
 /* The word before which a value is missing, if it is one that begins something else. */
@@ -247,7 +248,7 @@ static uint64_t hash_dest(const struct policy_dest *d)
 	return hash_bytes(&d->ref, sizeof(d->ref), d->kind);
 }
 
-static bool same_dest(const struct policy_dest *a, const struct policy_dest *b)
+bool policy_same_dest(const struct policy_dest *a, const struct policy_dest *b)
 {
 	if (a->kind != b->kind)
 		return false;
@@ -284,7 +285,7 @@ static void warn_duplicates(struct parser *p)
 	}
 	for (size_t i = 0; i < n; i++) {
 		at = hash_dest(&dests[i]) & (cap - 1);
-		while (slots[at] && !same_dest(&dests[slots[at] - 1], &dests[i]))
+		while (slots[at] && !policy_same_dest(&dests[slots[at] - 1], &dests[i]))
 			at = (at + 1) & (cap - 1);
 		if (slots[at])
 			tell_twice(p, &dests[i], &dests[slots[at] - 1]);

@@ -239,8 +239,9 @@ uint32_t symbol_use(struct parser *p, enum symbol_kind kind, struct str name,
 
 const char *symbol_kind_name(enum symbol_kind kind)
 {
-	static const char *const names[] = { "app",   "set",      "segment", "list",  "schedule",
-					     "price", "response", "user",    "group", "file" };
+	static const char *const names[] = { "app",      "set",   "segment", "list",
+					     "schedule", "price", "budget",  "response",
+					     "user",     "group", "file" };
 
 	return names[kind];
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stands behind the selectors of a rule: limit, quota, alert, log, quiet, until, as. */
+/* What stands behind the selectors of a rule: limit, quota, priority, alert, log, quiet, until, as. */
 #include <stdio.h>
 #include <string.h>
 
@@ -117,6 +117,16 @@ static bool take_quiet(struct parser *p, struct policy_rule *r)
 	return true;
 }
 
+static bool take_priority(struct parser *p, struct policy_rule *r)
+{
+	static const char *const words[] = { "high", "normal", "low", NULL };
+	int i = take_choice(p, words, "high, normal or low");
+
+	if (i >= 0)
+		r->priority = (enum policy_priority)(i + PRIORITY_HIGH);
+	return i >= 0;
+}
+
 static bool has_limit(const struct policy_rule *r)
 {
 	return r->limit_bits;
@@ -125,6 +135,11 @@ static bool has_limit(const struct policy_rule *r)
 static bool has_quota(const struct policy_rule *r)
 {
 	return r->quota_bytes;
+}
+
+static bool has_priority(const struct policy_rule *r)
+{
+	return r->priority;
 }
 
 static bool has_alert(const struct policy_rule *r)
@@ -158,9 +173,13 @@ static const struct modifier {
 	bool (*has)(const struct policy_rule *r);
 	bool of_passing; /* makes sense for what passes only */
 } modifiers[] = {
-	{ "limit", take_limit, has_limit, true },  { "quota", take_quota, has_quota, true },
-	{ "alert", take_alert, has_alert, false }, { "log", take_log, has_log, false },
-	{ "quiet", take_quiet, has_quiet, false }, { "until", take_until, has_until, false },
+	{ "limit", take_limit, has_limit, true },
+	{ "quota", take_quota, has_quota, true },
+	{ "priority", take_priority, has_priority, true },
+	{ "alert", take_alert, has_alert, false },
+	{ "log", take_log, has_log, false },
+	{ "quiet", take_quiet, has_quiet, false },
+	{ "until", take_until, has_until, false },
 	{ "as", take_note, has_note, false },
 };
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Definitions of times, prices and responses. */
+/* Definitions of times, prices, budgets, responses and links. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "policy/parse.h"
+
+#define PRICE_MAX 1000000     /* units of a currency */
+#define BUDGET_MAX 1000000000 /* and these */
 
 static const char *const days[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun", NULL };
 
@@ -114,12 +117,12 @@ void parse_schedule(struct parser *p)
 /* --- price ------------------------------------------------------------------------------------------------------- */
 
 /* "0.0925" of a unit of currency, in 10^-8. */
-static bool parse_amount(struct str s, uint64_t *ret)
+static bool parse_amount(struct str s, uint64_t most, uint64_t *ret)
 {
 	struct str whole, part = STR("");
 	uint64_t w, f = 0;
 
-	if (!str_cut(&s, '.', &whole) || str_parse_u64(whole, &w) < 0 || w > 1000000)
+	if (!str_cut(&s, '.', &whole) || str_parse_u64(whole, &w) < 0 || w > most)
 		return false;
 	part = s;
 	if (part.n > 8 || (part.n && str_parse_u64(part, &f) < 0))
@@ -130,17 +133,25 @@ static bool parse_amount(struct str s, uint64_t *ret)
 	return true;
 }
 
-/* "USD/GB": the currency, and the size that the amount is for. */
-static bool parse_currency(struct str s, char currency[4], uint64_t *ret_bytes)
+/* "USD/…": what stands behind the slash is at s.p + 4. */
+static bool has_currency(struct str s, char currency[4])
 {
-	char one[16];
-
-	if (s.n < 5 || s.n > 7 || s.p[3] != '/')
+	if (s.n < 5 || s.p[3] != '/')
 		return false;
 	for (int i = 0; i < 3; i++)
 		if (s.p[i] < 'A' || s.p[i] > 'Z')
 			return false;
 	memcpy(currency, s.p, 3);
+	return true;
+}
+
+/* "USD/GB": the currency, and the size that the amount is for. */
+static bool parse_currency(struct str s, char currency[4], uint64_t *ret_bytes)
+{
+	char one[16];
+
+	if (s.n > 7 || !has_currency(s, currency))
+		return false;
 	snprintf(one, sizeof(one), "1%.*s", (int)s.n - 4, s.p + 4);
 	return parse_size(str_of(one), ret_bytes);
 }
@@ -170,7 +181,7 @@ static bool take_tier(struct parser *p, struct policy_price *price)
 	char currency[4] = "";
 	uint64_t amount, bytes;
 
-	if (p->tok.kind != LEX_WORD || !parse_amount(p->tok.text, &amount)) {
+	if (p->tok.kind != LEX_WORD || !parse_amount(p->tok.text, PRICE_MAX, &amount)) {
 		mistake(p, &p->tok, "an amount is expected here\nas: 0.09 USD/GB");
 		return false;
 	}
@@ -249,6 +260,47 @@ void parse_price(struct parser *p)
 	*(struct policy_price *)vec_add(p, &p->prices, sizeof(price)) = price;
 }
 
+/* --- budget ------------------------------------------------------------------------------------------------------ */
+
+static bool take_budget(struct parser *p, struct policy_budget *b)
+{
+	uint64_t amount = 0;
+
+	if (p->tok.kind != LEX_WORD || !parse_amount(p->tok.text, BUDGET_MAX, &amount) || !amount) {
+		mistake(p, &p->tok,
+			"an amount is expected here\nas: 50 USD/month, of 1,000,000,000 at most");
+		return false;
+	}
+	next(p);
+	if (p->tok.kind != LEX_WORD || !has_currency(p->tok.text, b->currency) ||
+	    !str_eq(str_sub(p->tok.text, 4, p->tok.text.n), STR("month"))) {
+		mistake(p, &p->tok,
+			"a currency and 'month' are expected here\nas USD/month: prices are over "
+			"calendar months, and budgets too");
+		return false;
+	}
+	b->amount = amount * 10;
+	next(p);
+	return true;
+}
+
+/* What `for` names is looked for among the prices when all of them are read: resolve.c. */
+void parse_budget(struct parser *p)
+{
+	struct policy_budget b = { 0 };
+	struct definition d;
+
+	buf_clear(&p->text);
+	if (!take_name(p, SYMBOL_BUDGET, &p->budgets, sizeof(b), &d) || !take_budget(p, &b))
+		return;
+	if (take_word(p, "for"))
+		take_dests(p, IN_BUDGET, &b.to, &b.n_to);
+	b.name = d.name;
+	b.place = d.place;
+	b.text = arena_str(p, buf_str(&p->text));
+	define(&d, &b);
+}
+
 /* --- response ---------------------------------------------------------------------------------------------------- */
 
 static bool expect_word(struct parser *p, const char *word, const char *advice)
@@ -316,4 +368,55 @@ void parse_response(struct parser *p)
 	if (!expect_word(p, "for", form) || !take_duration(p, &r.for_ns))
 		return;
 	define(&d, &r);
+}
+
+/* --- link -------------------------------------------------------------------------------------------------------- */
+
+#define LINK_LEAST 64000 /* bits a second */
+#define LINK_MOST 100000000000
+
+/* There is one direction: what comes in has passed the bottleneck already. */
+static bool no_direction(struct parser *p, const struct policy_link *l)
+{
+	if (!is_word(&p->tok, "up") && !is_word(&p->tok, "down"))
+		return true;
+	mistake(p, &p->tok,
+		"a link has one rate, at which it sends\nwhat comes in has passed the bottleneck: "
+		"link "
+		"%.*s 100mbit",
+		QUOTED(l->interface));
+	return false;
+}
+
+static void add_link(struct parser *p, const struct policy_link *l)
+{
+	const struct policy_link *all = (const struct policy_link *)p->links.p;
+
+	for (size_t i = 0; i < p->links.n; i++)
+		if (str_eq(all[i].interface, l->interface)) {
+			complain(p, l->place, "error",
+				 "the link '%.*s' is told twice\nfirst in line %u",
+				 QUOTED(l->interface), all[i].place.line);
+			return;
+		}
+	if (p->links.n == POLICY_LINKS_MAX)
+		complain(p, l->place, "error", "the policy has more than %d links",
+			 POLICY_LINKS_MAX);
+	else
+		*(struct policy_link *)vec_add(p, &p->links, sizeof(*l)) = *l;
+}
+
+void parse_link(struct parser *p)
+{
+	struct policy_link l = { .place = place_of(p, &p->tok) };
+	struct lex_token t;
+
+	if (!take_interface(p, "'link eth0 100mbit'", &l.interface) || !no_direction(p, &l))
+		return;
+	t = p->tok;
+	if (!take_rate(p, &l.bits) || !no_direction(p, &l))
+		return;
+	if (l.bits < LINK_LEAST || l.bits > LINK_MOST)
+		mistake(p, &t, "a link sends between 64kbit and 100gbit, not %.*s", QUOTED(t.text));
+	add_link(p, &l);
 }

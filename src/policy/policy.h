@@ -131,12 +131,22 @@ struct price_tier {
 	uint64_t after_bytes;
 };
 struct policy_price {
-	struct str name;        /* the destinations as written: "internet", "set cdn, country DE" */
-	struct policy_dest *to; /* all but LIST */
+	struct str name; /* the destinations as written: "internet", "set cdn, country DE" */
+	struct policy_dest *to;
 	size_t n_to;
 	char currency[4];
 	struct price_tier *tiers; /* ascending by after_bytes */
 	size_t n_tiers;
+	struct policy_place place;
+};
+
+struct policy_budget {
+	struct str name, text; /* text: "cloud = 50 USD/month for internet" */
+	uint64_t amount;       /* a calendar month of UTC; 10^-9 of a unit */
+	char currency[4];
+	struct policy_dest
+		*to; /* of prices that name one of them; none: of all prices in this currency */
+	size_t n_to;
 	struct policy_place place;
 };
 
@@ -146,6 +156,14 @@ struct policy_response {
 	enum policy_level least;
 	bool deny_subject, deny_destination;
 	uint64_t for_ns;
+	struct policy_place place;
+};
+
+/* An interface, and how much it can send: what priorities are about. */
+#define POLICY_LINKS_MAX 16
+struct policy_link {
+	struct str interface;
+	uint64_t bits; /* a second */
 	struct policy_place place;
 };
 
@@ -182,6 +200,8 @@ struct policy_terms {
 
 enum limit_each { EACH_NONE, EACH_APP, EACH_USER, EACH_UNIT, EACH_HOST, EACH_SEGMENT, EACH_FLOW };
 
+enum policy_priority { PRIORITY_NONE, PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW };
+
 struct policy_rule {
 	enum eg_action action;
 	struct policy_terms match;
@@ -193,6 +213,7 @@ struct policy_rule {
 	char quota_period;    /* 'h' 'd' 'w' 'm' */
 	enum eg_action quota_then;
 	uint64_t quota_then_bits;
+	enum policy_priority priority; /* NONE: not said, and as NORMAL */
 	enum policy_level alert;
 	struct str alert_text;
 	bool log, quiet;
@@ -234,8 +255,12 @@ struct policy {
 	size_t n_schedules;
 	struct policy_price *prices;
 	size_t n_prices;
+	struct policy_budget *budgets;
+	size_t n_budgets;
 	struct policy_response *responses;
 	size_t n_responses;
+	struct policy_link *links;
+	size_t n_links;
 	struct policy_rule *rules;
 	size_t n_rules;
 	struct policy_expect *expects;
@@ -274,6 +299,9 @@ struct policy *policy_free(struct policy *p);
 void policy_complain(const struct policy *p, struct policy_place at, const char *kind,
 		     struct buf *messages, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/* Where no history is kept nobody reckons what traffic cost: warnings of its budgets. */
+void policy_note_unwatched(const struct policy *p, struct buf *messages);
+bool policy_same_dest(const struct policy_dest *a, const struct policy_dest *b);
 /* What of this policy is accepted but not enforced on a host yet (interfaces, labels): notes. */
 void policy_note_unenforced(const struct policy *p, struct buf *messages);
 /* Rules that rest on the visible name alone: notes. */

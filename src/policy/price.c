@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "policy/keys.h"
+#include "policy/list.h"
 #include "policy/owners.h"
 
 #define LAST_S 253402300799 /* of the year 9999 */
@@ -20,6 +21,7 @@ enum { KEY_NAME, KEY_BELOW, KEY_COUNTRY, KEY_ASN, KEY_SEGMENT, KEY_SEGMENT_CLASS
 
 struct price_table {
 	const struct policy *p;
+	const struct price_lists *lists; /* while it is made */
 	struct owners *ranges;
 	uint32_t first_range, first_country, first_asn; /* the first price that names addresses … */
 	struct keys keys;
@@ -39,15 +41,61 @@ static int add_key(struct price_table *t, uint8_t kind, const void *p, size_t n,
 	return 0;
 }
 
-static int add_name(struct price_table *t, const struct policy_dest *d, uint32_t price)
+/* The name itself, what is below it, or both. */
+static int add_name(struct price_table *t, struct str name, bool itself, bool below, uint32_t price)
 {
-	int r = 0;
+	int r = itself ? add_key(t, KEY_NAME, name.p, name.n, price) : 0;
 
-	if (d->kind != DEST_BELOW)
-		r = add_key(t, KEY_NAME, d->name.p, d->name.n, price);
-	if (r == 0 && d->kind != DEST_NAME)
-		r = add_key(t, KEY_BELOW, d->name.p, d->name.n, price);
-	return r;
+	return r == 0 && below ? add_key(t, KEY_BELOW, name.p, name.n, price) : r;
+}
+
+static int add_range(struct price_table *t, const struct addr *lo, const struct addr *hi,
+		     uint32_t price)
+{
+	t->first_range = MIN(t->first_range, price);
+	return owners_add(t->ranges, price, lo, hi);
+}
+
+struct pricing {
+	struct price_table *t;
+	uint32_t price;
+};
+
+/* What a list says of ports, paths and fingerprints is of no price. */
+static int on_entry(void *ctx, const struct list_entry *e)
+{
+	struct pricing *p = ctx;
+
+	switch (e->kind) {
+	case LIST_RANGE:
+		return add_range(p->t, &e->lo, &e->hi, p->price);
+	case LIST_NAME:
+	case LIST_BELOW:
+	case LIST_TREE:
+		return add_name(p->t, e->text, e->kind != LIST_BELOW, e->kind != LIST_NAME,
+				p->price);
+	default:
+		return 0;
+	}
+}
+
+static int add_list(struct price_table *t, const struct policy_list *l, uint32_t price)
+{
+	struct pricing p = { t, price };
+	struct list_report report;
+	int r;
+
+	if (!t->lists)
+		return 0;
+	r = list_load(l, t->lists->cache, t->lists->now_s, (struct list_sink){ on_entry, &p, 0 },
+		      &report);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || report.expired)
+		buf_printf(t->lists->notes,
+			   "the list '%.*s' %s: nothing has the price that is for it\n",
+			   STR_FMT(l->name), r < 0 ? "cannot be read" : "has expired");
+	return 0;
 }
 
 static int add_dests(struct price_table *t, const struct policy_dest *d, size_t n, uint32_t price);
@@ -61,10 +109,9 @@ static int add_dest(struct price_table *t, const struct policy_dest *d, uint32_t
 	case DEST_NAME:
 	case DEST_BELOW:
 	case DEST_TREE:
-		return add_name(t, d, price);
+		return add_name(t, d->name, d->kind != DEST_BELOW, d->kind != DEST_NAME, price);
 	case DEST_RANGE:
-		t->first_range = MIN(t->first_range, price);
-		return owners_add(t->ranges, price, &d->lo, &d->hi);
+		return add_range(t, &d->lo, &d->hi, price);
 	case DEST_ANY:
 		t->any = MIN(t->any, price);
 		return 0;
@@ -91,9 +138,9 @@ static int add_dest(struct price_table *t, const struct policy_dest *d, uint32_t
 		t->first_asn = MIN(t->first_asn, price);
 		return add_key(t, KEY_ASN, &d->ref, sizeof(d->ref), price);
 	case DEST_LIST:
-		break;
+		return add_list(t, &t->p->lists[d->ref], price);
 	}
-	return -EINVAL; /* the parser lets none of these through */
+	return -EINVAL;
 }
 
 /* As deep as sets may nest: POLICY_NESTED_MAX. */
@@ -149,7 +196,8 @@ static int fill(struct price_table *t)
 
 DEFINE_CLEANUP(struct price_table, price_table_free);
 
-int price_table_new(struct price_table **ret, const struct policy *p)
+int price_table_new(struct price_table **ret, const struct policy *p,
+		    const struct price_lists *lists)
 {
 	_cleanup_(price_table_freep) struct price_table *t = calloc(1, sizeof(*t));
 	int r;
@@ -157,11 +205,13 @@ int price_table_new(struct price_table **ret, const struct policy *p)
 	if (!t)
 		return -ENOMEM;
 	t->p = p;
+	t->lists = lists;
 	t->first_range = t->first_country = t->first_asn = PRICE_NONE;
 	t->any = t->internet = t->private = PRICE_NONE;
 	keys_init(&t->keys);
 	t->set_seen = calloc(p->n_sets + 1, sizeof(*t->set_seen));
 	r = t->set_seen ? fill(t) : -ENOMEM;
+	t->lists = NULL;
 	if (r == 0)
 		*ret = TAKE_PTR(t);
 	return r;
@@ -188,6 +238,11 @@ const struct policy_price *price_at(const struct price_table *t, uint32_t price)
 	return &t->p->prices[price];
 }
 
+bool price_needs_addresses(const struct price_table *t)
+{
+	return t->first_range != PRICE_NONE;
+}
+
 static void needs(const struct policy *p, uint32_t price, const char *what, struct buf *messages)
 {
 	if (price != PRICE_NONE)
@@ -201,7 +256,7 @@ static void needs(const struct policy *p, uint32_t price, const char *what, stru
 int price_check(const struct policy *p, bool countries, bool systems, struct buf *messages)
 {
 	struct price_table *t;
-	int r = p->n_prices ? price_table_new(&t, p) : 0;
+	int r = p->n_prices ? price_table_new(&t, p, NULL) : 0;
 
 	if (r < 0 || !p->n_prices)
 		return r;
@@ -302,6 +357,17 @@ uint64_t price_share(uint64_t cost, uint64_t before, uint64_t bytes, uint64_t wh
 	if (!whole)
 		return 0;
 	return (uint64_t)((u128)cost * to / whole) - (uint64_t)((u128)cost * from / whole);
+}
+
+bool price_is_of_budget(const struct policy_price *p, const struct policy_budget *b)
+{
+	if (strcmp(p->currency, b->currency))
+		return false;
+	for (size_t i = 0; i < b->n_to; i++)
+		for (size_t k = 0; k < p->n_to; k++)
+			if (policy_same_dest(&b->to[i], &p->to[k]))
+				return true;
+	return !b->n_to;
 }
 
 void price_month(int64_t unix_s, int64_t *ret_from_s, int64_t *ret_to_s)

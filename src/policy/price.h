@@ -19,11 +19,22 @@
 #define PRICE_UNKNOWN (UINT32_MAX - 1) /* only its address, which is not known, would tell */
 #define PRICE_TEXT_MAX 24
 
+/* Where the lists that prices name are read from, and who is told of those that give nothing: a line each. */
+struct price_lists {
+	const char *cache; /* folder of downloads; NULL: none */
+	int64_t now_s;
+	struct buf *notes;
+};
+
 struct price_table;
-int price_table_new(struct price_table **ret, const struct policy *p); /* p is borrowed */
+/* p is borrowed; without `lists` they are the destination of no price. */
+int price_table_new(struct price_table **ret, const struct policy *p,
+		    const struct price_lists *lists);
 struct price_table *price_table_free(struct price_table *t);
 size_t price_count(const struct price_table *t);
 const struct policy_price *price_at(const struct price_table *t, uint32_t price);
+/* Some prices are for addresses: a sum that knows no more than a name is PRICE_UNKNOWN to them. */
+bool price_needs_addresses(const struct price_table *t);
 
 /* Warns of prices that go by what no database here tells. */
 int price_check(const struct policy *p, bool countries, bool systems, struct buf *messages);
@@ -48,6 +59,9 @@ uint64_t price_cost(const struct policy_price *p, uint64_t before, uint64_t byte
  * programs. The shares of consecutive parts add up to the cost exactly.
  */
 uint64_t price_share(uint64_t cost, uint64_t before, uint64_t bytes, uint64_t whole);
+
+/* Whether what is paid at this price counts for the budget. */
+bool price_is_of_budget(const struct policy_price *p, const struct policy_budget *b);
 
 /* The calendar month of UTC around a time of the years 1970 to 9999: [*ret_from_s, *ret_to_s). */
 void price_month(int64_t unix_s, int64_t *ret_from_s, int64_t *ret_to_s);

@@ -116,6 +116,7 @@ static void resolve_all(struct parser *p)
 	struct policy_set *sets = (struct policy_set *)p->sets.p;
 	struct policy_app *apps = (struct policy_app *)p->apps.p;
 	struct policy_price *prices = (struct policy_price *)p->prices.p;
+	struct policy_budget *budgets = (struct policy_budget *)p->budgets.p;
 
 	for (size_t i = 0; i < p->rules.n; i++) {
 		resolve_terms(p, &rules[i].match);
@@ -128,6 +129,8 @@ static void resolve_all(struct parser *p)
 		resolve_dests(p, sets[i].members, sets[i].n_members);
 	for (size_t i = 0; i < p->prices.n; i++)
 		resolve_dests(p, prices[i].to, prices[i].n_to);
+	for (size_t i = 0; i < p->budgets.n; i++)
+		resolve_dests(p, budgets[i].to, budgets[i].n_to);
 	for (size_t i = 0; i < p->apps.n; i++)
 		for (size_t k = 0; k < apps[i].n_parts; k++)
 			if (apps[i].parts[k].kind == APP_PART_APP)
@@ -376,6 +379,60 @@ static void read_system_resolvers(struct parser *p)
 		vec_take(p, &p->dests, sizeof(struct policy_dest), &p->policy->n_resolvers);
 }
 
+/* --- budgets --------------------------------------------------------------------------------------------------------- */
+
+/* The first price for this destination; NULL: there is none. */
+static const struct policy_price *price_for(const struct parser *p, const struct policy_dest *d)
+{
+	const struct policy_price *prices = (const struct policy_price *)p->prices.p;
+
+	for (size_t i = 0; i < p->prices.n; i++)
+		for (size_t k = 0; k < prices[i].n_to; k++)
+			if (policy_same_dest(&prices[i].to[k], d))
+				return &prices[i];
+	return NULL;
+}
+
+static void check_budget_dest(struct parser *p, const struct policy_budget *b,
+			      const struct policy_dest *d)
+{
+	const struct policy_price *price = price_for(p, d);
+
+	if (!price)
+		complain(p, d->place, "error",
+			 "no price is for this\na budget is for what a price names: price … = "
+			 "0.09 %s/GB",
+			 b->currency);
+	else if (strcmp(price->currency, b->currency))
+		complain(p, d->place, "error",
+			 "the price for this is in %s, the budget in %s\nthe price is in line %u",
+			 price->currency, b->currency, price->place.line);
+}
+
+static void check_budgets(struct parser *p)
+{
+	const struct policy_price *prices = (const struct policy_price *)p->prices.p;
+	const struct policy_budget *budgets = (const struct policy_budget *)p->budgets.p;
+
+	for (size_t i = 0; i < p->budgets.n; i++) {
+		const struct policy_budget *b = &budgets[i];
+		bool any = b->n_to || !b->amount; /* else what is wrong with it was told */
+
+		for (size_t k = 0; k < b->n_to; k++)
+			check_budget_dest(p, b, &b->to[k]);
+		for (size_t k = 0; k < p->prices.n; k++)
+			any |= !strcmp(prices[k].currency, b->currency);
+		if (!any && !p->prices.n)
+			complain(p, b->place, "error",
+				 "a budget needs a price\nas: price internet = 0.09 %s/GB",
+				 b->currency);
+		else if (!any)
+			complain(p, b->place, "error",
+				 "no price is in %s\nthe first one is in %s, in line %u",
+				 b->currency, prices[0].currency, prices[0].place.line);
+	}
+}
+
 void resolve(struct parser *p)
 {
 	check_uses(p);
@@ -388,4 +445,5 @@ void resolve(struct parser *p)
 	resolve_all(p);
 	check_nesting(p, true);
 	check_nesting(p, false);
+	check_budgets(p);
 }

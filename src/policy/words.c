@@ -8,15 +8,15 @@
 
 #define NEAR_MAX 4096 /* definitions that a misspelt name is compared with */
 
-const char *const statement_words[] = { "allow",   "deny",     "reject",    "audit",
-					"default", "expect",   "app",       "set",
-					"segment", "list",     "schedule",  "include",
-					"price",   "response", "resolvers", NULL };
+const char *const statement_words[] = { "allow",     "deny",    "reject", "audit",   "default",
+					"expect",    "app",     "set",    "segment", "list",
+					"schedule",  "include", "price",  "budget",  "response",
+					"resolvers", "link",    NULL };
 const char *const selector_words[] = { "app",       "user",   "group", "unit", "cgroup",
 				       "container", "from",   "to",    "port", "speaking",
 				       "during",    "except", NULL };
-const char *const modifier_words[] = { "limit", "quota", "alert", "log",
-				       "quiet", "until", "as",    NULL };
+const char *const modifier_words[] = { "limit", "quota", "priority", "alert", "log",
+				       "quiet", "until", "as",       NULL };
 const char *const action_words[] = { "allow", "deny", "reject", "audit", NULL };
 
 bool reserved_word(struct str word)
@@ -150,6 +150,9 @@ static const struct {
 	{ "expires", "the word is 'until', with a date" },
 	{ "comment", "a note is written 'as \"…\"', a comment behind '#'" },
 	{ "rate", "the word is 'limit'" },
+	{ "bandwidth", "a rule's rate is its 'limit', that of an interface its 'link'" },
+	{ "prio", "the word is 'priority'" },
+	{ "qdisc", "the rate of an interface is written so: 'link eth0 100mbit'" },
 	{ "//", "a comment begins with '#'" },
 	{ "--", "a comment begins with '#'" },
 	{ "/*", "a comment begins with '#'" },

@@ -40,6 +40,12 @@
 	X(QUOTA_USED, "egret_quota_used_bytes", "gauge", "rule",                                \
 	  "Bytes used of a rule's quota in the period that is now (rule: file and line).")      \
 	X(QUOTA_LIMIT, "egret_quota_limit_bytes", "gauge", "rule", "The quota.")                \
+	X(BUDGET_LIMIT, "egret_budget_limit", "gauge", "budget currency",                       \
+	  "What a month may cost, in units of the currency.")                                   \
+	X(BUDGET_USED, "egret_budget_used", "gauge", "budget currency",                         \
+	  "What counts for the budget has cost so far this month.")                             \
+	X(BUDGET_FORECAST, "egret_budget_forecast", "gauge", "budget currency",                 \
+	  "What it comes to by the end of the month; absent on its first day.")                 \
 	X(MAP_ENTRIES, "egret_map_entries", "gauge", "map", "What a map of the kernel holds.")  \
 	X(MAP_CAPACITY, "egret_map_capacity", "gauge", "map", "What it can hold.")              \
 	X(FEED_ENTRIES, "egret_feed_entries", "gauge", "kind feed",                             \

@@ -12,6 +12,8 @@
 #include "decode/packet.h"
 #include "detect/finding.h"
 #include "flow/domain.h"
+#include "flow/machines.h"
+#include "flow/nat.h"
 #include "flow/record.h"
 #include "policy/locate.h"
 
@@ -224,6 +226,39 @@ static void put_tcp_health(struct json *j, const struct flow *f)
 	json_object_end(j);
 }
 
+/* The machine inside whose flow a gateway forwards. */
+static void put_machine(struct json *j, const struct machine *m)
+{
+	char mac[MAC_TEXT_MAX];
+
+	if (!m || !machine_source(m))
+		return;
+	json_object_begin(j, "machine");
+	if (m->name)
+		json_str(j, "name", text_str(m->name));
+	if (m->has_mac)
+		json_text(j, "mac", mac_format(m->mac, mac));
+	json_text(j, "source", machine_source(m));
+	json_object_end(j);
+}
+
+/* Where the flow's ends are on the other side of NAT. */
+static void put_nat(struct json *j, const struct flow *f)
+{
+	bool ports = flow_proto_has_ports(f->key.proto);
+
+	if (!f->nat)
+		return;
+	json_object_begin(j, "nat");
+	eve_put_addr(j, "src_ip", &f->nat->src);
+	if (ports)
+		json_u64(j, "src_port", f->nat->sport);
+	eve_put_addr(j, "dest_ip", &f->nat->dst);
+	if (ports)
+		json_u64(j, "dest_port", f->nat->dport);
+	json_object_end(j);
+}
+
 static void put_flow_egret(struct json *j, const struct flow *f)
 {
 	put_payload(j, f);
@@ -269,9 +304,12 @@ static void put_egret(struct json *j, const struct eve_format *fmt, const struct
 	put_names(j, f);
 	if (r->type == RECORD_FLOW)
 		eve_put_verdict(j, &f->verdict);
+	put_machine(j, f->machine);
 	json_text(j, "identity", identity_gap(f));
 	if (f->proc)
 		json_text(j, "exe_note", proc_exe_note(f->proc));
+	if (r->type == RECORD_FLOW)
+		put_nat(j, f);
 	if (r->type == RECORD_FLOW && fmt->locator)
 		put_places(j, fmt->locator, f);
 	if (r->type == RECORD_FLOW)
@@ -337,6 +375,7 @@ static void put_drop_egret(struct json *j, const struct eve_format *fmt, const s
 	if (r->flow) {
 		json_text(j, "direction", flow_direction_name(r->flow->direction));
 		put_names(j, r->flow);
+		put_machine(j, r->flow->machine);
 	}
 	eve_put_drop_egret(j, r);
 	json_text(j, "vantage", vantage_name(r->drop->forwarded ? EVE_GATEWAY : fmt->vantage));

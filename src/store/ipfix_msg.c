@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "flow/flow.h"
+#include "flow/nat.h"
 
 #define VERSION 10
 #define SET_TEMPLATES 2
@@ -37,8 +38,14 @@ enum element {
 	IE_FLOW_ID = 148,
 	IE_START_MS = 152,
 	IE_END_MS = 153,
+	IE_NAT_SOURCE_V4 = 225,
+	IE_NAT_DEST_V4 = 226,
+	IE_NAT_SOURCE_PORT = 227,
+	IE_NAT_DEST_PORT = 228,
 	IE_FIREWALL_EVENT = 233,
 	IE_BIFLOW_DIRECTION = 239,
+	IE_NAT_SOURCE_V6 = 281,
+	IE_NAT_DEST_V6 = 282,
 	IE_USER = 371,
 };
 
@@ -47,29 +54,53 @@ struct field {
 	bool reverse;
 };
 
-/* Where they differ, rows of both families and of flows with ports and of ICMP stand side by side: which() says which hold. */
-enum { ALL, V4 = 1, V6 = 2, PORTS = 4, ICMP = 8 };
+/*
+ * Where they differ, rows of both families and of flows with ports and of ICMP stand side by side: holds() says which hold. What was
+ * not translated has no row of NAT.
+ */
+enum { ALL, V4 = 1, V6 = 2, PORTS = 4, ICMP = 8, NAT = 16 };
 static const struct row {
 	struct field field;
 	unsigned only;
 } rows[] = {
-	{ { IE_START_MS, 8 }, ALL },      { { IE_END_MS, 8 }, ALL },
-	{ { IE_SOURCE_V4, 4 }, V4 },      { { IE_DEST_V4, 4 }, V4 },
-	{ { IE_SOURCE_V6, 16 }, V6 },     { { IE_DEST_V6, 16 }, V6 },
-	{ { IE_SOURCE_PORT, 2 }, PORTS }, { { IE_DEST_PORT, 2 }, PORTS },
-	{ { IE_ICMP_V4, 2 }, V4 | ICMP }, { { IE_ICMP_V6, 2 }, V6 | ICMP },
-	{ { IE_PROTOCOL, 1 }, ALL },      { { IE_IP_VERSION, 1 }, ALL },
-	{ { IE_OCTETS, 8 }, ALL },        { { IE_PACKETS, 8 }, ALL },
-	{ { IE_TCP_FLAGS, 1 }, PORTS },   { { IE_OCTETS, 8, true }, ALL },
-	{ { IE_PACKETS, 8, true }, ALL }, { { IE_TCP_FLAGS, 1, true }, PORTS },
-	{ { IE_END_REASON, 1 }, ALL },    { { IE_BIFLOW_DIRECTION, 1 }, ALL },
-	{ { IE_DIRECTION, 1 }, ALL },     { { IE_INGRESS_IF, 4 }, ALL },
-	{ { IE_EGRESS_IF, 4 }, ALL },     { { IE_FIREWALL_EVENT, 1 }, ALL },
-	{ { IE_FLOW_ID, 8 }, ALL },       { { IE_APPLICATION, VARIABLE }, ALL },
+	{ { IE_START_MS, 8 }, ALL },
+	{ { IE_END_MS, 8 }, ALL },
+	{ { IE_SOURCE_V4, 4 }, V4 },
+	{ { IE_DEST_V4, 4 }, V4 },
+	{ { IE_SOURCE_V6, 16 }, V6 },
+	{ { IE_DEST_V6, 16 }, V6 },
+	{ { IE_SOURCE_PORT, 2 }, PORTS },
+	{ { IE_DEST_PORT, 2 }, PORTS },
+	{ { IE_ICMP_V4, 2 }, V4 | ICMP },
+	{ { IE_ICMP_V6, 2 }, V6 | ICMP },
+	{ { IE_PROTOCOL, 1 }, ALL },
+	{ { IE_IP_VERSION, 1 }, ALL },
+	{ { IE_OCTETS, 8 }, ALL },
+	{ { IE_PACKETS, 8 }, ALL },
+	{ { IE_TCP_FLAGS, 1 }, PORTS },
+	{ { IE_OCTETS, 8, true }, ALL },
+	{ { IE_PACKETS, 8, true }, ALL },
+	{ { IE_TCP_FLAGS, 1, true }, PORTS },
+	{ { IE_END_REASON, 1 }, ALL },
+	{ { IE_BIFLOW_DIRECTION, 1 }, ALL },
+	{ { IE_DIRECTION, 1 }, ALL },
+	{ { IE_INGRESS_IF, 4 }, ALL },
+	{ { IE_EGRESS_IF, 4 }, ALL },
+	{ { IE_FIREWALL_EVENT, 1 }, ALL },
+	{ { IE_FLOW_ID, 8 }, ALL },
+	{ { IE_APPLICATION, VARIABLE }, ALL },
 	{ { IE_USER, VARIABLE }, ALL },
+	{ { IE_NAT_SOURCE_V4, 4 }, V4 | NAT },
+	{ { IE_NAT_DEST_V4, 4 }, V4 | NAT },
+	{ { IE_NAT_SOURCE_V6, 16 }, V6 | NAT },
+	{ { IE_NAT_DEST_V6, 16 }, V6 | NAT },
+	{ { IE_NAT_SOURCE_PORT, 2 }, PORTS | NAT },
+	{ { IE_NAT_DEST_PORT, 2 }, PORTS | NAT },
 };
 
-static const unsigned templates[] = { V4 | PORTS, V6 | PORTS, V4 | ICMP, V6 | ICMP };
+static const unsigned templates[] = { V4 | PORTS,      V6 | PORTS,       V4 | ICMP,
+				      V6 | ICMP,       V4 | PORTS | NAT, V6 | PORTS | NAT,
+				      V4 | ICMP | NAT, V6 | ICMP | NAT };
 
 static bool holds(const struct row *r, unsigned template)
 {
@@ -146,10 +177,24 @@ uint16_t ipfix_template_of(const struct flow *f)
 {
 	bool icmp = f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6;
 
-	return (uint16_t)(FIRST_TEMPLATE + !addr_is_v4(&f->key.src) + 2 * icmp);
+	return (uint16_t)(FIRST_TEMPLATE + !addr_is_v4(&f->key.src) + 2 * icmp +
+			  4 * (f->nat != NULL));
 }
 
 /* ---- what a record says ---- */
+
+/*
+ * The flow's ends before NAT and after it. A flow is seen on one side, and "post" means after: of one that came in through NAT the ends
+ * that are seen are those.
+ */
+static struct flow_nat ends_of(const struct flow *f, bool after)
+{
+	if (f->nat && f->nat->before != after)
+		return *f->nat;
+	return (struct flow_nat){
+		.src = f->key.src, .dst = f->key.dst, .sport = f->key.sport, .dport = f->key.dport
+	};
+}
 
 /* RFC 5102 5.11.3 */
 static uint8_t end_reason(const struct ipfix_piece *p)
@@ -195,9 +240,13 @@ static uint64_t number_of(const struct ipfix_piece *p, const struct field *field
 	case IE_END_MS:
 		return p->to_ns / NSEC_PER_MSEC;
 	case IE_SOURCE_PORT:
-		return f->key.sport;
+		return ends_of(f, false).sport;
 	case IE_DEST_PORT:
-		return f->key.dport;
+		return ends_of(f, false).dport;
+	case IE_NAT_SOURCE_PORT:
+		return ends_of(f, true).sport;
+	case IE_NAT_DEST_PORT:
+		return ends_of(f, true).dport;
 	case IE_ICMP_V4:
 	case IE_ICMP_V6:
 		return icmp_type_code(&f->key);
@@ -245,16 +294,28 @@ static void put_field(struct buf *out, const struct ipfix_piece *p, const struct
 
 	switch (field->element) {
 	case IE_SOURCE_V4:
-		buf_put(out, f->key.src.b + 12, 4);
+		buf_put(out, ends_of(f, false).src.b + 12, 4);
 		break;
 	case IE_DEST_V4:
-		buf_put(out, f->key.dst.b + 12, 4);
+		buf_put(out, ends_of(f, false).dst.b + 12, 4);
 		break;
 	case IE_SOURCE_V6:
-		buf_put(out, f->key.src.b, 16);
+		buf_put(out, ends_of(f, false).src.b, 16);
 		break;
 	case IE_DEST_V6:
-		buf_put(out, f->key.dst.b, 16);
+		buf_put(out, ends_of(f, false).dst.b, 16);
+		break;
+	case IE_NAT_SOURCE_V4:
+		buf_put(out, ends_of(f, true).src.b + 12, 4);
+		break;
+	case IE_NAT_DEST_V4:
+		buf_put(out, ends_of(f, true).dst.b + 12, 4);
+		break;
+	case IE_NAT_SOURCE_V6:
+		buf_put(out, ends_of(f, true).src.b, 16);
+		break;
+	case IE_NAT_DEST_V6:
+		buf_put(out, ends_of(f, true).dst.b, 16);
 		break;
 	case IE_APPLICATION:
 		put_text(out, str_of(app_name(f->app)));

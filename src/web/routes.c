@@ -43,7 +43,7 @@ static const struct web_param history_flows_params[] = {
 
 static const struct web_param usage_params[] = {
 	FROM, TO, LAST, FILTER, LIMIT(10000),
-	BY("1 to 4 dimensions, commas between: app user unit container segment name domain country asn rule address …"),
+	BY("1 to 4 dimensions, commas between: app user unit container segment name domain country asn rule address …; from,to: who opens flows to whom, by segments"),
 	{ "sort", WEB_WORD, false, 0, "bytes up down flows cost last", "what comes first" },
 	{ "period", WEB_WORD, false, 0, "month", "the calendar month so far, with a forecast" },
 	{ 0 },
@@ -157,7 +157,7 @@ static const struct web_route routes[] = {
 	{ "GET", "/history/flows", "\"ask\":\"history\",\"do\":\"flows\"", WEB_ROWS, history_flows_params,
 	  "matched:i shown:i ?next:s from:i to:i source:s", EVE_ROW " flow_id:i flow:o", "Flows of the past, newest first." },
 	{ "GET", "/history/usage", "\"ask\":\"history\",\"do\":\"usage\"", WEB_ROWS, usage_params,
-	  "matched:i shown:i totals:o source:s from:i to:i ?forecast:o", SUMS " ?cost:o", "Bytes, flows and cost of the past by any dimension." },
+	  "matched:i shown:i totals:o source:s from:i to:i ?forecast:o ?prices:a ?budgets:a", SUMS " ?cost:o", "Bytes, flows and cost of the past by any dimension." },
 	{ "GET", "/history/timeline", "\"ask\":\"history\",\"do\":\"timeline\"", WEB_ROWS, timeline_params,
 	  "start:i step:i points:i totals:o source:s", "key:o up:a down:a flows:a ?others:b", "The past over time." },
 	{ "GET", "/history/flow", "\"ask\":\"history\",\"do\":\"flow\"", WEB_OBJECT, flow_params, EVE_ROW " flow_id:i flow:o", NULL,
@@ -176,6 +176,8 @@ static const struct web_route routes[] = {
 	{ "GET", "/policy", "\"ask\":\"policy\",\"do\":\"show\"", WEB_OBJECT, NULL, "mode:s ?rules:a", NULL,
 	  "The policy in force: its rules with what each did." },
 	{ "GET", "/policy/text", "\"ask\":\"policy\",\"do\":\"text\"", WEB_OBJECT, NULL, "text:s files:a", NULL, "Its text." },
+	{ "GET", "/policy/quota", "\"ask\":\"policy\",\"do\":\"quota\"", WEB_OBJECT, NULL, "mode:s quotas:a ?budgets:a", NULL,
+	  "What rules have used of their quotas, and how budgets stand." },
 	{ "POST", "/policy/load", "\"ask\":\"policy\",\"do\":\"load\"", WEB_OBJECT, load_params, DONE, NULL,
 	  "Puts a policy in force, all or nothing." },
 	{ "POST", "/policy/confirm", "\"ask\":\"policy\",\"do\":\"confirm\"", WEB_OBJECT, NULL, DONE, NULL,

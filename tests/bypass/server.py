@@ -6,6 +6,7 @@
 Says "mark X" once for each mark seen on the wire, wherever in a frame it stands, and "up" when it serves. Data on a
 connection is answered with a word; a datagram to port 7005 is sent back from port 5300.
 """
+import os
 import re
 import selectors
 import socket
@@ -16,9 +17,10 @@ MARK = re.compile(rb"egx[0-9]{3}[a-z]{10}")
 
 
 def watch(s):
-    seen = set()
+    seen, frame = set(), bytearray(1 << 17)
     while True:
-        for mark in MARK.findall(s.recv(1 << 17)):
+        n = s.recv_into(frame)
+        for mark in map(bytes, MARK.findall(frame, 0, n)):
             if mark not in seen:
                 seen.add(mark)
                 print("mark", mark.decode(), flush=True)
@@ -47,6 +49,7 @@ def main():
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sniffer.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
     sniffer.bind((sys.argv[1], 3))
+    os.nice(-10)                    # whatever else runs: what is not read in time is lost
     mptcp, ports = int(sys.argv[2]), list(map(int, sys.argv[3:]))
     wait = selectors.DefaultSelector()
     for port in ports:

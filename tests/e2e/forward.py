@@ -293,8 +293,8 @@ def main():
         lab.must("ip", "-n", n.server, "addr", "add", OTHER + "/32", "dev", "s0")
         lab.must("ip", "-n", n.server, "addr", "add", "10.77.64.0/18", "dev", "s0")
         lab.must("ip", "-n", n.server, "route", "add", "local", "10.77.64.0/18", "dev", "s0")
-        for where in (OTHER, "10.77.64.0/18"):
-            lab.must("ip", "-n", n.gateway, "route", "add", where, "dev", "wan0")
+        for where in (OTHER, "10.77.64.0/18"):      # by one neighbour: the kernel's table of them is one for all tests
+            lab.must("ip", "-n", n.gateway, "route", "add", where, "via", S4, "dev", "wan0")
         n.nginx()
         n.dnsmasq("--synth-domain=syn." + ZONE + ",10.77.64.0/18,ip-")
         for port in (7001, 7002):

@@ -9,18 +9,11 @@ import sys
 import time
 
 import lab
-from gateway_lab import I4, build, filters, inside, wire
+from gateway_lab import I4, Gateway, build, filters, inside, wire
 from lab import C4, C6, S4, S6, ZONE
 
 CASES = lab.golden.Cases()
 V_CLIENT, V_SERVER = "10.77.0.7", "10.77.0.9"
-
-
-class Gateway(lab.Daemon):
-    """egretd in the gateway's network namespace."""
-
-    def inside(self, *argv):
-        return inside(self.lab, *argv)
 
 
 def traffic(n):

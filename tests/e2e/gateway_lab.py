@@ -11,6 +11,13 @@ def inside(n, *argv):
     return ["nsenter", f"--net=/run/netns/{n.gateway}", *argv]
 
 
+class Gateway(lab.Daemon):
+    """egretd in the gateway's network namespace."""
+
+    def inside(self, *argv):
+        return inside(self.lab, *argv)
+
+
 def wire(n, ns, dev, gateway_dev, v4, v6, via):
     """One machine and its cable to the gateway; routes by address, so that all keep the lab's addresses."""
     lab.must("ip", "link", "add", dev, "netns", ns, "type", "veth", "peer", "name", gateway_dev, "netns", n.gateway)

@@ -25,10 +25,13 @@ NAMES = {name: f"10.77.0.{10 + i}" for i, name in enumerate((
 POLICY = f"""\
 # what this host may say to whom
 resolvers {S4}
+segment servers = 10.77.0.8/29
+price servers = 0.9 USD/MB
+budget web = 5 USD/month
 app web = "/usr/bin/curl", "/usr/bin/wget"
 
 allow app web to *.shop.example, mirror.deb.example port 80, 443  as "the web tools fetch"
-allow app "/usr/bin/python3*" to backup.storage.example port 7001  as "the nightly backup"
+allow app "/usr/bin/python3*" to backup.storage.example port 7001  quota 200gb/month  as "the nightly backup"
 allow app "/usr/lib/git-core/*" to git.forge.example port 443
 deny  to *.vendor.example  alert high "telemetry"  as "nobody asked for it"
 default deny

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policy in a running egretd: watch, enforce, survive, roll back, block, disarm; and `why` says what the kernel did.
 
+    policy.py [[--but] SCENARIO...]         these, or all but these
+
 The daemon has a bpf file system of its own, in a mount namespace that outlives it, so that what it pins is nobody else's.
 """
 import http.server
@@ -415,13 +417,13 @@ def rights(n):
 
 def main():
     lab.need(CASES, "nsenter", "unshare", "setpriv", "bpftool", "nginx", "dnsmasq", "curl", "openssl")
-    only = sys.argv[1:]
+    but, names = "--but" in sys.argv, [a for a in sys.argv[1:] if a != "--but"]
     n = lab.Lab("pol")
     try:
         for port in (OPEN, SHUT, ECHO):
             n.sink(port)
         for scenario in (watch_and_enforce, names_and_programs, survives, confirms, blocks, lockout, reload, rights, lists_and_times):
-            if only and scenario.__name__ not in only:
+            if names and (scenario.__name__ in names) == but:
                 continue
             try:
                 scenario(n)

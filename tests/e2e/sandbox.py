@@ -50,6 +50,7 @@ class Run:
                           *options, "--", *argv], n.client, None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, pass_fds=pass_fds)
         out, err = child.communicate(timeout=timeout)
+        self.pid = child.pid
         self.status, self.out, self.err = child.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
         self.records = []
         if os.path.exists(self.eve):
@@ -223,13 +224,11 @@ sys.exit(subprocess.run([*sys.argv[1:], *map(str, fds)], close_fds=False).return
     CASES.check("inherited sockets: said which and why", out.count("is not handed on") == 3 and "inherit.egret:3" in out, out)
 
 
-def pins():
-    out = subprocess.run(["find", "/sys/fs/bpf", "-maxdepth", "4", "-name", "exec-*"], capture_output=True, text=True)
-    return set(out.stdout.split())
-
-
-def sandbox_cgroups():
-    return {os.path.join(d, x) for d, dirs, _ in os.walk(lab.cgroup2_mount()) for x in dirs if x.startswith("egret-exec")}
+def left_of(pid):
+    """What there is of the sandbox of one `egret exec`, and of no other's: cgroups, pins."""
+    found = subprocess.run(["find", "/sys/fs/bpf", "-maxdepth", "4", "-name", f"exec-{pid}"], capture_output=True, text=True)
+    return ({os.path.join(d, x) for d, dirs, _ in os.walk(lab.cgroup2_mount()) for x in dirs if x == f"egret-exec-{pid}"},
+            set(found.stdout.split()))
 
 
 def killed(n):
@@ -241,7 +240,6 @@ def killed(n):
     policy = os.path.join(n.tmp, "p.egret")
     with open(policy, "w", encoding="utf-8") as f:
         f.write(WWW)
-    before, pinned = sandbox_cgroups(), pins()
     child = n._popen([EGRET, "exec", "--policy", policy, "--", "/usr/bin/python3", "-c", code], n.client, None,
                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -258,25 +256,24 @@ def killed(n):
     n_before = len(tried())
     lab.wait_for("attempts after the kill", lambda: len(tried()) > n_before + 20)
     CASES.equal("kill -9: the command stays restrained", set(tried()), {"EPERM"})
-    left = sandbox_cgroups() - before
-    CASES.equal("kill -9: its cgroup and pins stay", (len(left), len(pins() - pinned)), (1, 1))
-    Run(n, WWW, "true")
-    CASES.equal("the next run leaves alone what still runs", (len(sandbox_cgroups() - before), len(pins() - pinned)), (1, 1))
-    for path in left:
+    left = left_of(child.pid)
+    CASES.equal("kill -9: its cgroup and pins stay", tuple(map(len, left)), (1, 1))
+    run = Run(n, WWW, "true")
+    CASES.equal("the next run leaves alone what still runs", (left_of(child.pid), left_of(run.pid)), (left, (set(), set())))
+    for path in left[0]:
         with open(os.path.join(path, "cgroup.kill"), "w", encoding="ascii") as f:
             f.write("1")
         lab.wait_for("the sandbox to be empty", lambda p=path: not open(os.path.join(p, "cgroup.procs")).read())
-    Run(n, WWW, "true")
-    CASES.equal("the next run takes away what a killed one left", (sandbox_cgroups() - before, pins() - pinned),
-                (set(), set()))
+    run = Run(n, WWW, "true")
+    CASES.equal("the next run takes away what a killed one left", (left_of(child.pid), left_of(run.pid)), ((set(), set()),) * 2)
 
 
 def leftovers(n):
-    before, pinned = sandbox_cgroups(), pins()
-    run = Run(n, WWW, "sh", "-c", "sleep 1000 & exit 5")
+    sleep = f"sleep 1000.{os.getpid()}"
+    run = Run(n, WWW, "sh", "-c", sleep + " & exit 5")
     run.check("what the command left running is ended", run.status == 5 and "ended with its sandbox" in run.err and
-              not subprocess.run(["pgrep", "-fx", "sleep 1000"], capture_output=True).stdout)
-    CASES.equal("nothing stays behind", (sandbox_cgroups() - before, pins() - pinned), (set(), set()))
+              not subprocess.run(["pgrep", "-fx", sleep], capture_output=True).stdout)
+    CASES.equal("nothing stays behind", left_of(run.pid), (set(), set()))
 
 
 def main():

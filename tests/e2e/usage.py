@@ -10,7 +10,7 @@ import sys
 import time
 
 import lab
-from lab import S4, ZONE
+from lab import C4, C6, S4, S6, ZONE
 
 CASES = lab.golden.Cases()
 OTHER_OPENED = ("reply", "ingress")
@@ -190,6 +190,30 @@ def replay(n, d, records):
                 "/usr/bin/curl" in learnt.stdout, learnt)
 
 
+def segments(n):
+    """The matrix of the policy in force from what is kept: it lets pass what was, and loads."""
+    d = n.daemon(conf=f'policy "{n.tmp}/segments.egret" watch\nstore sqlite\n', start=False)
+    with open(os.path.join(n.tmp, "segments.egret"), "w", encoding="ascii") as f:
+        f.write(f"segment us = {C4}, {C6}\nsegment them = {S4}, {S6}\nsegment nobody = 192.168.99.0/24\ndefault allow\n")
+    d.start()
+    n.run("curl", "-sk", "-o", "/dev/null", "-4", f"http://{S4}/")
+    n.run("dig", "+short", f"@{S4}", f"www.{ZONE}")
+    n.wait_quiet()
+    lab.wait_for("the flow to be kept", lambda: answer(d, "usage", "--last", "1h", "port:80")[1].get("totals", {}).get("flows"))
+    path = os.path.join(n.tmp, "matrix.egret")
+    done = d.egret("policy", "learn", "-c", d.conf, "--segments", "--last", "1h", "-o", path)
+    if not CASES.check("learn --segments: written", done.returncode == 0 and os.path.exists(path), done):
+        return
+    with open(path, encoding="ascii") as f:
+        text = f.read()
+    CASES.check("learn --segments: of the policy in force", done.returncode == 0 and "\nallow from us to them port 53/udp, 80/tcp" in text and
+                "\nreject from nobody to us, them, nobody\n" in text, done, text)
+    replay = d.egret("policy", "replay", "-c", d.conf, "--last", "1h", path)
+    CASES.check("learn --segments: refuses nothing of what is kept", ", 0 would be refused" in replay.stdout, replay)
+    CASES.equal("learn --segments: it loads", d.egret("policy", "load", "--watch", path).returncode, 0)
+    d.stop()
+
+
 def questions(n):
     n.nginx()
     n.dnsmasq()
@@ -220,6 +244,7 @@ def main():
     n = lab.Lab("usa")
     try:
         questions(n)
+        segments(n)
     except (RuntimeError, TimeoutError, ValueError, KeyError) as e:
         CASES.check("questions", False, repr(e))
     finally:

@@ -215,14 +215,17 @@ static void test_gateway(void **state)
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
 	struct config c;
 
-	assert_ok(config_parse(
-		&c, "e", STR("watch gateway\ngateway { inside lan0, lan1.20\n outside wan0 }\n"),
-		&messages));
+	assert_ok(config_parse(&c, "e",
+			       STR("watch gateway\ngateway { inside lan0, lan1.20\n outside wan0\n"
+				   " leases \"/a\", \"/b\" }\n"),
+			       &messages));
 	assert_str(buf_str(&messages), "");
 	assert_true(c.gateway);
 	assert_int_equal(c.n_gate_inside, 2);
 	assert_string_equal(c.gate_inside[1], "lan1.20");
 	assert_int_equal(c.n_gate_outside, 1);
+	assert_int_equal(c.n_gate_leases, 2);
+	assert_string_equal(c.gate_leases[1], "/b");
 }
 
 static void test_history(void **state)
@@ -265,6 +268,11 @@ static void test_mistakes(void **state)
 		{ "watch gateway\ngateway { outside a }", "e:2:9: error: a gateway needs an int" },
 		{ "watch gateway\ngateway { inside abcdefghijklmnop }",
 		  "e:2:18: error: the name of an interface" },
+		{ "watch gateway\ngateway { inside a leases b }",
+		  "e:2:27: error: a path in quotes is expected here" },
+		{ "watch gateway\ngateway { inside a leases \"/1\", \"/2\", \"/3\", \"/4\", \"/5\" "
+		  "}",
+		  "e:2:51: error: at most 4 files of leases" },
 		{ "gateway lan0", "e:1:9: error: '{' is expected here" },
 		{ "\ncgroup test", "e:2:8: error: a path in quotes is expected here" },
 		{ "run \"/tmp/x", "e:1:5: error: the string does not end on its line" },

@@ -89,7 +89,7 @@ static void serve_packed(int fd, const char *path)
 {
 	static char zeros[1 << 20];
 	struct str body =
-		strstr(path, "bomb") ? gzip(zeros, sizeof(zeros), 64) : gzip(TEN, strlen(TEN), 1);
+		strstr(path, "bomb") ? gzip(zeros, sizeof(zeros), 16) : gzip(TEN, strlen(TEN), 1);
 	bool encoded = !strstr(path, "file");
 
 	if (strstr(path, "cut"))

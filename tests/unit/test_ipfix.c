@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "decode/packet.h"
+#include "flow/nat.h"
 #include "flow/record.h"
 #include "store/ipfix.h"
 #include "store/ipfix_msg.h"
@@ -142,11 +143,16 @@ static void test_templates(void **state)
 	static const struct {
 		uint16_t id, records;
 		uint8_t proto;
-		bool v6;
+		bool v6, nat;
 	} kinds[] = { { 256, AT_APP + 2, IPPROTO_TCP, false },
 		      { 257, AT_APP + 24 + 2, IPPROTO_UDP, true },
 		      { 258, AT_APP - 4 + 2, IPPROTO_ICMP, false },
-		      { 259, AT_APP - 4 + 24 + 2, IPPROTO_ICMPV6, true } };
+		      { 259, AT_APP - 4 + 24 + 2, IPPROTO_ICMPV6, true },
+		      { 260, AT_APP + 2 + 12, IPPROTO_TCP, false, true },
+		      { 261, AT_APP + 24 + 2 + 36, IPPROTO_UDP, true, true },
+		      { 262, AT_APP - 4 + 2 + 8, IPPROTO_ICMP, false, true },
+		      { 263, AT_APP - 4 + 24 + 2 + 32, IPPROTO_ICMPV6, true, true } };
+	struct flow_nat nat = { 0 };
 	_cleanup_buf_ struct buf b = BUF_INIT(4096), record = BUF_INIT(4096);
 	struct flow f = flow_make();
 	const char *at, *end;
@@ -165,6 +171,7 @@ static void test_templates(void **state)
 		f.key.src = f.key.dst = kinds[n].v6 ? (struct addr){ { 0x20, 1 } }
 						    : addr_from_v4("\x0a\x00\x00\x05");
 		f.app = APP_UNDECIDED;
+		f.nat = kinds[n].nat ? &nat : NULL;
 		buf_clear(&record);
 		ipfix_put_record(&record, &(struct ipfix_piece){ .flow = &f });
 		assert_int_equal(ipfix_template_of(&f), kinds[n].id);
@@ -172,7 +179,34 @@ static void test_templates(void **state)
 		/* The flags of TCP are not in templates of ICMP; of its ports the type and code are left. */
 		assert_int_equal(record.n, kinds[n].records);
 	}
-	assert_int_equal(n, 4);
+	assert_int_equal(n, 8);
+}
+
+/* "Post" is after NAT, on whichever side of it the flow is seen. */
+static void test_nat(void **state)
+{
+	struct flow_nat nat = { .src = addr_from_v4("\xcb\x00\x71\x05"),
+				.dst = addr_from_v4("\xc0\x00\x02\x01"),
+				.sport = 61000,
+				.dport = 443 };
+	struct flow f = flow_make();
+	struct ipfix_piece p = { .flow = &f };
+	_cleanup_buf_ struct buf b = BUF_INIT(4096);
+
+	f.nat = &nat;
+	for (int before = 0; before < 2; before++) {
+		const char *inside = "\x0a\x00\x00\x05\xc0\x00\x02\x01",
+			   *outside = "\xcb\x00\x71\x05\xc0\x00\x02\x01", *post;
+
+		nat.before = before;
+		buf_clear(&b);
+		ipfix_put_record(&b, &p);
+		post = b.p + b.n - 12;
+		assert_memory_equal(b.p + AT_SRC, before ? outside : inside, 8);
+		assert_memory_equal(post, before ? inside : outside, 8);
+		assert_int_equal(number(b.p + AT_SPORT, 4), (before ? 61000U : 40000U) << 16 | 443);
+		assert_int_equal(number(post + 8, 4), (before ? 40000U : 61000U) << 16 | 443);
+	}
 }
 
 /* What others chose: the name of a user with bytes that are no text, and one that never ends. */
@@ -352,10 +386,11 @@ static void test_targets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_record),    cmocka_unit_test(test_words),
-		cmocka_unit_test(test_templates), cmocka_unit_test(test_hostile_names),
-		cmocka_unit_test(test_pieces),    cmocka_unit_test(test_many_living),
-		cmocka_unit_test(test_bounds),    cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_record),        cmocka_unit_test(test_words),
+		cmocka_unit_test(test_templates),     cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_many_living),   cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,28 @@ static void test_schedules(void **state)
 	tzset();
 }
 
+/* In the rows of the rule, also where it is several, and in no others. */
+static void test_priorities(void **state)
+{
+	struct policy_subject s = subject("198.51.100.7", 22);
+	struct rig r;
+
+	compile_with(&r,
+		     "link eth0 1mbit\nallow port 22 except to 192.0.2.7 user 0 priority high\n"
+		     "audit port 873 priority low\nallow port 80 priority normal\ndefault deny\n",
+		     NULL);
+	assert_int_equal(judge(&r, &s).flags, EG_ROW_HIGH);
+	s = subject("192.0.2.7", 22);
+	assert_int_equal(judge(&r, &s).flags, EG_ROW_HIGH);
+	s = subject("192.0.2.7", 873);
+	assert_int_equal(judge(&r, &s).flags, EG_ROW_LOW);
+	s = subject("192.0.2.7", 80);
+	assert_int_equal(judge(&r, &s).flags, 0);
+	s = subject("192.0.2.7", 81);
+	assert_int_equal(judge(&r, &s).flags, 0);
+	done(&r);
+}
+
 static void test_lists(void **state)
 {
 	struct policy_subject s = subject("198.51.100.7", 443);
@@ -296,10 +318,11 @@ static void test_each_segment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_schedules),  cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_refusals),   cmocka_unit_test(test_ids),
-		cmocka_unit_test(test_layout),     cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_then_limit), cmocka_unit_test(test_each_segment),
+		cmocka_unit_test(test_schedules),    cmocka_unit_test(test_priorities),
+		cmocka_unit_test(test_lists),        cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_ids),          cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_limits),       cmocka_unit_test(test_then_limit),
+		cmocka_unit_test(test_each_segment),
 	};
 
 	setenv("TZ", "UTC0", 1);

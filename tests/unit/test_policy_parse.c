@@ -348,6 +348,38 @@ static void test_deep_nesting(void **state)
 	refuse(text.p, "error: definitions are nested more than 64 deep");
 }
 
+static void test_links(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096), text = BUF_INIT(4096);
+	struct policy *p = parse("allow port 22 priority high limit 5mbit\n"
+				 "audit port 873 priority low alert\n"
+				 "allow port 80 priority normal\nallow port 81\n"
+				 "link \"wan0\" 20mbit\nlink eth0.100 1.5gbit\ndefault deny\n");
+
+	assert_int_equal(p->n_links, 2);
+	assert_str(p->links[0].interface, "wan0");
+	assert_int_equal(p->links[0].bits, 20000000);
+	assert_str(p->links[1].interface, "eth0.100");
+	assert_int_equal(p->links[1].bits, 1500000000);
+	assert_int_equal(p->links[1].place.line, 6);
+	assert_int_equal(p->rules[0].priority, PRIORITY_HIGH);
+	assert_int_equal(p->rules[0].limit_bits, 5000000);
+	assert_int_equal(p->rules[1].priority, PRIORITY_LOW);
+	assert_int_equal(p->rules[2].priority, PRIORITY_NORMAL);
+	assert_int_equal(p->rules[3].priority, PRIORITY_NONE);
+	policy_free(p);
+
+	p = parse("allow port 80\nallow port 22 priority high\ndefault deny\n");
+	policy_note_unenforced(p, &messages);
+	assert_non_null(strstr(messages.p, "p.egret:2:1: note: 'priority' does nothing here"));
+	policy_free(p);
+
+	for (int i = 0; i <= POLICY_LINKS_MAX; i++)
+		buf_printf(&text, "link e%d 1mbit\n", i);
+	buf_puts(&text, "default deny\n");
+	refuse(text.p, "p.egret:17:6: error: the policy has more than 16 links");
+}
+
 static void test_limits(void **state)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT(8 << 20), messages = BUF_INIT(1 << 20);
@@ -441,8 +473,8 @@ int main(void)
 		cmocka_unit_test(test_modifiers),    cmocka_unit_test(test_times),
 		cmocka_unit_test(test_front),        cmocka_unit_test(test_given_files),
 		cmocka_unit_test(test_deep_nesting), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_large),        cmocka_unit_test(test_complain),
-		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_links),        cmocka_unit_test(test_large),
+		cmocka_unit_test(test_complain),     cmocka_unit_test(test_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

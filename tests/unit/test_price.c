@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -25,7 +26,7 @@ static struct rig rig_of(const char *text)
 
 	if (policy_parse(&r.policy, "p.egret", str_of(text), STR_NONE, &messages) < 0)
 		fail_msg("%.*s", STR_FMT(buf_str(&messages)));
-	assert_ok(price_table_new(&r.table, r.policy));
+	assert_ok(price_table_new(&r.table, r.policy, NULL));
 	return r;
 }
 
@@ -184,6 +185,64 @@ static void without_address(void **state)
 	rig_done(&r);
 }
 
+/* A list's addresses and names are priced as a set's are; one that cannot be read is said. */
+static void lists(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(65536), notes = BUF_INIT(4096),
+				 text = BUF_INIT(4096);
+	struct price_lists where = { .notes = &notes };
+	char path[] = "/tmp/egret-price-XXXXXX";
+	int fd = mkstemp(path);
+	struct rig r = { 0 };
+
+	assert_true(fd >= 0);
+	dprintf(fd, "198.41.0.0/24\n2001:db8::/32\ncdn.example\n*.below.example\n");
+	close(fd);
+	buf_printf(&text,
+		   "list cdn = file \"%s\"\nlist gone = file \"%s.gone\" optional\n"
+		   "price list gone = 3 USD/GB\nprice list cdn = 0 USD/GB\n"
+		   "price internet = 0.05 USD/GB\ndefault allow\n",
+		   path, path);
+	assert_ok(policy_parse(&r.policy, "p.egret", buf_str(&text), STR_NONE, &messages));
+	assert_ok(price_table_new(&r.table, r.policy, &where));
+	assert_true(price_needs_addresses(r.table));
+	assert_int_equal(of(&r, "198.41.0.9", NULL, "internet", NULL, 0), 1);
+	assert_int_equal(of(&r, "198.41.1.9", NULL, "internet", NULL, 0), 2);
+	assert_int_equal(of(&r, "2001:db8::9", NULL, "internet", NULL, 0), 1);
+	assert_int_equal(of(&r, "8.8.8.8", "cdn.example", "internet", NULL, 0), 1);
+	assert_int_equal(of(&r, "8.8.8.8", "x.cdn.example", "internet", NULL, 0), 2);
+	assert_int_equal(of(&r, "8.8.8.8", "x.below.example", "internet", NULL, 0), 1);
+	assert_int_equal(of(&r, NULL, "x.example", "internet", NULL, 0), PRICE_UNKNOWN);
+	assert_str(buf_str(&notes),
+		   "the list 'gone' cannot be read: nothing has the price that is for it\n");
+	rig_done(&r);
+	unlink(path);
+}
+
+/* Which prices count for which budget. */
+static void budgets(void **state)
+{
+	static const bool want[3][3] = { { true, true, false },
+					 { true, false, false },
+					 { false, false, true } };
+	struct rig r =
+		rig_of("set cdn = 198.41.0.0/24\n"
+		       "price set cdn, country DE = 0.01 USD/GB\nprice internet = 0.02 USD/GB\n"
+		       "price private = 0.01 EUR/GB\n"
+		       "budget all = 50 USD/month\nbudget some = 12.34 USD/month for country DE\n"
+		       "budget inside = 1 EUR/month for private\ndefault allow\n");
+
+	assert_int_equal(r.policy->n_budgets, 3);
+	assert_int_equal(r.policy->budgets[1].amount, 1234 * CENT);
+	assert_str(r.policy->budgets[1].text, "some = 12.34 USD/month for country DE");
+	for (size_t i = 0; i < 3; i++)
+		for (uint32_t k = 0; k < 3; k++)
+			assert_int_equal(
+				price_is_of_budget(price_at(r.table, k), &r.policy->budgets[i]),
+				want[i][k]);
+	rig_done(&r);
+}
+
 /* --- months and text ------------------------------------------------------------------------------------------------ */
 
 static void months(void **state)
@@ -222,6 +281,8 @@ int main(void)
 		cmocka_unit_test(ends),
 		cmocka_unit_test(destinations),
 		cmocka_unit_test(without_address),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(budgets),
 		cmocka_unit_test(months),
 		cmocka_unit_test(texts),
 	};

@@ -163,6 +163,12 @@ static void test_periods(void **state)
 	assert_string_equal(SPAN(.period = "day"), "2026-11-28T23:00:00Z 2026-11-29T23:00:00Z");
 	assert_string_equal(SPAN(.period = "week"), "2026-11-22T23:00:00Z 2026-11-29T23:00:00Z");
 	assert_string_equal(SPAN(.period = "month"), "2026-10-31T23:00:00Z 2026-11-30T23:00:00Z");
+	/* The whole one before. */
+	assert_string_equal(SPAN(.last = "day"), "2026-11-27T23:00:00Z 2026-11-28T23:00:00Z");
+	assert_string_equal(SPAN(.last = "week"), "2026-11-15T23:00:00Z 2026-11-22T23:00:00Z");
+	assert_string_equal(SPAN(.last = "month"), "2026-09-30T22:00:00Z 2026-10-31T23:00:00Z");
+	assert_string_equal(span_at((struct when_words){ .last = "month" }, NOW + 40 * 86400),
+			    "2026-11-30T23:00:00Z 2026-12-31T23:00:00Z");
 	/* From December into the next year; a month in which clocks change. */
 	assert_string_equal(span_at((struct when_words){ .period = "month" }, NOW + 10 * 86400),
 			    "2026-11-30T23:00:00Z 2026-12-31T23:00:00Z");
@@ -177,6 +183,8 @@ static void test_spans_that_cannot_be(void **state)
 {
 	assert_non_null(strstr(SPAN(.last = "7"), "--last 7: it is a time like"));
 	assert_non_null(strstr(SPAN(.last = "5ms"), "--last 5ms: it is a time like"));
+	assert_non_null(strstr(SPAN(.last = "year"), "or a whole day, week or month"));
+	assert_non_null(strstr(SPAN(.last = "month", .period = "month"), "not two"));
 	assert_non_null(strstr(SPAN(.period = "year"), "day, week or month"));
 	assert_non_null(strstr(SPAN(.last = "7d", .from = "monday"), "not two"));
 	assert_non_null(strstr(SPAN(.period = "day", .to = "monday"), "not two"));

@@ -25,6 +25,9 @@ export function dimTerm(dim, value) {
 	return term(key, value);
 }
 
+/** The flows that `from` opened to `to`: of a flow the filter knows the segment of the other side, and who that was. */
+export const pairTerm = (from, to) => `((${term("segment", to)} -dir:reply -dir:ingress) or (${term("segment", from)} (dir:reply or dir:ingress)))`;
+
 /** Adds a term to a filter, once. What is joined by `or` is put in parentheses first. */
 export function add(filter, more) {
 	const text = (filter ?? "").trim();

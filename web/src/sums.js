@@ -47,6 +47,12 @@ export function sankeyData(rows, left, right, measure = "up", max = 10) {
 	return { nodes, links: [...links.values()], total: moved.reduce((n, r) => n + value(r), 0) };
 }
 
+/** Rows by `from` and `to` as a matrix: its lines and columns, the heaviest first as rows come, and the row of a pair. */
+export function matrix(rows) {
+	const pairs = new Map(rows.map((r) => [r.from + "\u0000" + r.to, r]));
+	return { from: [...new Set(rows.map((r) => r.from))], to: [...new Set(rows.map((r) => r.to))], at: (from, to) => pairs.get(from + "\u0000" + to) };
+}
+
 /** Stacks series: each becomes the sum of itself and those behind it, so that painting them in order leaves bands. */
 export function stack(series) {
 	const out = [];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add, dimTerm, term, wordAt } from "../src/filter.js";
+import { add, dimTerm, term, wordAt, pairTerm } from "../src/filter.js";
 
 test("values are quoted where the language wants it", () => {
 	assert.equal(term("proc", "/usr/bin/curl"), "proc:/usr/bin/curl");
@@ -42,4 +42,8 @@ test("the word that a key could complete", () => {
 	assert.deepEqual(wordAt("a -us", 5), { from: 3, word: "us", negated: true });
 	assert.equal(wordAt("port:4", 6), null);
 	assert.equal(wordAt('name:"a b', 9), null);
+});
+
+test("a pair of segments is the flows that one opened to the other", () => {
+	assert.equal(pairTerm("office", "two words"), '((segment:"two words" -dir:reply -dir:ingress) or (segment:office (dir:reply or dir:ingress)))');
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Recent, rowOfFlow, sankeyData, sorted, stack } from "../src/sums.js";
+import { matrix, Recent, rowOfFlow, sankeyData, sorted, stack } from "../src/sums.js";
 
 const row = (app, name, up, down = 0) => ({ app, name, up, down });
 
@@ -10,6 +10,13 @@ test("the diagram has a node a side and a link a pair", () => {
 	assert.equal(d.total, 18);
 	assert.deepEqual(d.nodes.map((n) => n.side + n.key), ["la", "rx", "ry", "lb"]);
 	assert.deepEqual(d.links, [{ source: 0, target: 1, value: 12 }, { source: 0, target: 2, value: 5 }, { source: 3, target: 1, value: 1 }]);
+});
+
+test("a matrix has a line and a column for each segment, the heaviest first, and holes where nothing was", () => {
+	const m = matrix([{ from: "office", to: "servers", up: 9 }, { from: "lab", to: "servers", up: 5 }, { from: "office", to: "internet", up: 1 }]);
+	assert.deepEqual([m.from, m.to], [["office", "lab"], ["servers", "internet"]]);
+	assert.equal(m.at("lab", "servers").up, 5);
+	assert.equal(m.at("lab", "internet"), undefined);
 });
 
 test("a name that is also a program is two nodes, and nothing flows in a circle", () => {

@@ -2,7 +2,7 @@
 // What may leave: the rules in force, what they did, and an edited policy tried on the past before it is loaded.
 import { useEffect, useState } from "preact/hooks";
 import { post, useAsk } from "../api.js";
-import { base, count, duration, NONE, plural, seconds } from "../format.js";
+import { base, bytes, count, duration, money, NONE, plural, seconds } from "../format.js";
 import { Act, Chip, Choice, Down, Empty, Figure, Note, Panel, Time, Trouble, Up } from "../parts.jsx";
 import { format } from "../route.js";
 
@@ -77,6 +77,34 @@ function Blocks({ policy, may, again }) {
 					</li>
 				))}
 			</ul>
+		</Panel>
+	);
+}
+
+const STATES = { spent: "bad", over: "bad", warned: "warn", ahead: "warn" };
+const State = ({ of, children }) => (STATES[of] ? <Chip kind={STATES[of]}>{children ?? of}</Chip> : of);
+
+/** Bytes of rules, and money of a month: how much is used, and when it is gone. */
+function Quotas() {
+	const { data } = useAsk("/policy/quota", {}, 5000);
+	const quotas = data?.quotas ?? [], budgets = data?.budgets ?? [];
+	const amount = (b, n) => (n === undefined ? NONE : money({ amount: n, currency: b.currency }));
+	if (!quotas.length && !budgets.length) return null;
+	return (
+		<Panel title="Quotas and budgets">
+			<table class="plain">
+				<thead><tr><th scope="col">what</th><th scope="col">used</th><th scope="col" class="num less1">left</th><th scope="col" class="num less1">until</th><th scope="col" class="less1">runs out</th><th scope="col">state</th></tr></thead>
+				<tbody>
+					{quotas.map((x, i) => (
+						<tr key={i}><td class="wrap"><code>{x.text}</code></td><td>{bytes(x.used)} of {bytes(x.of)}</td><td class="num less1">{bytes(x.left)}</td>
+							<td class="num less1"><Time at={x.ends} /></td><td class="less1">{x.left ? x.runs_out ? <Time at={x.runs_out} /> : "not before it ends" : "it has"}</td><td><State of={x.state}>{x.then && x.state === "spent" && `${data.mode === "watch" ? "would " : ""}${x.then}`}</State></td></tr>
+					))}
+					{budgets.map((b) => (
+						<tr key={b.text}><td class="wrap"><code>budget {b.text}</code></td><td>{amount(b, b.used)} of {amount(b, b.of)}</td><td class="num less1">{amount(b, Math.max(0, b.of - b.used))}</td>
+							<td class="num less1"><Time at={b.to} /></td><td class="less1">{b.state === "over" ? "it has" : b.forecast === undefined ? NONE : `${amount(b, b.forecast)} by its end`}</td><td><State of={b.state} /></td></tr>
+					))}
+				</tbody>
+			</table>
 		</Panel>
 	);
 }
@@ -206,6 +234,7 @@ export function Policy({ status, kept }) {
 			{policy.rules ? <Panel title="Rules" aside={<span class="dim">{policy.file}</span>}><Rules policy={policy} />{policy.not_enforced && <p class="source dim">{policy.not_enforced}</p>}</Panel> :
 				<Empty title="No policy is in force">Write one below, or let what was seen suggest it: <code>egret policy learn</code>.</Empty>}
 			<Blocks policy={policy} may={may} again={asked.again} />
+			{policy.rules && <Quotas />}
 			{policy.lists?.length > 0 && (
 				<Panel title="Lists">
 					<table class="plain"><thead><tr><th scope="col">list</th><th scope="col">from</th><th scope="col" class="num">entries</th><th scope="col">as of</th><th scope="col">problem</th></tr></thead>

@@ -3,11 +3,11 @@
 import { useMemo } from "preact/hooks";
 import { useAsk } from "../api.js";
 import { Chart, seatsOf, useColours } from "../chart.jsx";
-import { add, dimTerm } from "../filter.js";
-import { base, bytes, count, duration, money, NONE } from "../format.js";
+import { add, dimTerm, pairTerm } from "../filter.js";
+import { base, bytes, count, duration, money, NONE, plural } from "../format.js";
 import { Bar, Choice, Down, Empty, Figure, FilterBox, Note, Panel, Source, SpanBox, Switch, Time, Trouble, Up } from "../parts.jsx";
 import { change, format, span } from "../route.js";
-import { stack } from "../sums.js";
+import { matrix, stack } from "../sums.js";
 import { Table } from "../table.jsx";
 
 const DIMS = ["app", "name", "domain", "user", "unit", "container", "segment", "country", "asn", "protocol", "direction", "rule", "verdict", "address", "port", "proto", "host"];
@@ -37,8 +37,26 @@ function OverTime({ q, asked, by, measure }) {
 	);
 }
 
+const flowsOf = (q, terms) => format("flows", { last: q.last, from: q.from, to: q.to, filter: terms.reduce(add, q.filter ?? "") });
+
+function Matrix({ q, rows }) {
+	const m = matrix(rows);
+	return (
+		<table class="plain matrix">
+			<caption class="sr">Who opens flows to whom, by segments</caption>
+			<thead><tr><th scope="col">from</th>{m.to.map((t) => <th key={t} scope="col" class="num">to {t}</th>)}</tr></thead>
+			<tbody>{m.from.map((f) => <tr key={f}><th scope="row">{f}</th>{m.to.map((t) => {
+				const r = m.at(f, t);
+				return <td key={t} class="num">{r ? <><a href={flowsOf(q, [pairTerm(f, t)])}>{bytes(r.up + r.down)}</a><br /><span class="dim">{plural(r.flows, "flow")}</span>
+					{r.refused > 0 && <><br /><span class="bad">{count(r.refused)} refused</span></>}</> : NONE}</td>;
+			})}</tr>)}</tbody>
+		</table>
+	);
+}
+
 export function Usage({ q, kept }) {
-	const by = DIMS.includes(q.by) ? q.by : "app", then = DIMS.includes(q.then) && q.then !== by ? q.then : "";
+	const pairs = q.by === "segments";
+	const by = pairs ? "from" : DIMS.includes(q.by) ? q.by : "app", then = pairs ? "to" : DIMS.includes(q.then) && q.then !== by ? q.then : "";
 	const month = q.period === "month", asked = month ? { period: "month" } : span(q);
 	const sort = SORTS[q.sort] ? q.sort : "bytes", measure = sort === "up" || sort === "down" ? sort : "bytes";
 	const { data, problem } = useAsk(kept ? "/history/usage" : "", { ...asked, by: then ? `${by},${then}` : by, filter: q.filter, sort, limit: 1000 }, 60000);
@@ -65,8 +83,8 @@ export function Usage({ q, kept }) {
 				<FilterBox filter={q.filter} problem={problem?.status === 400 ? problem.message : null} />
 				<Switch label="Period" value={month ? "month" : "span"} options={[["span", "span"], ["month", "this month"]]} onChange={(v) => change({ period: v === "month" ? "month" : undefined })} />
 				{!month && <SpanBox q={q} />}
-				<Choice label="by" value={by} options={DIMS.map((d) => [d, title(d)])} onChange={(v) => change({ by: v === "app" ? undefined : v, then: then === v ? undefined : then || undefined })} />
-				<Choice label="and" value={then} options={[["", "nothing else"], ...DIMS.filter((d) => d !== by).map((d) => [d, title(d)])]} onChange={(v) => change({ then: v || undefined })} />
+				<Choice label="by" value={pairs ? q.by : by} options={[...DIMS.map((d) => [d, title(d)]), ["segments", "segment × segment"]]} onChange={(v) => change({ by: v === "app" ? undefined : v, then: then === v ? undefined : then || undefined })} />
+				{!pairs && <Choice label="and" value={then} options={[["", "nothing else"], ...DIMS.filter((d) => d !== by).map((d) => [d, title(d)])]} onChange={(v) => change({ then: v || undefined })} />}
 			</div>
 			<dl class="figures">
 				<Figure label="left" kind="up" note={forecast && `${bytes(forecast.up)} by the end of the month`}>{bytes(totals?.up)}</Figure>
@@ -75,13 +93,12 @@ export function Usage({ q, kept }) {
 				<Figure label="refused">{count(totals?.refused)}</Figure>
 				{costs && <Figure label="cost" note={forecast?.cost && `${money(forecast.cost)} by the end of the month`}>{money(totals?.cost)}</Figure>}
 			</dl>
-			<OverTime q={q} asked={month ? { from: data?.from, to: data?.to } : asked} by={by} measure={measure} />
+			{!pairs && <OverTime q={q} asked={month ? { from: data?.from, to: data?.to } : asked} by={by} measure={measure} />}
 			<Panel title="Sums" aside={<span class="dim" role="status">{data && `${count(rows.length)} rows, most ${sort === "bytes" ? "bytes" : SORTS[sort]} first`}</span>}>
-				{data && !rows.length ? <Empty title="Nothing moved in this span">{q.filter ? "No flow matches the filter." : "Take a longer span."}</Empty> :
+				{data && !rows.length ? <Empty title="Nothing moved in this span">{q.filter ? "No flow matches the filter." : "Take a longer span."}</Empty> : pairs ? <Matrix q={q} rows={rows} /> :
 					<Table label="Sums" columns={columns} rows={rows} rowKey={(r) => `${r[by]}\u0000${then ? r[then] : ""}`} sort={sort}
 						onSort={(s) => change({ sort: s.replace(/^-/, "") }, true)} onOpen={(r) => {
-							const terms = [dimTerm(by, r[by]), then && dimTerm(then, r[then])].filter(Boolean);
-							location.hash = format("flows", { last: q.last, from: q.from, to: q.to, filter: terms.reduce(add, q.filter ?? "") });
+							location.hash = flowsOf(q, [dimTerm(by, r[by]), then && dimTerm(then, r[then])].filter(Boolean));
 						}} />}
 				<Source data={data} />
 				<Trouble problem={problem?.status === 400 ? null : problem} />
