@@ -99,6 +99,8 @@ struct eg_window {
 #define EG_AGAIN \
 	(1U << 25) /* policy hangs on what datagrams say: each long header of QUIC is looked at */
 #define EG_FORWARDED (1U << 26) /* seen by the gateway: of no socket of this host */
+#define EG_LIMITED (1U << 27)   /* the flow has a rate: judged.limit */
+#define EG_PACED (1U << 28)     /* its TCP was told to send no faster */
 #define EG_HIGH (1U << 29)      /* priority of what passes for good (priority.h) */
 #define EG_LOW (1U << 30)
 
@@ -142,7 +144,7 @@ struct eg_judged {
 	__u8 flags;   /* EG_JUDGED_* */
 	__u8 tail;    /* EG_TAIL_*, with EG_OVER */
 	__u8 epoch;   /* low byte of policy_epoch then; judged again when that moved on */
-	__u8 pad[2];
+	__u16 limit;  /* as in the image's limit_of; 0: none */
 };
 _Static_assert(sizeof(struct eg_judged) == 16, "abi");
 
@@ -297,8 +299,9 @@ _Static_assert(sizeof(struct eg_name) == 272, "abi");
 	X(MAP_SOCKETS)     \
 	X(MAP_HANDSHAKE)   \
 	X(MAP_JUDGE)       \
-	X(PACKET_UNREAD)
-#define EG_LOSS_COUNT 9
+	X(PACKET_UNREAD)   \
+	X(MAP_LIMIT)
+#define EG_LOSS_COUNT 10
 #define EG_LOSS_PLACES 16 /* a power of two: the verifier wants a mask */
 
 struct eg_loss {
@@ -380,10 +383,41 @@ struct eg_tell {
 struct eg_hit {
 	__u64 verdicts;
 	__u64 refused_packets, refused_bytes, refused_calls;
-	__u64 last_ns; /* Unix */
-	__u64 pad[3];
+	__u64 last_ns;                        /* Unix */
+	__u64 limited_packets, limited_bytes; /* dropped, because they were over the rule's rate */
+	__u64 pad;
 };
 _Static_assert(sizeof(struct eg_hit) == 64, "abi");
+
+/*
+ * Who shares a rate, and what they have used of it, each direction by itself (limit.h). `id` is the rule's, `of` whose
+ * bucket it is.
+ */
+#define EG_BUCKETS 100000
+#define EG_BUCKETS_REST 256 /* for those who find no room */
+struct eg_bucket_key {
+	__u64 id;
+	__u64 of[2];
+};
+struct eg_meter {
+	__u64 end_ns;  /* when all that passed has left at the rule's rate */
+	__u64 share;   /* of a flow, bytes a second; 0: not worked out yet */
+	__u64 from_ns; /* it was worked out then … */
+	__u64 was_ns;  /* … with so much waiting */
+};
+struct eg_bucket {
+	struct eg_meter way[2]; /* rx and tx */
+};
+_Static_assert(sizeof(struct eg_bucket) == 64, "abi");
+
+/* What one flow has used of its share. In sets by the flow's hash; who finds all busy has no share of his own. */
+#define EG_SHARES 65536
+#define EG_SHARE_WAYS 4
+struct eg_share {
+	__u64 tag;
+	__u64 end_ns[2];
+};
+_Static_assert(sizeof(struct eg_share) == 24, "abi");
 
 /* Also what a sweep writes of each flow, then with rec.type 0. */
 struct eg_close {

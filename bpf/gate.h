@@ -330,6 +330,15 @@ static __always_inline int eg_tcp_ask(struct __sk_buff *skb, struct eg_sock *s, 
 	return eg_flow_ask(skb, s, r, cookie, epoch, eg_look_tcp(skb, s, p));
 }
 
+/* The flow in the socket has a rate, or has none any more. */
+static __always_inline void eg_flow_limited(struct eg_sock *s, const struct eg_judged *j)
+{
+	if (j->limit)
+		__sync_fetch_and_or(&s->hot.flags, EG_LIMITED);
+	else if (s->hot.flags & EG_LIMITED)
+		__sync_fetch_and_and(&s->hot.flags, ~EG_LIMITED);
+}
+
 /* The verdict goes to the flow in the socket. */
 static __always_inline void eg_flow_judged(struct eg_sock *s, struct eg_room *r, int verdict)
 {
@@ -340,6 +349,7 @@ static __always_inline void eg_flow_judged(struct eg_sock *s, struct eg_room *r,
 	s->visible_name = r->c.visible_name;
 	r->c.judged.tail = j->tail;
 	eg_keep_judged(j, &r->c.judged);
+	eg_flow_limited(s, j);
 	if (verdict != EG_PASS || !(j->flags & EG_JUDGED_FINAL)) {
 		s->hot.passes = 0;
 		return;
@@ -417,6 +427,7 @@ static __always_inline int eg_call_leaves(struct bpf_sock_addr *ctx, struct eg_s
 		s->born_ns = r->c.born_ns;
 		s->visible_name = 0;
 		eg_keep_judged(&s->judged, &r->c.judged);
+		eg_flow_limited(s, &s->judged);
 		eg_pass_on(s, r->c.judged.flags & EG_JUDGED_FINAL ? epoch : 0);
 	}
 	eg_room_give(r);

@@ -19,6 +19,7 @@
 #include "dgram.h"
 #include "forward_judge.h"
 #include "forward_reject.h"
+#include "limit.h"
 #include "tcp.h"
 
 #define EG_GATE_HOST 0
@@ -380,6 +381,26 @@ static __noinline int eg_gate_answered(struct eg_gate_packet *g, struct eg_room 
 	return EG_REFUSE;
 }
 
+/* Does the flow's rate have room for it? Sent again is what ends below the highest sequence number so far. */
+static __noinline int eg_gate_rated(const struct eg_gate_packet *g)
+{
+	struct eg_gate_flow *f;
+	__u32 how, top;
+
+	f = g ? bpf_map_lookup_elem(&eg_gate_flows, &g->key) : NULL;
+	if (!f || !(f->sock.hot.flags & EG_LIMITED))
+		return 1;
+	how = EG_LIMIT_PACKETS(g->packets) | (g->tx ? EG_LIMIT_TX : 0);
+	top = g->tx ? f->top[0] : f->top[1];
+	if (g->p.proto == EG_PROTO_TCP && !g->p.payload_len)
+		how |= EG_LIMIT_BARE;
+	else if (g->p.proto == EG_PROTO_TCP && (f->topped & (g->tx ? 1 : 2)) &&
+		 (__s32)(g->p.seq + g->p.payload_len - top) <= 0)
+		how |= EG_LIMIT_AGAIN;
+	return eg_limit_pass(&f->sock, &f->sock.judged, eg_limit_flow(&g->key, f->cookie), g->bytes,
+			     how);
+}
+
 static __noinline void eg_gate_passes(struct __sk_buff *skb, struct eg_gate_packet *g)
 {
 	struct eg_gate_flow *f;
@@ -454,6 +475,8 @@ int eg_gate_in(struct __sk_buff *skb)
 		return EG_TC_NEXT;
 	if (verdict != EG_PASS)
 		return eg_gate_refuses(skb, g, answer);
+	if (!eg_gate_rated(g))
+		return EG_TC_DROP;
 	eg_gate_passes(skb, g);
 	return EG_TC_NEXT;
 }
@@ -499,6 +522,8 @@ int eg_gate_out(struct __sk_buff *skb)
 	f = eg_gate_find(skb, g);
 	if (f && eg_gate_is_anew(&f->sock, &g->p, 0))
 		eg_gate_again(f);
+	if (!eg_gate_rated(g))
+		return EG_TC_DROP;
 	eg_gate_passes(skb, g);
 	return EG_TC_NEXT;
 }

@@ -8,7 +8,8 @@
  *
  *   connect4/6, sendmsg4/6     whose socket it is, in process context; what policy refuses fails at once
  *   post_bind4/6               whose it is
- *   cgroup_skb egress/ingress  counts; the first packet names the flow; egress refuses
+ *   cgroup_skb egress/ingress  counts; the first packet names the flow; egress refuses; both limit (limit.h)
+ *   sockops                    connections with a rate are told to send no faster (pace.h)
  *   tcp_destroy_sock, sock_release   its end
  *   kfree_skb, tcp_send_reset  what TCP does without the socket (tcp.h)
  *   process.h                  processes; walk.h: iterators for start and sweep
@@ -16,6 +17,7 @@
 #include "backstop.h"
 #include "gate.h"
 #include "gateway.h"
+#include "pace.h"
 #include "priority.h"
 #include "process.h"
 #include "walk.h"
@@ -110,6 +112,9 @@ static __always_inline int eg_counted_reset(struct bpf_sock *sk, struct eg_sock 
 	return __sync_fetch_and_and(&s->hot.flags, ~EG_ANSWERED) & EG_ANSWERED;
 }
 
+/* What egress gives back for a packet over its rate: dropped as a full queue would, and TCP slows down (NET_XMIT_DROP). */
+#define EG_OVER_RATE 2
+
 /* A socket that is not a connection. */
 static __always_inline int eg_slow_dgram(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
 					 struct eg_room *r, int tx)
@@ -167,6 +172,48 @@ static __noinline int eg_slow(struct __sk_buff *skb, struct eg_sock *s, __u64 co
 	return tx ? eg_tcp_ask(skb, s, r, cookie) : EG_PASS;
 }
 
+/* Was this, or newer, sent before? */
+static __always_inline int eg_is_again(struct __sk_buff *skb, __u32 seq)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_tcp_sock *tp = sk ? bpf_tcp_sock(sk) : NULL;
+
+	return tp && (__s32)(seq - tp->snd_nxt) < 0;
+}
+
+/* The flow that the packet is of has a rate: may it pass? */
+static __noinline int eg_limit_slow(struct __sk_buff *skb, struct eg_sock *s, struct eg_room *r,
+				    __u64 cookie, int tx)
+{
+	struct eg_wire w = { .packets = 1, .bytes = skb->len };
+	const struct eg_packet *p = &r->packet;
+	const struct eg_judged *j = &s->judged;
+	int dgram = p->proto != EG_PROTO_TCP;
+	struct eg_peer *peer;
+	__u32 how;
+
+	eg_packet_key(p, &r->peer.key, tx);
+	r->peer.cookie = cookie;
+	if (dgram && (s->hot.flags & EG_KEYED) && !eg_packet_is(p, &s->key, tx)) {
+		peer = bpf_map_lookup_elem(&eg_peers, &r->peer);
+		if (!peer)
+			return 1;
+		j = &peer->judged;
+	}
+	if (!j->limit)
+		return 1;
+	if (tx && (skb->gso_segs > 1 || (dgram && w.bytes > EG_WIRE_SMALL)))
+		eg_wire_tx(skb, &w, dgram);
+	else if (!tx && dgram && w.bytes > EG_WIRE_SMALL)
+		eg_wire_rx(skb, &w);
+	how = EG_LIMIT_PACKETS(w.packets) | (tx ? EG_LIMIT_TX : 0);
+	if (!dgram && !p->payload_len)
+		how |= EG_LIMIT_BARE;
+	else if (!dgram && tx && eg_is_again(skb, p->seq))
+		how |= EG_LIMIT_AGAIN;
+	return eg_limit_pass(s, j, eg_limit_flow(&r->peer.key, cookie), w.bytes, how);
+}
+
 /* It was asked, or need not be: the verdict is kept, and what passes is counted. */
 static __noinline int eg_slow_end(struct __sk_buff *skb, __u64 cookie, struct eg_room *r,
 				  int verdict, int tx)
@@ -174,6 +221,7 @@ static __noinline int eg_slow_end(struct __sk_buff *skb, __u64 cookie, struct eg
 	struct bpf_sock *sk = skb->sk;
 	struct eg_packet *p = &r->packet;
 	struct eg_sock *s;
+	int ret = 1;
 
 	if (!sk)
 		return verdict == EG_PASS;
@@ -186,12 +234,17 @@ static __noinline int eg_slow_end(struct __sk_buff *skb, __u64 cookie, struct eg
 		eg_flow_judged(s, r, verdict);
 	if (verdict != EG_PASS)
 		return 0;
+	if (policy_limits && !eg_limit_slow(skb, s, r, cookie, tx)) {
+		if (tx)
+			return EG_OVER_RATE;
+		ret = 0; /* it came, and is counted */
+	}
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
-		return 1;
+		return ret;
 	if (sk->protocol != EG_PROTO_TCP || sk->type != 1) {
 		eg_dgram_packet(skb, s, p, cookie, tx);
-		return 1;
+		return ret;
 	}
 	if (r->began || !(s->hot.flags & EG_OPEN_SENT))
 		eg_open(s, cookie);
@@ -199,7 +252,7 @@ static __noinline int eg_slow_end(struct __sk_buff *skb, __u64 cookie, struct eg
 	eg_tcp_packet(skb, s, p, cookie, tx);
 	if (p->payload_len || (p->tcp_flags & EG_FIN))
 		eg_tcp_look(skb, s, cookie, tx && (p->tcp_flags & EG_FIN));
-	return 1;
+	return ret;
 }
 
 static __always_inline int eg_slow_way(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
@@ -232,37 +285,62 @@ static __always_inline int eg_slow_way(struct __sk_buff *skb, struct eg_sock *s,
 
 #define EG_FAST (EG_KEYED | EG_CONNECTED)
 
-/* TCP in the middle of a known flow, and no first bytes to look at: 1 when counted. */
+/* Of the flow in the socket. */
+static __noinline int eg_limit_fast(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
+				    __u64 bytes, __u32 how)
+{
+	if (!s)
+		return 1;
+	return eg_limit_pass(s, &s->judged, eg_limit_flow(&s->key, cookie), bytes, how);
+}
+
+#define EG_SLOW 3 /* not counted: the slow way does */
+
+/* TCP in the middle of a known flow, and no first bytes to look at: what the hook gives back when it was counted. */
 static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
 				       int tx)
 {
 	struct eg_hot *h = &s->hot;
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	__u8 *b = data, *seen = tx ? &h->tx_tcp : &h->rx_tcp, f;
-	__u32 flags = h->flags, head;
+	__u32 flags = h->flags, head, how;
+	int ret = 1;
+	__be32 seq;
 	struct eg_wire w;
 	__u64 was;
 
 	if ((flags & EG_FAST) != EG_FAST || (tx && h->passes != (__u8)eg_epoch()))
-		return 0;
+		return EG_SLOW;
 	if (data + 40 <= end && b[0] == 0x45) {
 		f = b[33];
 		head = 20 + (b[32] >> 4) * 4;
+		seq = *(const __be32 *)(b + 24);
 	} else if (data + 60 <= end && b[0] >> 4 == 6 && b[6] == EG_PROTO_TCP) {
 		f = b[53];
 		head = 40 + (b[52] >> 4) * 4;
+		seq = *(const __be32 *)(b + 44);
 	} else {
-		return 0;
+		return EG_SLOW;
 	}
 	w.bytes = skb->len;
 	if ((f & (EG_SYN | EG_RST)) ||
 	    ((flags & ((tx ? EG_TX_OPEN : EG_RX_OPEN) | EG_HTTP)) && w.bytes > head))
-		return 0;
-	if ((f | *seen) != *seen)
-		*seen |= f;
+		return EG_SLOW;
 	w.packets = 1;
 	if (tx && skb->gso_segs > 1)
 		eg_wire_tx(skb, &w, 0);
+	if (flags & EG_LIMITED) {
+		how = EG_LIMIT_PACKETS(w.packets) | (tx ? EG_LIMIT_TX : 0);
+		if (w.bytes <= head)
+			how |= EG_LIMIT_BARE;
+		else if (tx && eg_is_again(skb, bpf_ntohl(seq)))
+			how |= EG_LIMIT_AGAIN;
+		ret = eg_limit_fast(skb, s, cookie, w.bytes, how);
+		if (!ret && tx)
+			return EG_OVER_RATE;
+	}
+	if ((f | *seen) != *seen)
+		*seen |= f;
 	was = h->last_tick;
 	if (tx)
 		eg_add_tx(h, w.packets, w.bytes, 0);
@@ -270,7 +348,7 @@ static __always_inline int eg_fast_tcp(struct __sk_buff *skb, struct eg_sock *s,
 		eg_add_rx(h, w.packets, w.bytes);
 	if (((was ^ h->last_tick) >> 8) || (f & EG_FIN)) /* about once a second */
 		eg_tcp_look(skb, s, cookie, tx && (f & EG_FIN));
-	return 1;
+	return ret;
 }
 
 /* Does a datagram belong to the flow in the socket? 0 also when it is hard to tell. */
@@ -309,33 +387,42 @@ static __always_inline int eg_fast_again(struct __sk_buff *skb)
 }
 
 /* UDP of a known flow whose first datagrams were handed on. Without connect(), the one who sends must be the owner. */
-static __always_inline int eg_fast_udp(struct __sk_buff *skb, struct eg_hot *h, int tx)
+static __always_inline int eg_fast_udp(struct __sk_buff *skb, struct eg_sock *s, __u64 cookie,
+				       int tx)
 {
+	struct eg_hot *h = &s->hot;
 	struct eg_wire w = { .packets = 1, .bytes = skb->len };
 	__u32 flags = h->flags;
+	int ret = 1;
 
 	if ((flags & (EG_KEYED | EG_RAW | (tx ? EG_TX_OPEN : EG_RX_OPEN))) != EG_KEYED ||
 	    !eg_fast_same(skb, h->peer_tag, tx))
-		return 0;
+		return EG_SLOW;
 	if (tx && (h->passes != (__u8)eg_epoch() || ((flags & EG_AGAIN) && eg_fast_again(skb))))
-		return 0;
+		return EG_SLOW;
 	if (tx && !(flags & EG_CONNECTED) && h->pid != bpf_get_current_pid_tgid() >> 32)
-		return 0;
+		return EG_SLOW;
 	if (tx && skb->gso_segs > 1)
-		return 0;
+		return EG_SLOW;
 	if (w.bytes > EG_WIRE_SMALL) {
 		if (tx)
 			eg_wire_tx(skb, &w, 1);
 		else
 			eg_wire_rx(skb, &w);
 		if (w.packets > 1)
-			return 0;
+			return EG_SLOW;
+	}
+	if (flags & EG_LIMITED) {
+		ret = eg_limit_fast(skb, s, cookie, w.bytes,
+				    EG_LIMIT_PACKETS(1) | (tx ? EG_LIMIT_TX : 0));
+		if (!ret && tx)
+			return EG_OVER_RATE;
 	}
 	if (tx)
 		eg_add_tx(h, 1, w.bytes, 1);
 	else
 		eg_add_rx(h, 1, w.bytes);
-	return 1;
+	return ret;
 }
 
 static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
@@ -343,16 +430,19 @@ static __always_inline int eg_packet_of(struct __sk_buff *skb, int tx)
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct bpf_sock *sk = skb->sk;
 	struct eg_sock *s;
+	int ret = EG_SLOW;
 
 	if (!sk)
 		return 1;
 	s = EG_FIND(sk, cookie);
-	if (s && (s->hot.proto == EG_PROTO_TCP
-			  ? eg_fast_tcp(skb, s, cookie, tx)
-			  : s->hot.proto == EG_PROTO_UDP && eg_fast_udp(skb, &s->hot, tx))) {
+	if (s && s->hot.proto == EG_PROTO_TCP)
+		ret = eg_fast_tcp(skb, s, cookie, tx);
+	else if (s && s->hot.proto == EG_PROTO_UDP)
+		ret = eg_fast_udp(skb, s, cookie, tx);
+	if (ret != EG_SLOW) {
 		if (tx && s->hot.passes)
 			eg_prioritise(skb, s->hot.flags);
-		return 1;
+		return ret;
 	}
 	return eg_slow_way(skb, s, cookie, tx);
 }

@@ -51,7 +51,8 @@ struct eg_room {
 	__u8 other;    /* to `peer`, not to the socket itself */
 	__u8 began;    /* the socket's first packet of this flow */
 	__u8 priority; /* EG_JUDGED_HIGH, EG_JUDGED_LOW: of the packet */
-	__u8 unused[3];
+	__u8 unused;
+	__u16 limit;             /* of the row that was found */
 	struct eg_peer_key peer; /* it and the packet: too large for the stack */
 	struct eg_packet packet;
 	struct eg_case c;
@@ -206,6 +207,9 @@ __noinline int eg_judge_once(struct eg_room *r)
 	r->certain_rule = head->n_rules;
 	if (eg_evaluate(image, &r->facts, &r->fold, &r->verdict))
 		return EG_SWAPPED; /* a page was not there: the image that it was of is gone */
+	r->limit = 0;
+	if (r->verdict.flags & EG_ROW_LIMIT)
+		r->limit = eg_read___u16(image, head->limit_of + 2ULL * r->verdict.rule);
 	if (eg_is_forged(image, head, &r->c, &r->facts)) {
 		r->verdict.final = 1;
 		r->verdict.rule = head->n_rules;
@@ -250,6 +254,7 @@ static __always_inline void eg_judge_note(struct eg_judged *j, const struct eg_v
 	if (v->final)
 		j->app = v->app;
 	j->epoch = epoch;
+	j->limit = 0;
 	j->flags &= EG_JUDGED_PAYLOAD | EG_JUDGED_BEGUN;
 	if (v->final)
 		j->flags |= EG_JUDGED_FINAL;
@@ -316,6 +321,8 @@ __noinline int eg_conclude(struct eg_room *r)
 		j->flags |= v->enforce ? EG_JUDGED_REFUSES : EG_JUDGED_WOULD;
 	else if (v->final && v->action == EG_AUDIT)
 		j->flags |= EG_JUDGED_WOULD;
+	if (ret == EG_PASS && v->final && v->enforce)
+		j->limit = r->limit;
 	if ((j->flags & EG_JUDGED_FINAL) &&
 	    (was.gen != j->gen || was.rule != j->rule || !(was.flags & EG_JUDGED_FINAL)))
 		eg_hit(j);

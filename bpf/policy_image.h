@@ -65,8 +65,9 @@ enum eg_action { EG_ALLOW = 1, EG_DENY, EG_REJECT, EG_AUDIT };
 #define EG_ROW_ALERT 4
 #define EG_ROW_IMPLIED \
 	8 /* not written by anybody: loopback, DNS to trusted resolvers, the default left out */
-#define EG_ROW_FIRM 16 /* enforced in watch mode, too (`egret block`) */
-#define EG_ROW_HIGH 64 /* `priority high` */
+#define EG_ROW_FIRM 16  /* enforced in watch mode, too (`egret block`) */
+#define EG_ROW_LIMIT 32 /* what passes by it has a rate: `limit_of` its rule */
+#define EG_ROW_HIGH 64  /* `priority high` */
 #define EG_ROW_LOW 128
 struct eg_row {
 	__u16 rule; /* index of the rule in the policy; the default: their number */
@@ -156,6 +157,25 @@ enum {
 	EG_APP_MAX = 256
 };
 
+/* Who has a bucket of his own: enum limit_each of src/policy/policy.h. */
+enum eg_each {
+	EG_EACH_NONE,
+	EG_EACH_APP,
+	EG_EACH_USER,
+	EG_EACH_UNIT,
+	EG_EACH_HOST,
+	EG_EACH_SEGMENT,
+	EG_EACH_FLOW
+};
+
+/* `limit RATE [each X]` of one rule. */
+struct eg_limit {
+	__u64 id;   /* hash of the rule's text: its buckets outlive a swap */
+	__u64 rate; /* bytes a second, never 0 */
+	__u32 each; /* enum eg_each */
+	__u32 pad[3];
+};
+
 /* A deterministic automaton over bytes: next = trans[state * n_classes + class_of[byte]]; state 0 is dead, 1 the start. */
 struct eg_dfa {
 	__u32 class_of; /* u8[256] */
@@ -203,4 +223,8 @@ struct eg_image {
 	struct eg_dfa path, cgroup;
 	__u32 has_container; /* != 0: some rule names containers, so that an unknown one matters */
 	__u32 asked; /* bit per source: some row hangs on it; others need not be looked at */
+	__u32 n_limits;
+	__u32 limit_of; /* u16 by rule: 1 + index into `limits`, 0: none; not there without limits */
+	__u32 limits;   /* struct eg_limit[n_limits] */
+	__u32 addr_segments; /* u64 by address class: bit per segment; not there without `each segment` */
 };

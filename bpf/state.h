@@ -42,6 +42,7 @@ __u32 policy_epoch = 0;
 __u32 policy_gens = 0,
       policy_epochs = 0;  /* the last ones given out, kept while there is no policy */
 __u32 policy_refuses = 0; /* it can refuse something: what cannot be judged is refused */
+__u32 policy_limits = 0;  /* it has so many rates */
 __u64 policy_unix_ns = 0; /* Unix time less CLOCK_BOOTTIME */
 
 /* The epoch now; 0: no policy. */

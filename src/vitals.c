@@ -152,8 +152,8 @@ static void on_hits(void *ctx, const struct guard_hits *h)
 	totals_verdict(ctx, str_of(label), policy_action_name(h->action), r->text, h->verdicts);
 }
 
-static void metric_quota(struct metrics_out *m, enum metric id, const struct guard_rule *r,
-			 uint64_t bytes)
+static void metric_of_rule(struct metrics_out *m, enum metric id, const struct guard_rule *r,
+			   uint64_t bytes)
 {
 	char label[LABEL_MAX];
 
@@ -162,14 +162,31 @@ static void metric_quota(struct metrics_out *m, enum metric id, const struct gua
 	metric_u64(m, bytes);
 }
 
+static bool has_rate(const struct guard_hits *h)
+{
+	return h->limited_packets || (h->rule.rule && h->rule.rule->limit_bits);
+}
+
+static void on_limited(void *ctx, const struct guard_hits *h)
+{
+	if (has_rate(h))
+		metric_of_rule(ctx, METRIC_LIMITED, &h->rule, h->limited_packets);
+}
+
+static void on_limited_bytes(void *ctx, const struct guard_hits *h)
+{
+	if (has_rate(h))
+		metric_of_rule(ctx, METRIC_LIMITED_BYTES, &h->rule, h->limited_bytes);
+}
+
 static void on_quota_used(void *ctx, const struct guard_quota *q)
 {
-	metric_quota(ctx, METRIC_QUOTA_USED, &q->rule, q->used_bytes);
+	metric_of_rule(ctx, METRIC_QUOTA_USED, &q->rule, q->used_bytes);
 }
 
 static void on_quota_limit(void *ctx, const struct guard_quota *q)
 {
-	metric_quota(ctx, METRIC_QUOTA_LIMIT, &q->rule, q->limit_bytes);
+	metric_of_rule(ctx, METRIC_QUOTA_LIMIT, &q->rule, q->limit_bytes);
 }
 
 struct budgets_out {
@@ -263,6 +280,8 @@ void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m)
 	totals_verdicts_begin(t);
 	guard_each_hits(v->guard, on_hits, t);
 	totals_verdicts_put(t, m);
+	guard_each_hits(v->guard, on_limited, m);
+	guard_each_hits(v->guard, on_limited_bytes, m);
 	guard_each_quota(v->guard, on_quota_used, m);
 	guard_each_quota(v->guard, on_quota_limit, m);
 	for (enum metric id = METRIC_BUDGET_LIMIT; id <= METRIC_BUDGET_FORECAST; id++)

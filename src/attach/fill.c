@@ -51,6 +51,7 @@ size_t attach_maps(struct attach *a, struct attach_map ret[ATTACH_MAPS])
 	ret[n++] = (struct attach_map){ "sockets", a->n_sockets, EG_SLOTS };
 	ret[n++] = (struct attach_map){ "peers", a->n_peers,
 					bpf_map__max_entries(a->skel->maps.eg_peers) };
+	ret[n++] = (struct attach_map){ "buckets", a->n_buckets, EG_BUCKETS };
 	ret[n++] = (struct attach_map){ "ring-bytes", attach_ring_used(a),
 					bpf_map__max_entries(a->skel->maps.eg_ring) };
 	ret[n++] = (struct attach_map){ "handshakes", a->counted_handshakes, EG_HANDSHAKES };

@@ -76,9 +76,10 @@ struct attach {
 	int64_t mono_to_unix_ns;
 	uint64_t tick_ns;
 	uint64_t swept_tick; /* of the last sweep */
-	uint64_t handshakes_ns, packet_scan_ns;
+	uint64_t handshakes_ns, packet_scan_ns, limits_ns;
 	uint64_t events;
 	uint64_t n_sockets, n_peers; /* seen by the last sweep */
+	uint64_t n_buckets;          /* in use at the last look (limit.c) */
 	uint64_t counted_ns, counted[ATTACH_COUNTED], counted_handshakes; /* fill.c */
 	bool scan_packet_socks;
 
@@ -158,6 +159,9 @@ void attach_emit_verdict(struct attach *a, const struct eg_open *o); /* that rod
 void attach_verdict_of(struct attach *a, const struct eg_close *c);  /* or on counters */
 void attach_on_refusal(struct attach *a, const struct eg_refusal *r);
 int attach_refuse_tick(struct attach *a);
+
+/* limit.c */
+void limit_tick(struct attach *a, uint64_t now);
 
 /* policy.c */
 uint64_t policy_new_name_key(void);

@@ -165,7 +165,8 @@ static int attach_hooks(struct attach *a, int cgroup_fd)
 	struct bpf_program *const cgroup[] = {
 		s->progs.eg_release,  s->progs.eg_bind4,    s->progs.eg_bind6,
 		s->progs.eg_connect4, s->progs.eg_connect6, s->progs.eg_sendmsg4,
-		s->progs.eg_sendmsg6, s->progs.eg_egress,   s->progs.eg_ingress,
+		s->progs.eg_sendmsg6, s->progs.eg_pace,     s->progs.eg_egress,
+		s->progs.eg_ingress,
 	};
 	int r = 0;
 

@@ -318,6 +318,8 @@ static int take_variables(const struct pin *p, struct host_bpf *s)
 	if (!r)
 		r = OLD_VARIABLE(&bss, s->bss, policy_refuses);
 	if (!r)
+		r = OLD_VARIABLE(&bss, s->bss, policy_limits);
+	if (!r)
 		r = OLD_VARIABLE(&bss, s->bss, policy_unix_ns);
 	if (!r)
 		r = OLD_VARIABLE(&bss, s->bss, gate_since_ns);

@@ -207,6 +207,9 @@ static size_t read_hits(const struct eg_image *image, struct attach_hits *ret, s
 			__atomic_load_n(&hits[i].refused_packets, __ATOMIC_RELAXED);
 		ret[i].refused_bytes = __atomic_load_n(&hits[i].refused_bytes, __ATOMIC_RELAXED);
 		ret[i].refused_calls = __atomic_load_n(&hits[i].refused_calls, __ATOMIC_RELAXED);
+		ret[i].limited_packets =
+			__atomic_load_n(&hits[i].limited_packets, __ATOMIC_RELAXED);
+		ret[i].limited_bytes = __atomic_load_n(&hits[i].limited_bytes, __ATOMIC_RELAXED);
 		ret[i].last_ns = __atomic_load_n(&hits[i].last_ns, __ATOMIC_RELAXED);
 	}
 	return n;
@@ -256,6 +259,7 @@ int attach_policy_load(struct attach *a, const void *image, size_t n, uint32_t *
 	bss->policy_gens = gen;
 	set_epoch(a, gen, next_epoch(a));
 	bss->policy_refuses = refuses;
+	bss->policy_limits = head->n_limits;
 	keep_hits(a);
 	unmap_image(a);
 	a->image = to;
@@ -274,7 +278,7 @@ int attach_policy_clear(struct attach *a)
 	if (bpf_map_delete_elem(bpf_map__fd(a->skel->maps.eg_policy), &zero) && errno != ENOENT)
 		return -errno;
 	set_epoch(a, 0, 0);
-	a->skel->bss->policy_refuses = 0;
+	a->skel->bss->policy_refuses = a->skel->bss->policy_limits = 0;
 	keep_hits(a);
 	unmap_image(a);
 	return 0;

@@ -28,7 +28,8 @@ int attach_policy_image(const struct attach *a, void **ret, size_t *ret_n);
 struct attach_hits {
 	uint64_t verdicts; /* decided by this rule: flows, calls and packets */
 	uint64_t refused_packets, refused_bytes, refused_calls;
-	uint64_t last_ns; /* Unix; 0: never */
+	uint64_t limited_packets, limited_bytes; /* dropped: they were over its rate */
+	uint64_t last_ns;                        /* Unix; 0: never */
 };
 /* By rule of the policy in force; [n_rules] is the default, [n_rules + 1] the implied allow. Number written. */
 size_t attach_policy_hits(const struct attach *a, struct attach_hits *ret, size_t room);

@@ -244,6 +244,7 @@ static int sweep_peers(struct attach *a, uint64_t now)
 static void now_and_then(struct attach *a, uint64_t now)
 {
 	backstop_tick(a, now);
+	limit_tick(a, now);
 	shaper_tick(a);
 	if (now - a->handshakes_ns > HANDSHAKE_EVERY_NS) {
 		a->handshakes_ns = now;

@@ -105,6 +105,7 @@ static void rule_cell(struct table *t, const json_t *rule)
 static void rule_row(struct table *t, const json_t *rule)
 {
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX], d[HUMAN_TEXT_MAX], when[24];
+	char limited[HUMAN_TEXT_MAX];
 	uint64_t line = number(rule, "line");
 	uint64_t refused = number(rule, "refused_calls") + number(rule, "refused_packets");
 	char line_text[HUMAN_TEXT_MAX] = "-";
@@ -116,6 +117,7 @@ static void rule_row(struct table *t, const json_t *rule)
 	table_cell(t, str_of(line_text));
 	table_cell(t, str_of(human_count(number(rule, "hits"), a)));
 	table_cell(t, str_of(human_count(refused, b)));
+	table_cell(t, str_of(human_count(number(rule, "limited_packets"), limited)));
 	table_cell(t, str_of(human_bytes(number(rule, "bytes_up"), c)));
 	table_cell(t, str_of(human_bytes(number(rule, "bytes_down"), d)));
 	table_cell(t, time_cell(rule, "last", when));
@@ -125,9 +127,13 @@ static void rule_row(struct table *t, const json_t *rule)
 static void print_rules(const json_t *rules)
 {
 	static const struct table_column columns[] = {
-		{ "LINE", .right = true },    { "HITS", .right = true },
-		{ "REFUSED", .right = true }, { "UP", .right = true },
-		{ "DOWN", .right = true },    { "LAST" },
+		{ "LINE", .right = true },
+		{ "HITS", .right = true },
+		{ "REFUSED", .right = true },
+		{ "LIMITED", .right = true },
+		{ "UP", .right = true },
+		{ "DOWN", .right = true },
+		{ "LAST" },
 		{ "RULE", .elastic = true },
 	};
 	struct table *t;

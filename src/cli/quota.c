@@ -76,9 +76,8 @@ static void quota_row(struct table *t, const json_t *q, bool watches)
 	table_cell(t, bytes_cell(q, "left", left));
 	table_cell(t, time_cell(number(q, "ends"), ends));
 	table_cell(t, json_object_get(q, "runs_out") ? time_cell(number(q, "runs_out"), out)
-		      : str_eq(said, STR("spent")) || str_eq(said, STR("over"))
-			      ? STR("it has")
-			      : STR("not before it ends"));
+		      : str_eq(said, STR("spent"))   ? STR("it has")
+						     : STR("not before it ends"));
 	table_cell(t, state_cell(q, watches, state));
 }
 

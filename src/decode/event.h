@@ -198,6 +198,7 @@ struct event_nat {
 	X(MAP_HANDSHAKE, "map-handshake") /* kernel: an inbound handshake's counts overwritten */  \
 	X(MAP_JUDGE, "map-judge")         /* kernel: no buffer to judge with: refused */           \
 	X(PACKET_UNREAD, "packet-unread") /* kernel: an IP packet whose headers cannot be read */  \
+	X(MAP_LIMIT, "map-limit")     /* kernel: no bucket for a rate: a common one was asked */   \
 	X(MAP_WHO, "map-who")         /* kernel: a program, a path, a group unknown to policy */   \
 	X(TABLE_FLOWS, "table-flows") /* flow table full: the idlest flow was ended early */       \
 	X(TABLE_STREAMS, "table-streams")   /* no buffer to join a split hello or request */       \

@@ -24,6 +24,9 @@ static const struct loss_words words[LOSS_COUNT] = {
 	[LOSS_PACKET_UNREAD] = { "IP packets whose headers cannot be read; under a policy that can "
 				 "refuse they do not leave",
 				 "a program that writes broken headers, or a device that does" },
+	[LOSS_MAP_LIMIT] = { "packets whose rate had no bucket of its own and shared a common one",
+			     "fewer than 100,000 at a time for 'each'; egretd must run to clear "
+			     "them away" },
 	[LOSS_MAP_WHO] = { "programs, paths or groups the kernel had no room for: rules that name "
 			   "them do not hold",
 			   "a program that is started under ever new paths? The log names the "

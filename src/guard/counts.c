@@ -14,6 +14,8 @@ static void hits_add(struct attach_hits *to, const struct attach_hits *h)
 	to->refused_packets += h->refused_packets;
 	to->refused_bytes += h->refused_bytes;
 	to->refused_calls += h->refused_calls;
+	to->limited_packets += h->limited_packets;
+	to->limited_bytes += h->limited_bytes;
 	to->last_ns = MAX(to->last_ns, h->last_ns);
 }
 
@@ -43,7 +45,11 @@ void guard_each_hits(const struct guard *g, void (*fn)(void *ctx, const struct g
 
 	for (size_t i = 0; i < n; i++) {
 		const struct policy *p = g->built.rules->policy;
-		struct guard_hits h = { .verdicts = counts[i].hits.verdicts };
+		struct guard_hits h = {
+			.verdicts = counts[i].hits.verdicts,
+			.limited_packets = counts[i].hits.limited_packets,
+			.limited_bytes = counts[i].hits.limited_bytes,
+		};
 
 		if (!h.verdicts || !guard_rule_of(p, i, &h.rule))
 			continue;

@@ -127,6 +127,7 @@ struct guard_hits {
 	struct guard_rule rule;
 	enum eg_action action;
 	uint64_t verdicts;
+	uint64_t limited_packets, limited_bytes; /* dropped: they were over its rate */
 };
 void guard_each_hits(const struct guard *g, void (*fn)(void *ctx, const struct guard_hits *h),
 		     void *ctx);

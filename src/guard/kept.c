@@ -117,6 +117,8 @@ static void put_facts(struct json *j, const struct kept *k, const struct policy_
 		json_u64(j, NULL, k->counts[i].flows);
 		json_u64(j, NULL, k->counts[i].up_bytes);
 		json_u64(j, NULL, k->counts[i].down_bytes);
+		json_u64(j, NULL, h->limited_packets);
+		json_u64(j, NULL, h->limited_bytes);
 		json_array_end(j);
 	}
 	json_array_end(j);
@@ -186,20 +188,24 @@ static int get_blocks(struct kept *k, const json_t *all)
 	return 0;
 }
 
-#define COUNT_FIELDS 8
+#define COUNT_FIELDS 10
+#define COUNT_FIELDS_OLD 8 /* before there were rates */
 
 static int get_count(struct rule_count *c, const json_t *all)
 {
-	uint64_t v[COUNT_FIELDS];
+	uint64_t v[COUNT_FIELDS] = { 0 };
+	size_t n = json_array_size(all);
 
-	if (json_array_size(all) != COUNT_FIELDS)
+	if (n != COUNT_FIELDS && n != COUNT_FIELDS_OLD)
 		return -EBADMSG;
-	for (size_t i = 0; i < COUNT_FIELDS; i++)
+	for (size_t i = 0; i < n; i++)
 		v[i] = (uint64_t)json_integer_value(json_array_get(all, i));
 	*c = (struct rule_count){ { .verdicts = v[0],
 				    .refused_packets = v[1],
 				    .refused_bytes = v[2],
 				    .refused_calls = v[3],
+				    .limited_packets = v[8],
+				    .limited_bytes = v[9],
 				    .last_ns = v[4] },
 				  v[5],
 				  v[6],

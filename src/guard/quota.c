@@ -94,7 +94,6 @@ static int map_rule(struct guard *g, const struct policy_rule *r, uint32_t *ret)
 	q->mapped = all->n_mapped;
 	q->period = r->quota_period;
 	q->of = r->quota_bytes;
-	q->enforced = !r->quota_then_bits;
 	*ret = (uint32_t)at;
 	return 0;
 }
@@ -132,6 +131,21 @@ bool quota_is_spent(const struct quota *q)
 	return q->used >= q->of;
 }
 
+enum eg_action quota_action(const struct policy_rule *r)
+{
+	return r->quota_then_bits ? r->action : r->quota_then;
+}
+
+const char *quota_then(const struct policy_rule *r, char buf[QUOTA_THEN_MAX])
+{
+	char rate[HUMAN_TEXT_MAX];
+
+	if (!r->quota_then_bits)
+		return policy_action_name(r->quota_then);
+	snprintf(buf, QUOTA_THEN_MAX, "limit %sbit/s", human_count(r->quota_then_bits, rate));
+	return buf;
+}
+
 int quotas_instead(const struct guard *g, const struct rule_set *s, uint8_t **ret)
 {
 	const struct policy *p = s->policy;
@@ -144,8 +158,8 @@ int quotas_instead(const struct guard *g, const struct rule_set *s, uint8_t **re
 		const struct quota *q =
 			s->quota[i] == QUOTA_NONE ? NULL : &g->quotas.all[s->quota[i]];
 
-		if (q && q->enforced && quota_is_spent(q))
-			instead[i] = (uint8_t)p->rules[i].quota_then;
+		if (q && quota_is_spent(q))
+			instead[i] = (uint8_t)quota_action(&p->rules[i]);
 	}
 	return 0;
 }
@@ -248,8 +262,8 @@ void quotas_catch_up(struct guard *g)
 
 static void tell(const struct guard *g, const struct quota *q, size_t rule)
 {
-	char used[HUMAN_TEXT_MAX], of[HUMAN_TEXT_MAX], end[64];
-	const char *then = policy_action_name(g->built.rules->policy->rules[rule].quota_then);
+	char used[HUMAN_TEXT_MAX], of[HUMAN_TEXT_MAX], end[64], text[QUOTA_THEN_MAX];
+	const char *then = quota_then(&g->built.rules->policy->rules[rule], text);
 	time_t to = (time_t)q->to_s;
 	struct guard_rule r;
 	struct tm tm = { 0 };
@@ -266,8 +280,7 @@ static void tell(const struct guard *g, const struct quota *q, size_t rule)
 			 STR_FMT(r.text));
 	else
 		log_warn("%.*s:%u: the quota is used up: %s of %s; %s until %s: %.*s",
-			 STR_FMT(r.file), r.line, used, of,
-			 q->enforced ? then : "not enforced ('then limit'),", end, STR_FMT(r.text));
+			 STR_FMT(r.file), r.line, used, of, then, end, STR_FMT(r.text));
 }
 
 static void warn(struct guard *g, struct quota *q, size_t rule)
@@ -297,8 +310,7 @@ bool quotas_tick(struct guard *g)
 		if (!q)
 			continue;
 		warn(g, q, i);
-		differs |= g->built.instead &&
-			   (g->built.instead[i] != 0) != (q->enforced && quota_is_spent(q));
+		differs |= g->built.instead && (g->built.instead[i] != 0) != quota_is_spent(q);
 	}
 	quotas_keep(g);
 	return differs;

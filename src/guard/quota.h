@@ -21,6 +21,7 @@ struct buf;
 struct flow;
 struct guard;
 struct json;
+struct policy_rule;
 struct rule_set;
 
 #define QUOTAS_MAX 16384 /* in memory; those of rules that are not in force give way */
@@ -35,7 +36,6 @@ struct quota {
 	uint64_t hash;
 	char period;          /* as policy_rule.quota_period */
 	uint64_t of;          /* bytes */
-	bool enforced;        /* false: `then limit` */
 	int64_t from_s, to_s; /* the period that `used` is of */
 	uint64_t used;
 	enum quota_told told;
@@ -69,6 +69,10 @@ int quotas_instead(const struct guard *g, const struct rule_set *s, uint8_t **re
 struct quota *quota_of(const struct guard *g, const struct flow *f);
 int quota_mark_order(const void *a, const void *b);
 bool quota_is_spent(const struct quota *q);
+/* What the rule does once it is. */
+#define QUOTA_THEN_MAX 64
+enum eg_action quota_action(const struct policy_rule *r);
+const char *quota_then(const struct policy_rule *r, char buf[QUOTA_THEN_MAX]);
 /* All that moved so far goes to whom it belongs, and periods that are over begin anew. */
 void quotas_catch_up(struct guard *g);
 void quotas_flow(struct guard *g, struct flow *f);

@@ -7,7 +7,7 @@
 static const char *state_of(const struct quota *q)
 {
 	if (quota_is_spent(q))
-		return q->enforced ? "spent" : "over";
+		return "spent";
 	return q->told == QUOTA_TOLD_WARNED ? "warned" : "ok";
 }
 
@@ -39,6 +39,7 @@ static int64_t runs_out(const struct quota *q, int64_t now_s)
 static void put_quota(const struct guard *g, struct json *j, size_t rule, const struct quota *q)
 {
 	int64_t out = runs_out(q, guard_now_s(g));
+	char then[QUOTA_THEN_MAX];
 	struct guard_rule r;
 
 	if (!guard_rule_of(g->built.rules->policy, rule, &r))
@@ -56,8 +57,7 @@ static void put_quota(const struct guard *g, struct json *j, size_t rule, const 
 	if (out)
 		json_i64(j, "runs_out", out);
 	json_text(j, "state", state_of(q));
-	if (q->enforced)
-		json_text(j, "then", policy_action_name(r.rule->quota_then));
+	json_text(j, "then", quota_then(r.rule, then));
 	json_object_end(j);
 }
 
@@ -81,6 +81,7 @@ void guard_quotas(struct guard *g, struct json *j)
 void quota_put_state(const struct guard *g, struct json *j, size_t rule)
 {
 	const struct quota *q = quota_of_rule(g, rule);
+	char then[QUOTA_THEN_MAX];
 
 	if (!q)
 		return;
@@ -89,9 +90,7 @@ void quota_put_state(const struct guard *g, struct json *j, size_t rule)
 	json_u64(j, "of", q->of);
 	json_i64(j, "ends", q->to_s);
 	json_text(j, "state", state_of(q));
-	if (q->enforced)
-		json_text(j, "then",
-			  policy_action_name(g->built.rules->policy->rules[rule].quota_then));
+	json_text(j, "then", quota_then(&g->built.rules->policy->rules[rule], then));
 	json_object_end(j);
 }
 

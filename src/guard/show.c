@@ -100,6 +100,8 @@ static void put_rule(const struct guard *g, struct json *j, size_t rule, const s
 	json_u64(j, "refused_calls", c->hits.refused_calls);
 	json_u64(j, "refused_packets", c->hits.refused_packets);
 	json_u64(j, "refused_bytes", c->hits.refused_bytes);
+	json_u64(j, "limited_packets", c->hits.limited_packets);
+	json_u64(j, "limited_bytes", c->hits.limited_bytes);
 	if (c->hits.last_ns)
 		json_text(j, "last", time_format(c->hits.last_ns, text));
 	json_u64(j, "flows", c->flows);

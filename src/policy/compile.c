@@ -146,6 +146,8 @@ static void compile_done(struct compile *c)
 	free(c->tree);
 	free(c->group);
 	free(c->users);
+	free(c->limits);
+	free(c->limit_of);
 	free(c->active_from);
 	free(c->active);
 }
@@ -180,6 +182,8 @@ static int compile(struct compile *c)
 	if (!c->img->lists)
 		return -ENOMEM;
 	compile_rows(c);
+	if (!c->bad)
+		compile_limits(c);
 	if (c->bad)
 		return -EINVAL;
 	r = compile_who_init(c);

@@ -5,6 +5,7 @@
  *     compile_rows.c    rules to rows: each `except` of several selectors is several rows
  *     compile_who.c     programs, trees, cgroups, containers, users, groups: atoms and what they do to rows
  *     compile_dests.c   addresses, names, lists, ports, protocols: likewise
+ *     compile_limit.c   rates of rules
  *     compile_time.c    schedules and `until`: which rows are in force when
  *     compile_image.c   all of it as bytes
  *
@@ -106,6 +107,12 @@ struct compile {
 	uint64_t n_addresses, n_names;
 	bool too_many;
 
+	/* How fast. */
+	struct eg_limit *limits;
+	uint16_t *limit_of; /* by rule, as in the image; NULL: there is none */
+	size_t n_limits;
+	bool each_segment;
+
 	/* When. */
 	int64_t *active_from;
 	uint64_t *active;
@@ -135,6 +142,11 @@ bool dests_name_resolver(const struct policy *p, const struct policy_dest *d, si
 bool app_covers(uint8_t said,
 		unsigned index); /* whether `speaking X` means this index of app_class */
 
+#define SEGMENT_BIT 8 /* of what is extra of an address's class; below are its flags */
+
+void compile_limits(struct compile *c);
+/* What the rule has now, bits a second; 0: as fast as it likes. */
+uint64_t compile_rate(const struct compile *c, size_t rule);
 void compile_time(struct compile *c);
 bool schedule_holds(const struct policy_schedule *s, int64_t unix_s);
 

@@ -615,6 +615,21 @@ static void sweep(struct compile *c, struct ranges *r, struct sets *sets, struct
 		compile_no_memory(c);
 }
 
+/* `each segment` tells addresses apart by all segments that they are in, whatever rules name of them. */
+static void add_segments(struct compile *c)
+{
+	const struct policy *p = c->p;
+
+	for (uint32_t i = 0; i < p->n_segments; i++) {
+		bool new;
+		uint32_t atom = known_atom(c, KEY_SEGMENT, &i, sizeof(i),
+					   1ULL << (SEGMENT_BIT + MIN(i, 63U - SEGMENT_BIT)), &new);
+
+		if (new)
+			put_literals(c, atom, p->segments[i].ranges, p->segments[i].n_ranges);
+	}
+}
+
 int compile_dests_init(struct compile *c)
 {
 	c->v6.wide = true;
@@ -634,6 +649,8 @@ int compile_dests_init(struct compile *c)
 	for (uint32_t i = 0; i < c->n_rows; i++)
 		if (!c->rows[i].match->n_to)
 			source_always(&c->dest.source, i);
+	if (c->each_segment)
+		add_segments(c);
 	return 0;
 }
 

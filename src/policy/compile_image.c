@@ -282,6 +282,23 @@ static void add_dfa(struct layout *l, struct eg_dfa *dfa, const struct automaton
 	add_part(l, &dfa->accept, accept, a->n_states * 2);
 }
 
+static void add_limits(struct compile *c, struct layout *l, struct eg_image *head)
+{
+	uint64_t *segments;
+
+	if (!c->n_limits)
+		return;
+	head->n_limits = (uint32_t)c->n_limits;
+	add_part(l, &head->limits, c->limits, c->n_limits * sizeof(*c->limits));
+	add_part(l, &head->limit_of, c->limit_of, c->p->n_rules * sizeof(*c->limit_of));
+	if (!c->each_segment)
+		return;
+	segments = own(l, c->dest.source.n * 8);
+	for (uint32_t class = EG_CLASS_NONE; segments && class < c->dest.source.n; class ++)
+		segments[class] = source_extra(&c->dest.source, class) >> SEGMENT_BIT;
+	add_part(l, &head->addr_segments, segments, c->dest.source.n * 8);
+}
+
 static void add_tables(struct compile *c, struct layout *l, struct eg_image *head)
 {
 	struct eg_row *info = own(l, c->n_rows * sizeof(*info));
@@ -312,6 +329,7 @@ static void add_tables(struct compile *c, struct layout *l, struct eg_image *hea
 	add_part(l, &head->active, c->active, c->n_active * c->words * 8);
 	add_flags(l, &head->addr_flags, &c->dest.source);
 	add_flags(l, &head->name_flags, &c->names);
+	add_limits(c, l, head);
 }
 
 /* --- bytes ----------------------------------------------------------------------------------------------------------------- */

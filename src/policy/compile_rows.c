@@ -109,7 +109,8 @@ static struct row row_of_rule(const struct compile *c, size_t rule)
 					     (r->alert ? EG_ROW_ALERT : 0) |
 					     (r->front ? EG_ROW_FIRM : 0) |
 					     (r->priority == PRIORITY_HIGH ? EG_ROW_HIGH : 0) |
-					     (r->priority == PRIORITY_LOW ? EG_ROW_LOW : 0)) },
+					     (r->priority == PRIORITY_LOW ? EG_ROW_LOW : 0) |
+					     (compile_rate(c, rule) ? EG_ROW_LIMIT : 0)) },
 		.match = &r->match,
 		.until_s = r->until_s,
 		.place = r->place,

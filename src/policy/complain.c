@@ -67,12 +67,9 @@ static bool names_label(const struct app_part *parts, size_t n)
 
 void policy_note_unenforced(const struct policy *p, struct buf *messages)
 {
-	struct noted limit = { 0 }, quota = { 0 }, priority = { 0 }, interface = { 0 },
-		     label = { 0 };
+	struct noted priority = { 0 }, interface = { 0 }, label = { 0 };
 
 	for (size_t i = 0; i < p->n_rules; i++) {
-		note(&limit, p->rules[i].limit_bits, p->rules[i].place);
-		note(&quota, p->rules[i].quota_then_bits, p->rules[i].place);
 		note(&priority, p->rules[i].priority && !p->n_links, p->rules[i].place);
 		note(&label,
 		     names_label(p->rules[i].match.containers, p->rules[i].match.n_containers),
@@ -82,12 +79,6 @@ void policy_note_unenforced(const struct policy *p, struct buf *messages)
 		note(&label, names_label(p->apps[i].parts, p->apps[i].n_parts), p->apps[i].place);
 	for (size_t i = 0; i < p->n_segments; i++)
 		note(&interface, p->segments[i].n_unrouted, p->segments[i].place);
-	say(p, &limit, "'limit' is not enforced yet: the rule is, without its rate", messages);
-	say(p, &quota,
-	    "'then limit' is not enforced yet: the quota is counted and warned of, and what is "
-	    "over it "
-	    "passes",
-	    messages);
 	say(p, &priority,
 	    "'priority' does nothing here: the policy names no link, as 'link eth0 100mbit'",
 	    messages);

@@ -39,8 +39,8 @@ struct compile_config {
 	const char *list_cache; /* folder of downloaded lists; NULL: none */
 	struct geo *geo;        /* NULL: `country`, `asn` are errors */
 	struct policy_ids *ids; /* NULL: own */
-	const uint8_t
-		*instead; /* by rule: the action it has now, 0: its own; NULL: all their own */
+	const uint8_t *
+		instead; /* by rule: the action it has now, and the rate of `then limit`; 0: its own; NULL: all their own */
 	/* The text of a list's entries, instead of list_load(); for tests. NULL: list_load(). */
 	int (*load_list)(void *ctx, const struct policy_list *l, struct list_sink sink,
 			 struct list_report *report);

@@ -302,7 +302,7 @@ void policy_complain(const struct policy *p, struct policy_place at, const char 
 /* Where no history is kept nobody reckons what traffic cost: warnings of its budgets. */
 void policy_note_unwatched(const struct policy *p, struct buf *messages);
 bool policy_same_dest(const struct policy_dest *a, const struct policy_dest *b);
-/* What of this policy is accepted but not enforced on a host yet (limit, interfaces): notes. */
+/* What of this policy is accepted but not enforced on a host yet (interfaces, labels): notes. */
 void policy_note_unenforced(const struct policy *p, struct buf *messages);
 /* Rules that rest on the visible name alone: notes. */
 void policy_note_by_sni(const struct policy *p, struct buf *messages);

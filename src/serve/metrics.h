@@ -34,6 +34,9 @@
 	  "1 for the mode of the policy in force: off, watch or enforce.")                      \
 	X(VERDICTS, "egret_verdicts_total", "counter", "rule verdict",                          \
 	  "Verdicts by rule (file and line), in watch mode what would have been decided.")      \
+	X(LIMITED, "egret_limited_packets_total", "counter", "rule",                            \
+	  "Packets dropped because they were over a rule's rate (rule: file and line).")        \
+	X(LIMITED_BYTES, "egret_limited_bytes_total", "counter", "rule", "Their bytes.")        \
 	X(QUOTA_USED, "egret_quota_used_bytes", "gauge", "rule",                                \
 	  "Bytes used of a rule's quota in the period that is now (rule: file and line).")      \
 	X(QUOTA_LIMIT, "egret_quota_limit_bytes", "gauge", "rule", "The quota.")                \

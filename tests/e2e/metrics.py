@@ -27,7 +27,7 @@ list bad = file "bad.txt"
 list gone = file "gone.txt" optional
 deny to list bad
 deny port 7009
-allow to office port 7001
+allow to office port 7001 limit 10gbit
 allow to 192.0.2.9 quota 1gb/month
 price any = 1 USD/GB
 budget all = 5 USD/month

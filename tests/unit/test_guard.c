@@ -524,7 +524,7 @@ static void test_show_and_text(void **state)
 	assert_int_equal(json_array_size(json_object_get(got, "rules")),
 			 5); /* block, 2, default, implied */
 	assert_int_equal(json_array_size(json_object_get(got, "blocks")), 1);
-	assert_non_null(json_object_get(got, "not_enforced"));
+	assert_null(json_object_get(got, "not_enforced"));
 	json_decref(got);
 	got = answer(g, &(struct policy_request){ .verb = POLICY_DO_TEXT }, -1);
 	assert_string_equal(json_string_value(json_object_get(got, "text")),

@@ -217,12 +217,112 @@ static void test_layout(void **state)
 	done(&r);
 }
 
+/* --- rates ------------------------------------------------------------------------------------------------------- */
+
+static const struct eg_limit *limit_of(const struct rig *r, size_t rule)
+{
+	const struct eg_image *head = (const void *)r->img->bytes;
+	const uint16_t *of = (const void *)(r->img->bytes + head->limit_of);
+	const struct eg_limit *limits = (const void *)(r->img->bytes + head->limits);
+
+	if (!head->limit_of || !of[rule])
+		return NULL;
+	assert_in_range(of[rule], 1, head->n_limits);
+	return &limits[of[rule] - 1];
+}
+
+static void test_limits(void **state)
+{
+	struct policy_subject s = subject("198.51.100.7", 2);
+	const struct eg_limit *l;
+	struct eg_verdict v;
+	uint64_t id;
+	struct rig r;
+
+	compile_with(&r,
+		     "allow port 1\nallow port 2 limit 10mbit\naudit port 3 limit 1kbit each app\n",
+		     NULL);
+	assert_null(limit_of(&r, 0));
+	l = limit_of(&r, 1);
+	assert_int_equal(l->rate, 1250000);
+	assert_int_equal(l->each, EG_EACH_NONE);
+	id = l->id;
+	l = limit_of(&r, 2);
+	assert_int_equal(l->rate, 125);
+	assert_int_equal(l->each, EG_EACH_APP);
+	assert_int_not_equal(l->id, id);
+	assert_ok(policy_judge(r.img, &s, &v));
+	assert_true(v.flags & EG_ROW_LIMIT);
+	s.port = 1;
+	assert_ok(policy_judge(r.img, &s, &v));
+	assert_false(v.flags & EG_ROW_LIMIT);
+	done(&r);
+	/* the same text is the same bucket, wherever it stands */
+	compile_with(&r, "allow port 2 limit 10mbit\ndeny port 3\n", NULL);
+	assert_int_equal(limit_of(&r, 0)->id, id);
+	done(&r);
+	compile_with(&r, "allow port 2\n", NULL);
+	assert_int_equal(((const struct eg_image *)r.img->bytes)->n_limits, 0);
+	assert_int_equal(((const struct eg_image *)r.img->bytes)->limits, 0);
+	done(&r);
+}
+
+static void test_then_limit(void **state)
+{
+	static const uint8_t instead[] = { EG_ALLOW, 0 };
+	struct compile_config cfg = { .from_s = NOW, .to_s = NOW + 86400, .instead = instead };
+	struct rig r;
+
+	compile_with(&r,
+		     "allow port 1 limit 8mbit each user quota 1gb/day then limit 800kbit\n"
+		     "allow port 2 quota 1gb/day then limit 800kbit\n",
+		     NULL);
+	assert_int_equal(limit_of(&r, 0)->rate, 1000000);
+	assert_null(limit_of(&r, 1));
+	policy_image_free(r.img);
+	assert_ok(policy_compile(&r.img, r.p, &cfg, &r.messages));
+	assert_int_equal(limit_of(&r, 0)->rate, 100000);
+	assert_int_equal(limit_of(&r, 0)->each, EG_EACH_USER);
+	assert_null(limit_of(&r, 1));
+	done(&r);
+}
+
+static uint64_t segments_of(const struct rig *r, const char *addr)
+{
+	const struct eg_image *head = (const void *)r->img->bytes;
+	struct policy_subject s = subject(addr, 1);
+	struct eg_facts f;
+
+	policy_classify(r->img, &s, &f);
+	return ((const uint64_t *)(const void *)(r->img->bytes + head->addr_segments))[f.addr];
+}
+
+/* Segments are told apart though one rule names both, or none names any. */
+static void test_each_segment(void **state)
+{
+	struct rig r;
+
+	compile_with(&r,
+		     "segment a = 10.1.0.0/16\nsegment b = 10.2.0.0/16, 2001:db8::/32\n"
+		     "segment c = 10.2.3.0/24\nallow from segment a, segment b limit 1mbit each "
+		     "segment\n",
+		     NULL);
+	assert_int_equal(segments_of(&r, "10.1.2.3"), 1);
+	assert_int_equal(segments_of(&r, "10.2.0.1"), 2);
+	assert_int_equal(segments_of(&r, "2001:db8::1"), 2);
+	assert_int_equal(segments_of(&r, "10.2.3.4"), 6);
+	assert_int_equal(segments_of(&r, "192.0.2.1"), 0);
+	done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_schedules), cmocka_unit_test(test_priorities),
-		cmocka_unit_test(test_lists),     cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_ids),       cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_schedules),    cmocka_unit_test(test_priorities),
+		cmocka_unit_test(test_lists),        cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_ids),          cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_limits),       cmocka_unit_test(test_then_limit),
+		cmocka_unit_test(test_each_segment),
 	};
 
 	setenv("TZ", "UTC0", 1);
