@@ -52,6 +52,7 @@ struct eg_gate_packet {
 	__u8 tx; /* from `key.local` */
 	__u8 spoofed, look;
 	__u8 follows; /* a later fragment, whose first one passed */
+	__u8 refused; /* the flow was, before */
 };
 
 struct {
@@ -79,8 +80,10 @@ static __noinline struct eg_gate_flow *eg_gate_new(const struct eg_key *k, __u64
 		return NULL;
 	bpf_map_update_elem(&eg_gate_flows, k, &eg_no_gate_flow, BPF_NOEXIST);
 	f = bpf_map_lookup_elem(&eg_gate_flows, k); /* another CPU may have been faster */
-	if (f && !__sync_val_compare_and_swap(&f->cookie, 0, cookie))
+	if (f && !__sync_val_compare_and_swap(&f->cookie, 0, cookie)) {
+		f->sock.key = *k;
 		f->sock.hot.last_tick = bpf_jiffies64();
+	}
 	return f;
 }
 
@@ -258,6 +261,7 @@ static __noinline int eg_gate_case(struct __sk_buff *skb, struct eg_gate_flow *f
 	} else {
 		c->cookie = eg_gate_cookie();
 		was = g->spoofed ? NULL : bpf_map_lookup_elem(&eg_gate_refused, &g->key);
+		g->refused = was != NULL;
 		if (was) {
 			c->judged = was->judged;
 			c->visible_name = was->visible_name;
@@ -294,7 +298,8 @@ eg_gate_judged(struct eg_gate_flow *f, struct eg_gate_packet *g, struct eg_room 
 			return NULL;
 		if (r->c.raw && g->piece.kind == EG_WHOLE)
 			__sync_fetch_and_or(&f->sock.hot.flags, EG_RAW);
-		bpf_map_delete_elem(&eg_gate_refused, &g->key);
+		if (g->refused)
+			bpf_map_delete_elem(&eg_gate_refused, &g->key);
 	}
 	eg_flow_judged(&f->sock, r, verdict);
 	if (g->p.proto == EG_PROTO_TCP && g->look == EG_LOOK && verdict == EG_PASS &&

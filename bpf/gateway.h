@@ -57,6 +57,7 @@ static __always_inline int eg_gate_is_local_scope(const __u8 a[16])
 static __noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet *g, int tx)
 {
 	struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
+	__u64 room;
 	__u32 len;
 	__u8 h[8];
 
@@ -67,8 +68,9 @@ static __noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet 
 		return EG_GATE_UNREAD; /* VLAN 0 within VLAN 0: the kernel would take it */
 	if (skb->protocol != bpf_htons(EG_GATE_IP) && skb->protocol != bpf_htons(EG_GATE_IPV6))
 		return EG_GATE_NONE;
-	g->l2 = (__u32)((__u64)BPF_CORE_READ(k, head) + BPF_CORE_READ(k, network_header) -
-			(__u64)BPF_CORE_READ(k, data));
+	room = (__u64)k->data - (__u64)k->head;
+	barrier_var(room); /* else the compiler subtracts the halves of pointers */
+	g->l2 = k->network_header - (__u32)room;
 	len = skb->len - g->l2;
 	if (g->l2 > 64 || skb->len < g->l2 + 20 || eg_parse(skb, g->l2, len, &g->p) ||
 	    bpf_skb_load_bytes(skb, g->l2, h, 8))
@@ -208,7 +210,6 @@ static __always_inline void eg_gate_begin(struct __sk_buff *skb, struct eg_gate_
 	__u32 flags = EG_KEYED | EG_FORWARDED, syn = g->p.tcp_flags & (EG_SYN | EG_ACK);
 	struct eg_sock *s = &f->sock;
 
-	s->key = g->key;
 	s->zone = ((struct sk_buff *)bpf_cast_to_kern_ctx(skb))->dev->nd_net.net->net_cookie;
 	s->ifindex = skb->ifindex;
 	s->hot.proto = g->p.proto;
@@ -342,13 +343,11 @@ static __noinline struct eg_gate_flow *eg_gate_find(struct __sk_buff *skb, struc
 }
 
 /* Must it be asked, and of which flow? EG_PASS: no. EG_DONE: it does not leave this host, and is not counted. */
-static __noinline int eg_gate_prepare(struct __sk_buff *skb, struct eg_gate_packet *g)
+static __noinline int eg_gate_prepare(struct __sk_buff *skb, struct eg_gate_flow *f,
+				      struct eg_gate_packet *g)
 {
-	struct eg_gate_flow *f;
-
 	if (!g)
 		return EG_DONE;
-	f = eg_gate_find(skb, g);
 	if (!f && !eg_gate_route(skb, &g->p, 0))
 		return EG_DONE;
 	if (eg_epoch() && g->tx && !g->follows && (!f || f->sock.ifindex != skb->ifindex))
@@ -382,13 +381,11 @@ static __noinline int eg_gate_answered(struct eg_gate_packet *g, struct eg_room 
 }
 
 /* Does the flow's rate have room for it? Sent again is what ends below the highest sequence number so far. */
-static __noinline int eg_gate_rated(const struct eg_gate_packet *g)
+static __noinline int eg_gate_rated(struct eg_gate_flow *f, const struct eg_gate_packet *g)
 {
-	struct eg_gate_flow *f;
 	__u32 how, top;
 
-	f = g ? bpf_map_lookup_elem(&eg_gate_flows, &g->key) : NULL;
-	if (!f || !(f->sock.hot.flags & EG_LIMITED))
+	if (!g || !f || !(f->sock.hot.flags & EG_LIMITED))
 		return 1;
 	how = EG_LIMIT_PACKETS(g->packets) | (g->tx ? EG_LIMIT_TX : 0);
 	top = g->tx ? f->top[0] : f->top[1];
@@ -401,15 +398,13 @@ static __noinline int eg_gate_rated(const struct eg_gate_packet *g)
 			     how);
 }
 
-static __noinline void eg_gate_passes(struct __sk_buff *skb, struct eg_gate_packet *g)
+static __noinline void eg_gate_passes(struct __sk_buff *skb, struct eg_gate_flow *f,
+				      struct eg_gate_packet *g)
 {
-	struct eg_gate_flow *f;
-
 	if (!g)
 		return;
 	if (g->piece.kind == EG_FRAGMENT_FIRST)
 		eg_fragment_keep(&g->p, &g->piece, &g->key, g->tx);
-	f = bpf_map_lookup_elem(&eg_gate_flows, &g->key);
 	if (f && g->tx && eg_epoch())
 		eg_prioritise_forwarded(skb, eg_priority_of_flow(f->sock.judged.flags));
 	eg_gate_take(skb, f, g);
@@ -445,6 +440,7 @@ int eg_gate_in(struct __sk_buff *skb)
 {
 	struct eg_gate_packet *g = eg_gate_here();
 	int verdict, answer = 0;
+	struct eg_gate_flow *f;
 	struct eg_room *r;
 
 	if (!g || skb->pkt_type != EG_GATE_HOST || eg_gate_is_vlan(skb))
@@ -456,7 +452,8 @@ int eg_gate_in(struct __sk_buff *skb)
 	}
 	if (verdict)
 		return EG_TC_NEXT;
-	verdict = eg_gate_prepare(skb, g);
+	f = eg_gate_find(skb, g);
+	verdict = eg_gate_prepare(skb, f, g);
 	if (verdict == EG_ASK) {
 		r = eg_room_take();
 		if (!r) {
@@ -470,14 +467,15 @@ int eg_gate_in(struct __sk_buff *skb)
 			answer = verdict == EG_REFUSE && r->c.judged.action == EG_REJECT;
 		}
 		eg_room_give(r);
+		f = bpf_map_lookup_elem(&eg_gate_flows, &g->key);
 	}
 	if (verdict == EG_DONE)
 		return EG_TC_NEXT;
 	if (verdict != EG_PASS)
 		return eg_gate_refuses(skb, g, answer);
-	if (!eg_gate_rated(g))
+	if (!eg_gate_rated(f, g))
 		return EG_TC_DROP;
-	eg_gate_passes(skb, g);
+	eg_gate_passes(skb, f, g);
 	return EG_TC_NEXT;
 }
 
@@ -522,9 +520,9 @@ int eg_gate_out(struct __sk_buff *skb)
 	f = eg_gate_find(skb, g);
 	if (f && eg_gate_is_anew(&f->sock, &g->p, 0))
 		eg_gate_again(f);
-	if (!eg_gate_rated(g))
+	if (!eg_gate_rated(f, g))
 		return EG_TC_DROP;
-	eg_gate_passes(skb, g);
+	eg_gate_passes(skb, f, g);
 	return EG_TC_NEXT;
 }
 
