@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The schema and tools of packaging/clickhouse on Debian's ClickHouse, 2 shards × 2 replicas, and on today's by chdb.
+
+chdb is npm's (0.5 GB), so it is not installed by ./dev: `npm install --prefix DIR chdb@3.4.0`, then EGRET_CHDB=DIR.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import clickhouse_rig
+import lab
+
+CASES = lab.golden.Cases()
+TABLES = ["finding", "flow", "flow_hour", "name", "verdict"]
+HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
+PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "
+          "concat('web-', toString(number % 5)), if(number % 3 = 0, '', 'a.example'), toFixedString(toString(number % 3), 16), number, "
+          "2 * number, number % 2, '/bin/x' FROM system.numbers LIMIT 200")
+SUMS = "SELECT sum(pieces), sum(flows), sum(up_bytes), sum(down_bytes) FROM egret.flow_hour FINAL"
+LATE = "INSERT INTO egret.flow_1 (ts, host, name, up_bytes, seq) SELECT toDateTime({hour} + 5), 'it''s', 'late.example', 1000000, 0"
+
+
+def count_of(c, table, node=0):
+    return c.ask(f"SELECT count() FROM egret.{table}", node)
+
+
+def caught_up(c, table, rows):
+    """Both replicas of both shards have their half."""
+    nodes = [int(count_of(c, table, node)) for node in range(4)]
+    return nodes[0] == nodes[1] and nodes[2] == nodes[3] and nodes[0] + nodes[2] == rows and all(nodes)
+
+
+def debian():
+    c = clickhouse_rig.Cluster(2, 2)
+    try:
+        CASES.equal("migrate makes all tables", c.tool("migrate").split(),
+                    sorted(TABLES + [t + "_1" for t in TABLES] + [t + "_1_local" for t in TABLES]))
+        c.ask(PIECES.format(hour=HOURS))
+        lab.wait_for("replicas to be equal", lambda: caught_up(c, "flow_1_local", 200))
+        CASES.check("migrate again, at another node, takes nothing away", c.tool("migrate", node=3) and count_of(c, "flow", 3) == "200")
+        c.ask(PIECES.format(hour=HOURS), node=1)
+        CASES.equal("the same block sent again through another replica is not counted twice", count_of(c, "flow"), "200")
+        CASES.equal("rollup: closed hours", c.tool("rollup"), "2 hours summed of 2\n")
+        want = c.ask("SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow")
+        CASES.equal("rollup: sums are those of the pieces", c.ask(SUMS), want)
+        CASES.equal("rollup: nothing to do the second time, at another node", c.tool("rollup", node=2), "0 hours summed of 2\n")
+        c.ask(LATE.format(hour=HOURS))
+        CASES.equal("rollup: the hour of a late piece is summed again", c.tool("rollup", node=1), "1 hours summed of 2\n")
+        CASES.equal("rollup: the late piece is in, all others once", c.ask(SUMS), "201\t101\t1019900\t39800")
+        CASES.equal("rollup: a host with a quote in its name", c.tool("rollup"), "0 hours summed of 2\n")
+        c.ask("INSERT INTO egret.flow_1 (ts, host) VALUES " + ",".join(f"(1700000000, 'old-{i}')" for i in range(9)))
+        CASES.equal("retention: old days go on every shard", c.tool("retention", node=3), "1 partitions dropped\n")
+        CASES.equal("retention: the rest stays", count_of(c, "flow"), "201")
+        said = c.run("local-cluster", "status", c.dir)
+        CASES.check("status names five processes", said.count("\n") == 5 and "not run" not in said, said)
+        c.kill("s1r2")
+        c.up()
+        CASES.equal("up again starts what is gone", count_of(c, "flow_1_local", 1), count_of(c, "flow_1_local"))
+        CASES.check("a wrong database name is refused", "is no name" in c.tool("--database", "a'b", "migrate", check=False))
+        pids = [c.pid(x) for x in ("zk", "s1r1", "s2r2")]
+        c.run("local-cluster", "down", c.dir)
+        CASES.check("down ends what up started", all(map(clickhouse_rig.is_gone, pids)))
+    finally:
+        c.close()
+
+
+def today():
+    folder = os.environ.get("EGRET_CHDB")
+    if not folder or not os.path.isdir(os.path.join(folder, "node_modules", "chdb")):
+        CASES.skip("today's ClickHouse", "EGRET_CHDB names no folder with npm's chdb")
+        return
+    sys.path.insert(0, clickhouse_rig.PACKAGING)
+    from importlib.machinery import SourceFileLoader
+    tool = SourceFileLoader("egret_clickhouse", os.path.join(clickhouse_rig.PACKAGING, "egret-clickhouse")).load_module()
+    with tempfile.TemporaryDirectory() as tmp:
+        def ask(*sql):
+            script = ('import { createRequire } from "module"; const { Session } = createRequire(process.argv[1] + "/")("chdb");'
+                      'const s = new Session(process.argv[2]); for (const x of JSON.parse(process.argv[3])) '
+                      'process.stdout.write(s.query(x, "TabSeparated") ?? "");')
+            done = subprocess.run(["node", "--input-type=module", "-e", script, folder, os.path.join(tmp, "data"), json.dumps(sql)],
+                                  capture_output=True, text=True, timeout=120)
+            return done.stdout if not done.returncode else done.stdout + done.stderr[-800:]
+
+        version = ask("SELECT version()").strip()
+        major, minor = map(int, version.split(".")[:2])
+        CASES.equal(f"{version}: the schema", ask(*tool.statements("egret", None, (major, minor)), "SHOW TABLES FROM egret").split(),
+                    sorted(TABLES + [t + "_1" for t in TABLES]))
+        rows = "INSERT INTO egret.name_1 (ts, host) VALUES " + ",".join(f"({HOURS}, 'h{i}')" for i in range(9))
+        CASES.equal(f"{version}: a repeated block counts once", ask(rows, rows, "SELECT count() FROM egret.name"), "9\n")
+        ask(PIECES.format(hour=HOURS))
+        CASES.equal(f"{version}: sums", ask(tool.rollup_sql("egret", HOURS, None, 1), tool.rollup_sql("egret", HOURS + 3600, ["web-1"], 1),
+                                            LATE.format(hour=HOURS), tool.rollup_sql("egret", HOURS, ["it's", "web-1"], 2), SUMS),
+                    ask("SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow WHERE "
+                        f"ts < toDateTime({HOURS + 3600}) OR host = 'web-1'"))
+        CASES.check(f"{version}: what was summed is found", ask(*tool.stale_sql("egret", HOURS, HOURS + 3600)).count("web-1") == 2)
+
+
+def main():
+    clickhouse_rig.need(CASES)
+    debian()
+    today()
+    return CASES.end()
+
+
+sys.exit(main())
