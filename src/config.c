@@ -10,6 +10,7 @@
 #include "base/human.h"
 #include "base/lex.h"
 #include "base/time.h"
+#include "config_clickhouse.h"
 #include "store/ipfix.h"
 
 #define MAX_FILE (1U << 20)
@@ -342,11 +343,17 @@ static void parse_geo(struct parser *p)
 		take_path(p, c->geo_asn, sizeof(c->geo_asn));
 }
 
-/* sqlite | off */
+/* sqlite | off: the history of this host; clickhouse { … }: beside it */
 static void parse_store(struct parser *p)
 {
+	struct lex_token t = lex_peek(&p->lex);
 	const char *words[8] = { "off" };
 
+	if (is_word(&t, "clickhouse")) {
+		lex_next(&p->lex);
+		config_parse_clickhouse(&p->lex, &p->config->clickhouse);
+		return;
+	}
 	for (size_t i = 0; store_kinds[i] && i + 2 < ARRAY_SIZE(words); i++)
 		words[i + 1] = store_kind_name(store_kinds[i]);
 	p->config->store = NULL;

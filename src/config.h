@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "serve/page.h"
 #include "store/alert_sink.h"
+#include "store/ship.h"
 #include "store/store.h"
 
 #define CONFIG_MAX_INSIDE 64
@@ -45,6 +46,7 @@ struct config {
 	bool backstop; /* also judge at tc egress what no socket hook judged */
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */
+	struct ship_settings clickhouse;         /* of the fleet; without url: off */
 	uint64_t keep_flows_ns, keep_rollups_ns; /* how long: 0: for ever */
 	uint64_t keep_bytes;                     /* how much; 0: no limit */
 };

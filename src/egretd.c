@@ -43,6 +43,7 @@
 #include "serve/control.h"
 #include "serve/page.h"
 #include "serve/tokens.h"
+#include "shipper.h"
 #include "trial.h"
 #include "vitals.h"
 #include "web/web.h"
@@ -66,11 +67,12 @@ struct daemon {
 	struct inside *inside; /* NULL: no gateway */
 	struct vitals vitals;
 	struct tokens *tokens;
-	struct page *page;     /* NULL: off, or nothing of it works */
-	struct keeper *keeper; /* NULL: no history */
+	struct page *page;       /* NULL: off, or nothing of it works */
+	struct keeper *keeper;   /* NULL: no history */
+	struct shipper *shipper; /* NULL: no ClickHouse */
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
-	uint64_t control_lost_told, store_lost_told, store_unwritten_told;
+	uint64_t control_lost_told, store_lost_told, store_unwritten_told, spool_dropped_told;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -180,6 +182,8 @@ static void tell_losses(struct daemon *d)
 		  &d->store_lost_told);
 	tell_more(d, LOSS_STORE_WRITE, keeper_lost(d->keeper, LOSS_STORE_WRITE),
 		  &d->store_unwritten_told);
+	tell_more(d, LOSS_SPOOL_DROP, keeper_lost(d->keeper, LOSS_SPOOL_DROP),
+		  &d->spool_dropped_told);
 	tell_more(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 }
 
@@ -281,9 +285,10 @@ static void on_findings(void *ctx, const struct detect_request *q, const struct 
 static int on_history(void *ctx, struct str question, int fd, pid_t *ret_pid)
 {
 	struct daemon *d = ctx;
-	_cleanup_close_ int overlay = d->keeper ? keeper_overlay(d->keeper, time_now()) : -1;
+	bool kept = keeper_keeps(d->keeper, KEEPER_HISTORY);
+	_cleanup_close_ int overlay = kept ? keeper_overlay(d->keeper, time_now()) : -1;
 
-	if (!d->keeper)
+	if (!kept)
 		return -EOPNOTSUPP;
 	return answerer_start(
 		&(struct answerer_inputs){
@@ -539,6 +544,7 @@ static void tell_vitals(struct daemon *d)
 	d->vitals.page = d->page;
 	d->vitals.keeper = d->keeper;
 	d->vitals.inside = d->inside;
+	d->vitals.shipper = d->shipper;
 }
 
 static int run(struct daemon *d)
@@ -584,6 +590,8 @@ static int run(struct daemon *d)
 	if (r >= 0)
 		r = daemon_drop_capabilities();
 	if (r >= 0)
+		r = keep_ship(&d->shipper, &d->config, d->loop);
+	if (r >= 0)
 		r = keeper_start(d->keeper); /* its thread has no more rights than ours now */
 	if (r < 0)
 		return r;
@@ -617,6 +625,7 @@ static void shut_down(struct daemon *d)
 	control_free(d->control);
 	tokens_free(d->tokens);
 	d->outputs = outputs_free(d->outputs);
+	d->vitals.shipper = d->shipper = shipper_free(d->shipper);
 	keeper_free(d->keeper);
 	sentry_free(d->sentry);
 	d->guard = guard_free(d->guard);
@@ -642,6 +651,8 @@ int main(int argc, char **argv)
 	log_set_name("egretd");
 	if (argc > 1 && !strcmp(argv[1], "--answer"))
 		return answerer_main(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], "--ship"))
+		return ship_main(argc, argv);
 	if (argc == 2 && !strcmp(argv[1], "--web"))
 		return web_main();
 	r = arguments_parse(argc, argv, &args);

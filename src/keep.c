@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "policy/locate.h"
+#include "shipper.h"
 
 static void on_place(void *ctx, const struct addr *peer, struct store_peer *ret)
 {
@@ -19,28 +20,52 @@ static void on_place(void *ctx, const struct addr *peer, struct store_peer *ret)
 	ret->as_org = is->as_org;
 }
 
+static void spool_path(const struct config *c, char path[sizeof(c->state) + 16])
+{
+	snprintf(path, sizeof(c->state) + 16, "%s/spool", c->state);
+}
+
 int keep_history(struct keeper **ret, const struct config *c, struct flow_table *flows,
 		 struct locator *locator, const char *host, uint64_t boot)
 {
-	char dir[sizeof(c->state) + 16];
+	char dir[sizeof(c->state) + 16], spool[sizeof(c->state) + 16];
+	struct keeper_config cfg = {
+		.flows = flows,
+		.format = { .vantage = EVE_HOST, .host = host, .locator = locator },
+		.places = { on_place, locator },
+		.boot = boot,
+	};
 	int r;
 
-	if (!c->store)
+	if (!c->store && !c->clickhouse.url[0])
 		return 0;
 	if (mkdir(c->state, 0750) < 0 && errno != EEXIST)
 		return log_errno(errno, "cannot make the folder %s", c->state);
 	snprintf(dir, sizeof(dir), "%s/history", c->state);
-	r = keeper_new(ret,
-		       &(struct keeper_config){
-			       .kind = c->store,
-			       .store = { .dir = dir,
-					  .flows_ns = c->keep_flows_ns,
-					  .rollups_ns = c->keep_rollups_ns,
-					  .max_bytes = c->keep_bytes },
-			       .flows = flows,
-			       .format = { .vantage = EVE_HOST, .host = host, .locator = locator },
-			       .places = { on_place, locator },
-			       .boot = boot,
-		       });
+	cfg.to[KEEPER_HISTORY].kind = c->store;
+	cfg.to[KEEPER_HISTORY].store = (struct store_config){ .dir = dir,
+							      .flows_ns = c->keep_flows_ns,
+							      .rollups_ns = c->keep_rollups_ns,
+							      .max_bytes = c->keep_bytes };
+	if (c->clickhouse.url[0]) {
+		spool_path(c, spool);
+		cfg.to[KEEPER_FLEET].kind = &store_clickhouse;
+		cfg.to[KEEPER_FLEET].store = (struct store_config){
+			.dir = spool, .max_bytes = c->clickhouse.spool_bytes, .host = host
+		};
+	}
+	r = keeper_new(ret, &cfg);
 	return r < 0 ? log_errno(r, "cannot keep history") : 0;
+}
+
+int keep_ship(struct shipper **ret, const struct config *c, struct loop *loop)
+{
+	char spool[sizeof(c->state) + 16];
+	int r;
+
+	if (!c->clickhouse.url[0])
+		return 0;
+	spool_path(c, spool);
+	r = shipper_new(ret, loop, &c->clickhouse, spool);
+	return r < 0 ? log_errno(r, "cannot send to %s", c->clickhouse.url) : 0;
 }

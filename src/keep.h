@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* History as egret.conf wants it, in the folder "history" of the state. */
+/* History as egret.conf wants it, in the folder "history" of the state, and the spool of a fleet in "spool". */
 #pragma once
 
 #include <stdint.h>
@@ -8,7 +8,12 @@
 #include "store/keeper.h"
 
 struct locator;
+struct loop;
+struct shipper;
 
-/* 0 and *ret, which stays NULL with `store off`; or -errno, which is logged. `boot` tells this run from others. */
+/* 0 and *ret, which stays NULL where nothing is kept; or -errno, which is logged. `boot` tells this run from others. */
 int keep_history(struct keeper **ret, const struct config *c, struct flow_table *flows,
 		 struct locator *locator, const char *host, uint64_t boot);
+
+/* What empties the spool, where there is one. 0; or -errno, which is logged. */
+int keep_ship(struct shipper **ret, const struct config *c, struct loop *loop);

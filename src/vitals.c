@@ -14,6 +14,7 @@
 #include "sentry/sentry.h"
 #include "serve/page.h"
 #include "serve/totals.h"
+#include "shipper.h"
 #include "store/keeper.h"
 
 void vitals_probe(struct vitals *v)
@@ -109,14 +110,17 @@ void vitals_status(void *ctx, struct json *j)
 		page_status(v->page, j);
 	json_object_end(j);
 	json_object_begin(j, "history");
-	keeper_status(v->keeper, j);
+	keeper_status(v->keeper, KEEPER_HISTORY, j);
 	json_object_end(j);
+	if (v->shipper) {
+		json_object_begin(j, "clickhouse");
+		keeper_status(v->keeper, KEEPER_FLEET, j);
+		shipper_status(v->shipper, j);
+		json_object_end(j);
+	}
 	json_object_begin(j, "detect");
 	if (v->sentry)
 		sentry_status(v->sentry, j);
-	json_object_end(j);
-	json_object_begin(j, "history");
-	keeper_status(v->keeper, j);
 	json_object_end(j);
 	json_array_begin(j, "feeds");
 	guard_each_list(v->guard, put_feed, j);
@@ -229,9 +233,9 @@ static void metric_store(struct keeper *k, struct metrics_out *m)
 	struct store_stats st;
 	uint64_t n = 0;
 
-	if (!k)
+	if (!keeper_keeps(k, KEEPER_HISTORY))
 		return;
-	keeper_stats(k, &st);
+	keeper_stats(k, KEEPER_HISTORY, &st);
 	metric_put(m, METRIC_STORE_ROWS, st.rows);
 	metric_put(m, METRIC_STORE_QUEUED, st.queued_bytes);
 	metric_put(m, METRIC_STORE_DISK, st.disk_bytes);

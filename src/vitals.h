@@ -12,6 +12,7 @@ struct guard;
 struct inside;
 struct json;
 struct keeper;
+struct shipper;
 struct metrics_out;
 struct outputs;
 struct page;
@@ -29,6 +30,7 @@ struct vitals {
 	const struct page *page;     /* NULL: there is none */
 	struct keeper *keeper;       /* NULL: no history */
 	const struct inside *inside; /* NULL: no gateway */
+	struct shipper *shipper;     /* NULL: no ClickHouse */
 	const char *host, *pin;
 	uint64_t started_ns;
 	struct feature features[VITALS_FEATURES]; /* of this kernel, as they were at the start */

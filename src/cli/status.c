@@ -179,6 +179,24 @@ static void print_history(const json_t *j, struct buf *safe)
 		       human_count(number(h, "damaged"), a), text(h, "dir", safe));
 }
 
+static void print_clickhouse(const json_t *j, struct buf *safe)
+{
+	const json_t *c = json_object_get(j, "clickhouse");
+	char a[HUMAN_TEXT_MAX];
+
+	if (!c)
+		return;
+	printf("clickhouse %s: %s rows sent", text(c, "url", safe),
+	       human_count(number(c, "sent_rows"), a));
+	printf(", %s wait", human_count(number(c, "waiting"), a));
+	printf(", spool %s", human_bytes(number(c, "disk_bytes"), a));
+	printf(" of %s\n", human_bytes(number(c, "spool_max_bytes"), a));
+	if (json_object_get(c, "send_problem"))
+		printf("           %s\n", text(c, "send_problem", safe));
+	if (json_object_get(c, "problem"))
+		printf("           %s\n", text(c, "problem", safe));
+}
+
 static void print_counts(const json_t *j)
 {
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX];
@@ -287,6 +305,7 @@ static void print_all(const json_t *j)
 	print_detect(j, &safe);
 	print_feeds(j, &safe);
 	print_history(j, &safe);
+	print_clickhouse(j, &safe);
 	print_counts(j);
 	print_kernel(j, &safe);
 }

@@ -65,6 +65,9 @@ static const struct loss_words words[LOSS_COUNT] = {
 			       "room on the disk; a faster disk" },
 	[LOSS_STORE_WRITE] = { "pieces of flows are not in history: they could not be written",
 			       "'history' of 'egret status' says what hinders it" },
+	[LOSS_SPOOL_DROP] = { "rows did not reach ClickHouse: the spool or its disk was full",
+			      "'clickhouse' of 'egret status' says what hinders it; a larger "
+			      "spool" },
 	[LOSS_EVE_WRITE] = { "records did not get into eve.json",
 			     "room on the disk; a faster disk" },
 };

@@ -204,6 +204,13 @@ const char *finding_class_name(enum finding_class c)
 	return names[c];
 }
 
+const char *finding_state_name(enum finding_state s)
+{
+	static const char *const names[] = { "open", "update", "closed" };
+
+	return names[s];
+}
+
 const char *severity_name(enum severity s)
 {
 	static const char *const names[] = { NULL, "low", "medium", "high", "critical" };

@@ -23,6 +23,7 @@ const char *severity_name(enum severity s); /* "low" …; NULL for none */
 int severity_parse(struct str word, enum severity *ret);
 
 enum finding_state { FINDING_OPEN, FINDING_UPDATE, FINDING_CLOSED };
+const char *finding_state_name(enum finding_state s); /* "open" … */
 
 /* One line of evidence. Weights are those that count: already scaled, not yet capped by group. */
 struct evidence {

@@ -73,11 +73,9 @@ static void put_evidence(struct json *j, const struct evidence *e)
 
 void eve_put_finding(struct json *j, const struct finding *f)
 {
-	static const char *const states[] = { "open", "update", "closed" };
-
 	json_object_begin(j, "finding");
 	json_text(j, "id", f->id);
-	json_text(j, "state", states[f->state]);
+	json_text(j, "state", finding_state_name(f->state));
 	json_text(j, "detector", f->detector);
 	json_text(j, "class", finding_class_name(f->class));
 	json_text(j, "level", severity_name(f->severity));

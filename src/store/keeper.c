@@ -22,8 +22,8 @@
 
 struct keeper {
 	struct keeper_config cfg;
-	struct store *store;
-	char *dir;
+	struct store *stores[KEEPER_STORES]; /* NULL: off */
+	char *dirs[KEEPER_STORES];
 	struct pool kept; /* struct store_kept: what flow.kept points to */
 	uint64_t next_look_ns, now_ns;
 	struct buf overlay;
@@ -32,19 +32,22 @@ struct keeper {
 int keeper_new(struct keeper **ret, const struct keeper_config *cfg)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
-	int r;
+	int r = 0;
 
 	if (!k)
 		return -ENOMEM;
 	k->cfg = *cfg;
 	k->overlay = BUF_INIT(MAX_OVERLAY);
 	pool_init(&k->kept, sizeof(struct store_kept), MAX_LIVING);
-	k->dir = strdup(cfg->store.dir);
-	k->cfg.store.dir = k->dir;
-	r = k->dir ? store_open(&k->store, cfg->kind, &k->cfg.store) : -ENOMEM;
+	for (int i = 0; r == 0 && i < KEEPER_STORES; i++) {
+		if (!cfg->to[i].kind)
+			continue;
+		k->cfg.to[i].store.dir = k->dirs[i] = strdup(cfg->to[i].store.dir);
+		r = k->dirs[i] ? store_open(&k->stores[i], cfg->to[i].kind, &k->cfg.to[i].store)
+			       : -ENOMEM;
+	}
 	if (r < 0) {
-		free(k->dir);
-		free(k);
+		keeper_free(k);
 		return r;
 	}
 	*ret = k;
@@ -53,19 +56,32 @@ int keeper_new(struct keeper **ret, const struct keeper_config *cfg)
 
 int keeper_start(struct keeper *k)
 {
-	return k ? store_start(k->store) : 0;
+	int r = 0;
+
+	for (int i = 0; k && r == 0 && i < KEEPER_STORES; i++)
+		r = k->stores[i] ? store_start(k->stores[i]) : 0;
+	return r;
 }
 
 struct keeper *keeper_free(struct keeper *k)
 {
 	if (!k)
 		return NULL;
-	store_close(k->store);
+	for (int i = 0; i < KEEPER_STORES; i++) {
+		store_close(k->stores[i]);
+		free(k->dirs[i]);
+	}
 	pool_done(&k->kept);
 	buf_done(&k->overlay);
-	free(k->dir);
 	free(k);
 	return NULL;
+}
+
+static void put_row(struct keeper *k, const struct store_row *row)
+{
+	for (int i = 0; i < KEEPER_STORES; i++)
+		if (k->stores[i])
+			store_put(k->stores[i], row);
 }
 
 static void keep_flow(struct keeper *k, struct flow *f, bool ends, uint64_t now_ns)
@@ -74,7 +90,7 @@ static void keep_flow(struct keeper *k, struct flow *f, bool ends, uint64_t now_
 
 	store_row_of_flow(&row, f, f->kept, ends, k->cfg.boot, now_ns, &k->cfg.places);
 	if (ends) {
-		store_put(k->store, &row);
+		put_row(k, &row);
 		if (f->kept)
 			pool_put(&k->kept, f->kept);
 		f->kept = NULL;
@@ -83,18 +99,33 @@ static void keep_flow(struct keeper *k, struct flow *f, bool ends, uint64_t now_
 	f->kept = f->kept ?: pool_get(&k->kept);
 	if (!f->kept)
 		return;
-	store_put(k->store, &row);
+	put_row(k, &row);
 	store_kept_now(f->kept, f, &row);
 }
 
 static void keep_finding(struct keeper *k, const struct record *r)
 {
 	_cleanup_buf_ struct buf line = BUF_INIT(MAX_FINDING);
+	struct store_finding finding;
 
 	eve_format(&k->cfg.format, r, &line);
-	if (line.n) /* without the newline */
-		store_put_finding(k->store, r->time_ns, str_of(r->finding->id),
-				  str_sub(buf_str(&line), 0, line.n - 1));
+	if (!line.n)
+		return;
+	store_finding_of_record(&finding, r, k->cfg.boot);
+	finding.record = str_sub(buf_str(&line), 0, line.n - 1); /* without the newline */
+	for (int i = 0; i < KEEPER_STORES; i++)
+		if (k->stores[i])
+			store_put_finding(k->stores[i], &finding);
+}
+
+static void keep_name(struct keeper *k, const struct record *r)
+{
+	struct store_name name;
+
+	if (!k->stores[KEEPER_FLEET])
+		return;
+	store_name_of_record(&name, r, k->cfg.boot);
+	store_put_name(k->stores[KEEPER_FLEET], &name);
 }
 
 void keeper_record(struct keeper *k, const struct record *r)
@@ -108,7 +139,9 @@ void keeper_record(struct keeper *k, const struct record *r)
 		keep_flow(k, (struct flow *)r->flow, true, r->time_ns);
 	} else if (r->type == RECORD_DROP && !r->flow) {
 		store_row_of_drop(&row, r, k->cfg.boot, &k->cfg.places);
-		store_put(k->store, &row);
+		put_row(k, &row);
+	} else if (r->type == RECORD_DNS && r->dns->response) {
+		keep_name(k, r);
 	} else if (r->type == RECORD_FINDING) {
 		keep_finding(k, r);
 	}
@@ -134,34 +167,43 @@ void keeper_tick(struct keeper *k, uint64_t now_ns)
 		k->now_ns = now_ns;
 		flow_table_each(k->cfg.flows, on_living, k);
 	}
-	store_sync(k->store);
+	for (int i = 0; i < KEEPER_STORES; i++)
+		if (k->stores[i])
+			store_sync(k->stores[i]);
 }
 
-void keeper_stats(struct keeper *k, struct store_stats *ret)
+bool keeper_keeps(const struct keeper *k, enum keeper_store which)
+{
+	return k && k->stores[which];
+}
+
+void keeper_stats(struct keeper *k, enum keeper_store which, struct store_stats *ret)
 {
 	*ret = (struct store_stats){ 0 };
-	if (k)
-		store_stats(k->store, ret);
+	if (keeper_keeps(k, which))
+		store_stats(k->stores[which], ret);
 }
 
 uint64_t keeper_lost(struct keeper *k, enum loss_reason reason)
 {
 	struct store_stats s;
 
-	keeper_stats(k, &s);
-	return reason == LOSS_STORE_QUEUE ? s.lost_queue : s.lost_write;
+	keeper_stats(k, reason == LOSS_SPOOL_DROP ? KEEPER_FLEET : KEEPER_HISTORY, &s);
+	return reason == LOSS_STORE_QUEUE   ? s.lost_queue
+	       : reason == LOSS_STORE_WRITE ? s.lost_write
+					    : s.lost_queue + s.lost_write + s.dropped;
 }
 
-void keeper_status(struct keeper *k, struct json *j)
+void keeper_status(struct keeper *k, enum keeper_store which, struct json *j)
 {
 	struct store_stats s;
 	char text[TIME_TEXT_MAX];
 
-	if (!k)
+	if (!keeper_keeps(k, which))
 		return;
-	store_stats(k->store, &s);
-	json_text(j, "kind", store_kind_name(k->cfg.kind));
-	json_text(j, "dir", k->cfg.store.dir);
+	keeper_stats(k, which, &s);
+	json_text(j, "kind", store_kind_name(k->cfg.to[which].kind));
+	json_text(j, "dir", k->dirs[which]);
 	json_u64(j, "rows", s.rows);
 	json_u64(j, "findings", s.findings);
 	json_u64(j, "batches", s.batches);
@@ -169,6 +211,10 @@ void keeper_status(struct keeper *k, struct json *j)
 	json_u64(j, "lost_queue", s.lost_queue);
 	json_u64(j, "lost_write", s.lost_write);
 	json_u64(j, "disk_bytes", s.disk_bytes);
+	if (which == KEEPER_FLEET) {
+		json_u64(j, "waiting", s.waiting);
+		json_u64(j, "dropped", s.dropped);
+	}
 	if (s.oldest_ns)
 		json_text(j, "oldest", time_format(s.oldest_ns, text));
 	json_u64(j, "damaged", s.damaged);

@@ -10,17 +10,21 @@
 
 struct store_health {
 	uint64_t disk_bytes, oldest_ns, damaged, errors;
+	uint64_t waiting,
+		dropped; /* rows that still have to leave; that were given up after they had been written */
 	char problem[256];
 };
 
 struct store_kind {
 	const char *name;
+	const char *what; /* what messages begin with */
 	int (*open)(
 		void **ret,
 		const struct store_config *cfg); /* -ENOMEM only: the rest may come good later */
 	/* -EAGAIN: commit first, then give it again. */
 	int (*row)(void *w, const struct store_row *row);
-	int (*finding)(void *w, uint64_t time_ns, struct str id, struct str record);
+	int (*name_answer)(void *w, const struct store_name *name); /* NULL: not kept */
+	int (*finding)(void *w, const struct store_finding *f);
 	int (*commit)(void *w); /* on failure nothing since the last one is there */
 	void (*abort)(void *w); /* forgets what came since the last commit */
 	void (*keep_house)(void *w, uint64_t now_ns); /* once a second, between commits */

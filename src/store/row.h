@@ -79,3 +79,30 @@ struct store_row {
 	struct store_rule rule;
 	struct str ja3, ja4;
 };
+
+#define STORE_ANSWERS_MAX 16
+
+/* One answer of DNS: what was asked, what came. */
+struct store_name {
+	uint64_t boot, flow_id, time_ns;
+	struct addr resolver;
+	uint16_t port;
+	uint16_t type;
+	uint8_t rcode;
+	struct str name;
+	uint32_t ttl; /* the least of the answers; 0: none came */
+	size_t n_answers;
+	struct str answers[STORE_ANSWERS_MAX]; /* as text */
+	bool has_who;
+	struct store_who who;
+};
+
+/* A finding as it stands now: `record` is its EVE record, the others are what it is looked for by. */
+struct store_finding {
+	uint64_t boot, time_ns;
+	struct str id, state, level, class, detector, entity, peer, name;
+	int32_t score_db;
+	bool acked;
+	struct addr addr; /* of the peer; may be unset */
+	struct str record;
+};

@@ -170,17 +170,58 @@ static void walk_row(struct walk *w, struct store_row *r)
 	text(w, &r->ja4);
 }
 
-void store_row_encode(const struct store_row *row, struct buf *out)
+static void walk_name(struct walk *w, struct store_name *n)
 {
-	struct walk w = { .out = out };
-	struct store_row copy = *row;
-	size_t at = out->n;
-	uint32_t n = 0;
+	NUMBER(w, n->boot);
+	NUMBER(w, n->flow_id);
+	NUMBER(w, n->time_ns);
+	bytes(w, &n->resolver, sizeof(n->resolver));
+	NUMBER(w, n->port);
+	NUMBER(w, n->type);
+	NUMBER(w, n->rcode);
+	text(w, &n->name);
+	NUMBER(w, n->ttl);
+	COUNT(w, n->n_answers, STORE_ANSWERS_MAX);
+	for (size_t i = 0; i < n->n_answers; i++)
+		text(w, &n->answers[i]);
+	NUMBER(w, n->has_who);
+	if (n->has_who)
+		walk_who(w, &n->who);
+}
 
-	buf_put(out, &n, sizeof(n));
-	walk_row(&w, &copy);
-	if (!out->failed && out->n - at - sizeof(n) <= STORE_ROW_MAX) {
-		n = (uint32_t)(out->n - at - sizeof(n));
+static void walk_finding(struct walk *w, struct store_finding *f)
+{
+	NUMBER(w, f->boot);
+	NUMBER(w, f->time_ns);
+	text(w, &f->id);
+	text(w, &f->state);
+	text(w, &f->level);
+	text(w, &f->class);
+	text(w, &f->detector);
+	text(w, &f->entity);
+	text(w, &f->peer);
+	text(w, &f->name);
+	bytes(w, &f->score_db, sizeof(f->score_db));
+	NUMBER(w, f->acked);
+	bytes(w, &f->addr, sizeof(f->addr));
+	text(w, &f->record);
+}
+
+/* ---- frames ---- */
+
+static size_t begin_frame(struct buf *out)
+{
+	static const uint32_t none;
+
+	buf_put(out, &none, sizeof(none));
+	return out->n - sizeof(none);
+}
+
+static void end_frame(struct buf *out, size_t at)
+{
+	uint32_t n = (uint32_t)(out->n - at - sizeof(n));
+
+	if (!out->failed && n <= STORE_ROW_MAX) {
 		memcpy(out->p + at, &n, sizeof(n));
 		return;
 	}
@@ -188,23 +229,57 @@ void store_row_encode(const struct store_row *row, struct buf *out)
 	out->failed = true;
 }
 
-int store_row_decode(struct str *rest, struct store_row *ret)
+/* 1: `w` reads the next frame of `rest`. */
+static int open_frame(struct walk *w, struct str rest)
 {
-	struct walk w = { 0 };
 	uint32_t n;
 
-	if (!rest->n)
+	if (!rest.n)
 		return 0;
-	if (rest->n < sizeof(n))
+	if (rest.n < sizeof(n))
+		return -EBADMSG;
+	memcpy(&n, rest.p, sizeof(n));
+	if (n > STORE_ROW_MAX || n > rest.n - sizeof(n))
+		return -EBADMSG;
+	*w = (struct walk){ .in = str_sub(rest, sizeof(n), n) };
+	return 1;
+}
+
+/* It was read to its end, and the next one follows. */
+static int close_frame(const struct walk *w, struct str *rest)
+{
+	uint32_t n;
+
+	if (w->bad || w->in.n)
 		return -EBADMSG;
 	memcpy(&n, rest->p, sizeof(n));
-	if (n > STORE_ROW_MAX || n > rest->n - sizeof(n))
-		return -EBADMSG;
-	memset(ret, 0, sizeof(*ret));
-	w.in = str_sub(*rest, sizeof(n), n);
-	walk_row(&w, ret);
-	if (w.bad || w.in.n)
-		return -EBADMSG;
 	*rest = str_sub(*rest, sizeof(n) + n, rest->n);
 	return 1;
 }
+
+#define CODE(what, walk_it)                                                       \
+	void store_##what##_encode(const struct store_##what *v, struct buf *out) \
+	{                                                                         \
+		struct walk w = { .out = out };                                   \
+		struct store_##what copy = *v;                                    \
+		size_t at = begin_frame(out);                                     \
+                                                                                  \
+		walk_it(&w, &copy);                                               \
+		end_frame(out, at);                                               \
+	}                                                                         \
+                                                                                  \
+	int store_##what##_decode(struct str *rest, struct store_##what *ret)     \
+	{                                                                         \
+		struct walk w;                                                    \
+		int r = open_frame(&w, *rest);                                    \
+                                                                                  \
+		if (r <= 0)                                                       \
+			return r;                                                 \
+		memset(ret, 0, sizeof(*ret));                                     \
+		walk_it(&w, ret);                                                 \
+		return close_frame(&w, rest);                                     \
+	}
+
+CODE(row, walk_row)
+CODE(name, walk_name)
+CODE(finding, walk_finding)

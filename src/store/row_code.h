@@ -9,10 +9,16 @@
 #include "base/buf.h"
 #include "store/row.h"
 
-#define STORE_ROW_MAX (256U << 10) /* of a frame; longer rows are not encoded */
+#define STORE_ROW_MAX (512U << 10) /* of a frame; longer rows are not encoded */
 
 /* Appends one frame; when it does not fit, or is longer than STORE_ROW_MAX, out->failed, and what it held before is whole. */
 void store_row_encode(const struct store_row *row, struct buf *out);
 
 /* Takes one frame off the front; texts point into it. 1: a row; 0: the end; -EBADMSG: not such bytes. */
 int store_row_decode(struct str *rest, struct store_row *ret);
+
+/* The same of answers of DNS and of findings. */
+void store_name_encode(const struct store_name *name, struct buf *out);
+int store_name_decode(struct str *rest, struct store_name *ret);
+void store_finding_encode(const struct store_finding *finding, struct buf *out);
+int store_finding_decode(struct str *rest, struct store_finding *ret);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/time.h"
+#include "detect/finding.h"
 #include "flow/domain.h"
 
 #define LATE_NS (300 * NSEC_PER_SEC)
@@ -19,13 +20,11 @@ static void fill_workload(struct store_who *w, const struct workload *load)
 	w->container_runtime = text_str(load->container_runtime);
 }
 
-static void fill_who(struct store_row *row, const struct proc *p)
+/* False: nobody knows. */
+static bool fill_who(struct store_who *w, const struct proc *p)
 {
-	struct store_who *w = &row->who;
-
-	row->has_who = p;
 	if (!p)
-		return;
+		return false;
 	w->pid = p->pid;
 	w->ppid = p->ppid;
 	w->start_ns = p->start_unix_ns;
@@ -43,6 +42,7 @@ static void fill_who(struct store_row *row, const struct proc *p)
 		w->ancestors[w->n_ancestors].exe = text_str(up->exe);
 		w->ancestors[w->n_ancestors++].comm = text_str(up->comm);
 	}
+	return true;
 }
 
 static void add_names(struct store_peer *p, struct name *const *names, size_t n)
@@ -129,7 +129,7 @@ void store_row_of_flow(struct store_row *ret, const struct flow *f, const struct
 	ret->mid_stream = f->mid_stream;
 	ret->forwarded = f->forwarded;
 	ret->ifindex = f->ifindex;
-	fill_who(ret, f->proc);
+	ret->has_who = fill_who(&ret->who, f->proc);
 	ret->peer.name = text_str(f->name);
 	ret->peer.name_source = (uint8_t)f->name_source;
 	ret->peer.domain = f->name ? domain_of_text(f->name) : STR_NONE;
@@ -163,6 +163,47 @@ void store_kept_now(struct store_kept *kept, const struct flow *f, const struct 
 	kept->pieces++;
 }
 
+void store_name_of_record(struct store_name *ret, const struct record *r, uint64_t boot)
+{
+	const struct dns_message *m = r->dns;
+	const struct flow *f = r->flow;
+
+	*ret = (struct store_name){ .boot = boot, .time_ns = r->time_ns, .rcode = m->rcode };
+	if (m->n_questions) {
+		ret->name = m->questions[0].name;
+		ret->type = m->questions[0].type;
+	}
+	for (size_t i = 0; i < m->n_answers && ret->n_answers < STORE_ANSWERS_MAX; i++) {
+		ret->ttl = i ? MIN(ret->ttl, m->answers[i].ttl) : m->answers[i].ttl;
+		ret->answers[ret->n_answers++] = m->answers[i].rdata;
+	}
+	if (!f)
+		return;
+	ret->flow_id = f->id;
+	ret->resolver = f->key.dst;
+	ret->port = f->key.dport;
+	ret->has_who = fill_who(&ret->who, f->proc);
+}
+
+void store_finding_of_record(struct store_finding *ret, const struct record *r, uint64_t boot)
+{
+	const struct finding *f = r->finding;
+
+	*ret = (struct store_finding){ .boot = boot,
+				       .time_ns = r->time_ns,
+				       .id = str_of(f->id),
+				       .state = str_of(finding_state_name(f->state)),
+				       .level = str_of(severity_name(f->severity)),
+				       .class = str_of(finding_class_name(f->class)),
+				       .detector = str_of(f->detector),
+				       .entity = f->entity,
+				       .peer = f->peer,
+				       .name = f->name,
+				       .score_db = f->score_db,
+				       .acked = f->acked,
+				       .addr = f->addr };
+}
+
 void store_row_of_drop(struct store_row *ret, const struct record *r, uint64_t boot,
 		       const struct store_places *places)
 {
@@ -179,7 +220,7 @@ void store_row_of_drop(struct store_row *ret, const struct record *r, uint64_t b
 	ret->refused_calls = d->calls;
 	ret->refused_packets = d->packets;
 	ret->refused_bytes = d->bytes;
-	fill_who(ret, d->proc);
+	ret->has_who = fill_who(&ret->who, d->proc);
 	if (d->visible_name.n) {
 		p->name = d->visible_name;
 		p->name_source = (uint8_t)d->visible_source;

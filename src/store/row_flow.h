@@ -31,6 +31,12 @@ bool store_row_moved(const struct flow *f,
 void store_kept_now(struct store_kept *kept, const struct flow *f,
 		    const struct store_row *row); /* the row was put */
 
+/* Of a RECORD_DNS that is a response; texts are the record's. */
+void store_name_of_record(struct store_name *ret, const struct record *r, uint64_t boot);
+
+/* Of a RECORD_FINDING: all but `record`. */
+void store_finding_of_record(struct store_finding *ret, const struct record *r, uint64_t boot);
+
 /* Of a RECORD_DROP without a flow. */
 void store_row_of_drop(struct store_row *ret, const struct record *r, uint64_t boot,
 		       const struct store_places *places);

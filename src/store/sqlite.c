@@ -277,7 +277,7 @@ static int open_findings(struct sqlite *w)
 	return fail(w, r, path, error, w->findings_problem);
 }
 
-static int sqlite_finding(void *ctx, uint64_t time_ns, struct str id, struct str record)
+static int sqlite_finding(void *ctx, const struct store_finding *f)
 {
 	struct sqlite *w = ctx;
 	char path[512];
@@ -288,9 +288,9 @@ static int sqlite_finding(void *ctx, uint64_t time_ns, struct str id, struct str
 	if (!w->findings_begun)
 		r = db_exec(w->findings, "BEGIN IMMEDIATE");
 	w->findings_begun = w->findings_begun || r == 0;
-	sqlite3_bind_text(w->put_finding, 1, id.p, (int)id.n, SQLITE_STATIC);
-	sqlite3_bind_int64(w->put_finding, 2, (int64_t)(time_ns / NSEC_PER_USEC));
-	sqlite3_bind_text(w->put_finding, 3, record.p, (int)record.n, SQLITE_STATIC);
+	sqlite3_bind_text(w->put_finding, 1, f->id.p, (int)f->id.n, SQLITE_STATIC);
+	sqlite3_bind_int64(w->put_finding, 2, (int64_t)(f->time_ns / NSEC_PER_USEC));
+	sqlite3_bind_text(w->put_finding, 3, f->record.p, (int)f->record.n, SQLITE_STATIC);
 	if (r == 0)
 		r = db_step_done(w->put_finding);
 	if (r == 0)
@@ -382,6 +382,7 @@ static void sqlite_health(void *ctx, struct store_health *ret)
 
 const struct store_kind store_sqlite = {
 	.name = "sqlite",
+	.what = "history",
 	.open = sqlite_open,
 	.row = sqlite_row,
 	.finding = sqlite_finding,

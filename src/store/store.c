@@ -26,13 +26,7 @@
 
 const struct store_kind *const store_kinds[] = { &store_sqlite, NULL };
 
-enum item { ITEM_ROW, ITEM_FINDING };
-
-/* What a finding is in the queue; id and record follow. */
-struct finding_head {
-	uint64_t time_ns;
-	uint32_t n_id, n_record;
-};
+enum item { ITEM_ROW, ITEM_NAME, ITEM_FINDING };
 
 struct store {
 	const struct store_kind *kind;
@@ -89,24 +83,30 @@ static int give(struct store *s, size_t at, size_t *ret_n)
 {
 	struct str rest = str_sub(buf_str(&s->batch), at + 1, s->batch.n);
 	size_t before = rest.n;
-	struct finding_head head;
-	struct store_row row;
+	union {
+		struct store_row row;
+		struct store_name name;
+		struct store_finding finding;
+	} is;
 	int r;
 
-	if (s->batch.p[at] == ITEM_ROW) {
-		r = store_row_decode(&rest, &row);
-		*ret_n = 1 + before - rest.n;
-		if (r == 1) {
-			r = s->kind->row(s->writer, &row);
-			s->rows += r == 0;
-		}
-		return r;
+	switch ((enum item)s->batch.p[at]) {
+	case ITEM_ROW:
+		store_row_decode(&rest, &is.row);
+		r = s->kind->row(s->writer, &is.row);
+		s->rows += r == 0;
+		break;
+	case ITEM_NAME:
+		store_name_decode(&rest, &is.name);
+		r = s->kind->name_answer(s->writer, &is.name);
+		s->rows += r == 0;
+		break;
+	default:
+		store_finding_decode(&rest, &is.finding);
+		r = s->kind->finding(s->writer, &is.finding);
+		s->findings += r == 0;
 	}
-	memcpy(&head, rest.p, sizeof(head));
-	*ret_n = 1 + sizeof(head) + head.n_id + head.n_record;
-	r = s->kind->finding(s->writer, head.time_ns, str_sub(rest, sizeof(head), head.n_id),
-			     str_sub(rest, sizeof(head) + head.n_id, head.n_record));
-	s->findings += r == 0;
+	*ret_n = 1 + before - rest.n;
 	return r;
 }
 
@@ -117,9 +117,9 @@ static void note(struct store *s)
 	s->kind->health(s->writer, &h);
 	if (strcmp(h.problem, s->problem)) {
 		if (h.problem[0])
-			log_warn("history: %s", h.problem);
+			log_warn("%s: %s", s->kind->what, h.problem);
 		else
-			log_info("history: all is well again");
+			log_info("%s: all is well again", s->kind->what);
 		memcpy(s->problem, h.problem, sizeof(s->problem));
 	}
 	pthread_mutex_lock(&s->lock);
@@ -127,6 +127,8 @@ static void note(struct store *s)
 	s->stats.oldest_ns = h.oldest_ns;
 	s->stats.damaged = h.damaged;
 	s->stats.errors = h.errors;
+	s->stats.waiting = h.waiting;
+	s->stats.dropped = h.dropped;
 	memcpy(s->stats.problem, h.problem, sizeof(h.problem));
 	pthread_mutex_unlock(&s->lock);
 }
@@ -373,13 +375,17 @@ void store_put(struct store *s, const struct store_row *row)
 	put(s, ITEM_ROW);
 }
 
-void store_put_finding(struct store *s, uint64_t time_ns, struct str id, struct str record)
+void store_put_name(struct store *s, const struct store_name *name)
 {
-	const struct finding_head head = { time_ns, (uint32_t)id.n, (uint32_t)record.n };
+	if (!s->kind->name_answer)
+		return;
+	store_name_encode(name, &s->scratch);
+	put(s, ITEM_NAME);
+}
 
-	buf_put(&s->scratch, &head, sizeof(head));
-	buf_put_str(&s->scratch, id);
-	buf_put_str(&s->scratch, record);
+void store_put_finding(struct store *s, const struct store_finding *f)
+{
+	store_finding_encode(f, &s->scratch);
 	put(s, ITEM_FINDING);
 }
 

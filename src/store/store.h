@@ -27,10 +27,13 @@ struct store_config {
 	uint64_t
 		max_bytes; /* all files together: the oldest detail goes first, sums by day stay; 0: no limit */
 	size_t queue_bytes;    /* 0: 64 MiB */
+	const char *host;      /* clickhouse: whose rows they are; borrowed */
 	uint64_t (*now)(void); /* Unix time; NULL: time_now */
 };
 
-extern const struct store_kind *const store_kinds[]; /* ends in NULL; the first is the default */
+extern const struct store_kind
+	*const store_kinds[]; /* that can be asked; ends in NULL; the first is the default */
+extern const struct store_kind store_clickhouse;           /* a spool, which store/ship.h empties */
 const struct store_kind *store_kind_find(struct str name); /* NULL: there is none */
 const char *store_kind_name(const struct store_kind *k);
 
@@ -43,8 +46,8 @@ store_close(struct store
 
 /* Copies; never blocks. Full: the row is lost, and counted. */
 void store_put(struct store *s, const struct store_row *row);
-void store_put_finding(struct store *s, uint64_t time_ns, struct str id,
-		       struct str record); /* its latest EVE record */
+void store_put_name(struct store *s, const struct store_name *name); /* where the kind keeps them */
+void store_put_finding(struct store *s, const struct store_finding *f);
 void store_sync(struct store *s); /* what was put so far is on its way to disk; once a second */
 int store_flush(struct store *s,
 		uint64_t wait_ns); /* waits until it is there: for tests and benches; -ETIMEDOUT */
@@ -53,6 +56,7 @@ int store_flush(struct store *s,
 struct store_stats {
 	uint64_t rows, findings, batches, queued_bytes, lost_queue, lost_write;
 	uint64_t disk_bytes, oldest_ns, damaged, errors;
+	uint64_t waiting, dropped;                            /* rows: clickhouse */
 	uint64_t write_ns_last, write_ns_max, write_ns_total; /* of a batch, of all */
 	uint64_t write_steps
 		[STORE_WRITE_STEPS]; /* batches that took up to 1, 5, 25, 100, 500, 2500 ms, and longer */

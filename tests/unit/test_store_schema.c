@@ -245,6 +245,12 @@ static void ask_everything(void)
 	buf_done(&got.bytes);
 }
 
+static void put_finding(struct store *s, uint64_t time_ns, struct str id, struct str record)
+{
+	store_put_finding(
+		s, &(struct store_finding){ .time_ns = time_ns, .id = id, .record = record });
+}
+
 static void test_plans(void **state)
 {
 	struct store *s;
@@ -252,9 +258,9 @@ static void test_plans(void **state)
 	assert_int_equal(sqlite3_auto_extension((void (*)(void))on_open), SQLITE_OK);
 	s = rig_open();
 	put_hours(s, T0_S * NSEC_PER_SEC, 30);
-	store_put_finding(s, T0_S * NSEC_PER_SEC, STR("a"), STR("{\"a\":1}"));
-	store_put_finding(s, (T0_S + 2) * NSEC_PER_SEC, STR("b"), STR("{\"b\":1}"));
-	store_put_finding(s, (T0_S + 1) * NSEC_PER_SEC, STR("a"), STR("{\"a\":2}"));
+	put_finding(s, T0_S * NSEC_PER_SEC, STR("a"), STR("{\"a\":1}"));
+	put_finding(s, (T0_S + 2) * NSEC_PER_SEC, STR("b"), STR("{\"b\":1}"));
+	put_finding(s, (T0_S + 1) * NSEC_PER_SEC, STR("a"), STR("{\"a\":2}"));
 	assert_ok(store_flush(s, 5 * NSEC_PER_SEC));
 	usleep(1200000); /* the house-keeping's, too */
 	store_close(s);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of history as ClickHouse's RowBinary, for the tables of packaging/clickhouse/schema/1.sql. Pure. The same row gives the same
+ * bytes, and a server whose columns are LowCardinality takes them too.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "store/row.h"
+
+enum clickhouse_table {
+	CLICKHOUSE_FLOW,
+	CLICKHOUSE_NAME,
+	CLICKHOUSE_VERDICT,
+	CLICKHOUSE_FINDING,
+	CLICKHOUSE_TABLES
+};
+
+/* "INSERT INTO flow_1 (…) FORMAT RowBinary": with the version of the schema, so that a later egretd sends what an earlier one left. */
+const char *clickhouse_insert(enum clickhouse_table t);
+const char *clickhouse_table_name(enum clickhouse_table t); /* "flow_1" */
+
+/* Each appends one row. */
+void clickhouse_put_flow(struct buf *out, struct str host, const struct store_row *row);
+void clickhouse_put_verdict(struct buf *out, struct str host, const struct store_row *row);
+void clickhouse_put_name(struct buf *out, struct str host, const struct store_name *name);
+void clickhouse_put_finding(struct buf *out, struct str host, const struct store_finding *f);

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/ship.h"
+
+#include <curl/curl.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "policy/fetch.h"
+#include "store/spool.h"
+
+#define CONNECT_S 10L
+#define ANSWER_S 120L
+#define IDLE_MS 500
+#define WAIT_MIN_MS 1000U
+#define WAIT_MAX_MS 60000U
+#define BATCH_MAX (64U << 20)
+#define ANSWER_MAX 4096U
+#define PASSWORD_MAX 1024U
+#define MANY 20 /* batches that wait: more and more of them, and the server is slow */
+
+static const char slow[] = "it is slow: batches come faster than it takes them";
+
+struct name {
+	char text[SPOOL_NAME_MAX];
+};
+
+struct ship {
+	char **argv;
+	int dir, sent, refused;
+	CURL *curl;
+	char curl_why[CURL_ERROR_SIZE];
+	char password[PASSWORD_MAX];
+	bool slow;
+	bool met; /* who answers there is known, and fit */
+	bool knows_async; /* the setting async_insert, which must be off: such inserts are not deduplicated */
+	struct buf batch, answer;
+	struct name *names;     /* of what waits, in order */
+	size_t n, room, waited; /* waited: how many at the look before */
+	struct name
+		doubt; /* a batch that was not read, while it is not known whether others are; empty: none */
+	unsigned wait_ms;
+	struct ship_report report;
+};
+
+static void tell(const struct ship *s)
+{
+	/* less than PIPE_BUF: whole or not at all */
+	if (write(SHIP_FD, &s->report, sizeof(s->report)) != sizeof(s->report))
+		_exit(EXIT_SUCCESS);
+}
+
+static void set_problem(struct ship *s, const char *why)
+{
+	if (!strcmp(s->report.problem, why))
+		return;
+	snprintf(s->report.problem, sizeof(s->report.problem), "%s", why);
+	tell(s);
+}
+
+/* Ends with the daemon. */
+static void wait_ms(unsigned ms)
+{
+	struct pollfd p = { .fd = SHIP_FD };
+
+	if (poll(&p, 1, (int)ms) > 0)
+		_exit(EXIT_SUCCESS);
+}
+
+/* Many machines that lost one server do not come back at the same moment. */
+static void back_off(struct ship *s)
+{
+	s->wait_ms = s->wait_ms ? MIN(2 * s->wait_ms, WAIT_MAX_MS) : WAIT_MIN_MS;
+	wait_ms(s->wait_ms / 2 + (unsigned)(hash_random_seed() % s->wait_ms));
+}
+
+/* ---- HTTP ---- */
+
+static size_t on_answer(char *p, size_t size, size_t n, void *ctx)
+{
+	struct ship *s = ctx;
+
+	buf_put(&s->answer, p, MIN(size * n, ANSWER_MAX - s->answer.n));
+	return size * n;
+}
+
+/* Read anew before each meeting: what was wrong may have been put right. */
+static int read_password(struct ship *s, char why[SHIP_WHY_MAX])
+{
+	const char *path = s->argv[SHIP_ARG_PASSWORD_FILE],
+		   *credentials = getenv("CREDENTIALS_DIRECTORY");
+	char full[512];
+	_cleanup_fclose_ FILE *f = NULL;
+	size_t n;
+
+	s->password[0] = 0;
+	if (!path[0])
+		return 0;
+	snprintf(full, sizeof(full), "%s%s%s", path[0] == '/' ? "" : credentials ?: "", path[0] == '/' ? "" : "/", path);
+	f = fopen(full, "re");
+	if (!f) {
+		snprintf(why, SHIP_WHY_MAX, "cannot read the password from %.160s: %s", full,
+			 strerror(errno));
+		return -errno;
+	}
+	n = fread(s->password, 1, sizeof(s->password) - 1, f);
+	s->password[n] = 0;
+	s->password[strcspn(s->password, "\r\n")] = 0;
+	return 0;
+}
+
+static int set_options(struct ship *s)
+{
+	const char *authorities =
+		s->argv[SHIP_ARG_CA][0] ? s->argv[SHIP_ARG_CA] : getenv("SSL_CERT_FILE");
+	CURLcode r = CURLE_OK;
+
+#define SET(option, value) (r = r ? r : curl_easy_setopt(s->curl, (option), (value)))
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_USERAGENT, "egret/" EGRET_VERSION);
+	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	SET(CURLOPT_TIMEOUT, ANSWER_S);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_WRITEFUNCTION, on_answer);
+	SET(CURLOPT_WRITEDATA, s);
+	SET(CURLOPT_ERRORBUFFER, s->curl_why);
+	SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+	if (s->argv[SHIP_ARG_USER][0]) {
+		SET(CURLOPT_USERNAME, s->argv[SHIP_ARG_USER]);
+		SET(CURLOPT_PASSWORD, s->password);
+	}
+	if (authorities)
+		SET(CURLOPT_CAINFO, authorities);
+#undef SET
+	return r ? -EINVAL : 0;
+}
+
+/* 0: 200, and the answer; else -EIO and why, or -EBADMSG: the body will never be taken. */
+static int post(struct ship *s, const char *query, struct str body, bool gzip,
+		char why[SHIP_WHY_MAX])
+{
+	_cleanup_buf_ struct buf url = BUF_INIT(65536);
+	struct curl_slist *headers = NULL;
+	char *text = curl_easy_escape(s->curl, query, 0);
+	long status = 0;
+	CURLcode r;
+
+	buf_printf(&url, "%s/?query=%s", s->argv[SHIP_ARG_URL], text ?: "");
+	curl_free(text);
+	if (gzip)
+		buf_printf(&url, "&database=%s&insert_deduplicate=1&insert_distributed_sync=1%s",
+			   s->argv[SHIP_ARG_DATABASE], s->knows_async ? "&async_insert=0" : "");
+	headers = curl_slist_append(headers, "Expect:");
+	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
+	if (gzip)
+		headers = curl_slist_append(headers, "Content-Encoding: gzip");
+	buf_clear(&s->answer);
+	s->curl_why[0] = 0;
+	r = url.failed ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(s->curl, CURLOPT_URL, url.p);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, headers);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(s->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(s->curl, CURLOPT_POSTFIELDS, body.p ?: "");
+	if (r == CURLE_OK)
+		r = curl_easy_perform(s->curl);
+	curl_slist_free_all(headers);
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (r == CURLE_OPERATION_TIMEDOUT)
+		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
+	else if (r != CURLE_OK)
+		snprintf(why, SHIP_WHY_MAX, "%s",
+			 s->curl_why[0] ? s->curl_why : curl_easy_strerror(r));
+	else if (status != 200)
+		return ship_explain(status, buf_str(&s->answer), s->argv[SHIP_ARG_DATABASE], why) ==
+				       SHIP_NEVER
+			       ? -EBADMSG
+			       : -EIO;
+	return r == CURLE_OK ? 0 : -EIO;
+}
+
+/* Who is there? Asked at the start and after each failure. */
+static int meet(struct ship *s, char why[SHIP_WHY_MAX])
+{
+	int r = read_password(s, why);
+
+	if (r == 0 && set_options(s) < 0) {
+		snprintf(why, SHIP_WHY_MAX, "libcurl refuses the settings");
+		r = -EINVAL;
+	}
+	if (r == 0)
+		r = post(s,
+			 "SELECT version(), (SELECT count() FROM system.settings WHERE name = "
+			 "'async_insert') "
+			 "FORMAT TabSeparated",
+			 STR_NONE, false, why);
+	if (r < 0)
+		return r;
+	r = ship_hello_parse(buf_str(&s->answer), s->report.version, &s->knows_async);
+	if (r == -ENOTSUP)
+		snprintf(why, SHIP_WHY_MAX,
+			 "wrong version: ClickHouse %s, and 18.16 or newer is needed",
+			 s->report.version);
+	else if (r < 0)
+		snprintf(why, SHIP_WHY_MAX, "what answers there is not ClickHouse");
+	s->met = r == 0;
+	return r;
+}
+
+/* ---- batches ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+}
+
+static void list(struct ship *s)
+{
+	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct spool_name name;
+	struct dirent *e;
+
+	s->n = 0;
+	while (d && (e = readdir(d))) {
+		if (!spool_name_parse(str_of(e->d_name), &name) ||
+		    strlen(e->d_name) >= SPOOL_NAME_MAX)
+			continue;
+		if (s->n == s->room) {
+			size_t room = s->room ? 2 * s->room : 64;
+			struct name *more = reallocarray(s->names, room, sizeof(*more));
+
+			if (!more)
+				break;
+			s->names = more;
+			s->room = room;
+		}
+		snprintf(s->names[s->n++].text, SPOOL_NAME_MAX, "%s", e->d_name);
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	if (s->n)
+		qsort(s->names, s->n, sizeof(*s->names), by_name);
+}
+
+static void put_away(struct ship *s, const char *name, int folder)
+{
+	struct spool_name n;
+
+	if (renameat(s->dir, name, folder, name) < 0 && errno != ENOENT) {
+		set_problem(s, "batches that were taken cannot be moved");
+		back_off(s);
+	}
+	if (folder == s->refused && spool_name_parse(str_of(name), &n))
+		s->report.refused += n.rows;
+}
+
+static bool same_kind(const char *a, const char *b)
+{
+	struct spool_name x, y;
+
+	return spool_name_parse(str_of(a), &x) && spool_name_parse(str_of(b), &y) &&
+	       str_eq(x.kind, y.kind);
+}
+
+static void taken(struct ship *s, const char *name)
+{
+	struct spool_name n = { 0 };
+
+	put_away(s, name, s->sent);
+	if (s->doubt.text[0] && same_kind(s->doubt.text, name)) {
+		put_away(s, s->doubt.text, s->refused);
+		s->doubt.text[0] = 0;
+	}
+	spool_name_parse(str_of(name), &n);
+	s->report.batches++;
+	s->report.rows += n.rows;
+	s->report.bytes += s->batch.n;
+	s->report.taken_ns = time_now();
+	s->wait_ms = 0;
+	if (!s->doubt.text[0])
+		snprintf(s->report.problem, sizeof(s->report.problem), "%s", s->slow ? slow : "");
+	tell(s);
+}
+
+/* 0: it was taken, or is gone, or stays for later; -errno: nothing is taken now. */
+static int send_batch(struct ship *s, const char *name)
+{
+	char why[SHIP_WHY_MAX] = "", query[4096];
+	struct str head, body;
+	int r;
+
+	buf_clear(&s->batch);
+	r = file_read(s->dir, name, &s->batch);
+	if (r == -ENOENT)
+		return 0; /* dropped meanwhile, to keep the spool to its size */
+	body = buf_str(&s->batch);
+	if (r < 0 || !str_cut(&body, '\n', &head) || head.n >= sizeof(query)) {
+		put_away(s, name, s->refused);
+		set_problem(s, "a batch of the spool is damaged");
+		return 0;
+	}
+	snprintf(query, sizeof(query), "%.*s", STR_FMT(head));
+	if (!s->met)
+		r = meet(s, why);
+	if (r == 0)
+		r = post(s, query, body, true, why);
+	if (r == 0) {
+		taken(s, name);
+		return 0;
+	}
+	/* One batch may be bad; when the next of its kind is not read either, it is not the batch. */
+	if (r == -EBADMSG && s->met && !s->doubt.text[0]) {
+		snprintf(s->doubt.text, sizeof(s->doubt.text), "%s", name);
+		r = 0;
+	} else {
+		s->doubt.text[0] = 0;
+		s->met = false;
+	}
+	set_problem(s, why);
+	return r;
+}
+
+static void look_and_send(struct ship *s)
+{
+	int r = 0;
+
+	list(s);
+	s->doubt.text[0] = 0;
+	if (!s->report.problem[0] && s->waited && s->n > MANY && s->n > s->waited)
+		s->slow = true;
+	s->slow = s->slow && s->n > MANY;
+	s->waited = s->n;
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		r = send_batch(s, s->names[i].text);
+	if (r < 0 || s->doubt.text[0])
+		back_off(s);
+	else
+		wait_ms(s->n ? 1 : IDLE_MS);
+}
+
+/* The daemon has made them, or its disk is full. */
+static int open_folders(struct ship *s)
+{
+	s->dir = file_open_folder(s->argv[SHIP_ARG_DIR]);
+	if (s->dir < 0)
+		return s->dir;
+	s->sent = openat(s->dir, SPOOL_SENT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->refused = openat(s->dir, SPOOL_REFUSED, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return s->sent < 0 || s->refused < 0 ? -ENOENT : 0;
+}
+
+int ship_main(int argc, char **argv)
+{
+	struct ship s = { .argv = argv,
+			  .batch = BUF_INIT(BATCH_MAX),
+			  .answer = BUF_INIT(ANSWER_MAX + 1) };
+
+	if (argc != SHIP_ARG_END)
+		return EXIT_FAILURE;
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (fetch_confine() < 0)
+		return EXIT_FAILURE;
+	if (open_folders(&s) < 0)
+		return EXIT_FAILURE;
+	s.curl = curl_easy_init();
+	if (!s.curl)
+		return EXIT_FAILURE;
+	for (;;)
+		look_and_send(&s);
+}

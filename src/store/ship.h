@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sends the batches of a spool to ClickHouse over HTTP, in their order, each until it is taken: `egretd --ship`, a process of its own
+ * without capabilities. What may have been taken is sent again with the same bytes, which ClickHouse does not count twice within its
+ * window of deduplication. What keeps it from sending is told, not logged: the daemon says it, once.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define SHIP_WHY_MAX 256
+#define SHIP_VERSION_MAX 32
+
+struct ship_settings {
+	char url[256];           /* "http://HOST:PORT", "https://…"; no user in it */
+	char database[64];       /* letters, digits, '_' */
+	char user[64];           /* empty: ClickHouse's own default */
+	char password_file[256]; /* empty: none; without '/': a systemd credential of that name */
+	char ca[256];            /* PEM; empty: the system's */
+	uint64_t spool_bytes;
+};
+
+/* What is wrong with a URL or name of the settings, in words; NULL: nothing. */
+const char *ship_check_url(struct str url);
+const char *ship_check_word(struct str word);
+
+/* How it goes; sums since the process began. Written whole to SHIP_FD, whenever something changed. */
+struct ship_report {
+	uint64_t batches, rows, bytes,
+		refused;                /* taken; `bytes` as sent; rows that will never be taken */
+	uint64_t taken_ns;              /* Unix: when one was taken last */
+	char version[SHIP_VERSION_MAX]; /* of the server; empty: not known */
+	char problem[SHIP_WHY_MAX];     /* empty: none */
+};
+
+#define SHIP_FD 3
+
+/* argv[2…]: folder, URL, database, user, password file, CA. Runs until nobody reads SHIP_FD any more. */
+enum {
+	SHIP_ARG_DIR = 2,
+	SHIP_ARG_URL,
+	SHIP_ARG_DATABASE,
+	SHIP_ARG_USER,
+	SHIP_ARG_PASSWORD_FILE,
+	SHIP_ARG_CA,
+	SHIP_ARG_END
+};
+int ship_main(int argc, char **argv);
+
+/* What an answer of ClickHouse that is no success means; pure. */
+enum ship_verdict { SHIP_RETRY, SHIP_NEVER };
+enum ship_verdict ship_explain(long status, struct str body, const char *database,
+			       char why[SHIP_WHY_MAX]);
+/* "18.16.1\t0": version, and whether it knows the setting async_insert. -EINVAL: not ClickHouse; -ENOTSUP: too old. */
+int ship_hello_parse(struct str answer, char version[SHIP_VERSION_MAX], bool *ret_async);

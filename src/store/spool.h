@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches on disk until a server has taken them. A folder:
+ *
+ *     open-KIND            the batch being filled: what was committed of it, in frames with a hash
+ *     SEQ-KIND-ROWS        a batch: one line that says what it is, then its bytes, gzip. Never changed: each try sends the same bytes
+ *     sent/                batches that were taken, kept for a while, for a server that loses its disk
+ *     refused/             batches that a server will never take, the last few of them
+ *
+ * Whoever sends (store/ship.h, another process) takes batches in the order of SEQ and moves them; this side fills, finds what has been
+ * moved, and keeps all of it below a size: what was taken goes first, then batches by rank, the oldest first. Synced at each commit:
+ * neither a kill nor a power cut loses what was committed, or has it twice.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define SPOOL_KINDS_MAX 8
+#define SPOOL_NAME_MAX 64
+#define SPOOL_BATCH_BYTES (16U << 20) /* from here on, or from so many rows, a batch is closed */
+#define SPOOL_BATCH_ROWS 50000
+#define SPOOL_SENT "sent"
+#define SPOOL_REFUSED "refused"
+
+struct spool_kind {
+	const char *name; /* letters, digits, '_' */
+	const char *head; /* the line that its batches begin with */
+	unsigned rank;    /* what ranks lowest is dropped first */
+};
+
+struct spool_config {
+	const char *dir; /* made when absent, mode 0700; borrowed */
+	struct spool_kind kinds[SPOOL_KINDS_MAX];
+	size_t n_kinds;
+	uint64_t max_bytes;
+	uint64_t sent_ns; /* how long what was taken is kept */
+};
+
+struct spool;
+
+/* Batches of an earlier run are taken up, of the one that was being filled what had been committed. 0 or -errno. */
+int spool_open(struct spool **ret, const struct spool_config *cfg);
+struct spool *spool_close(struct spool *s); /* what is open stays so, for the next run */
+
+/* Where the next row of this kind is appended; NULL: commit first. Then tell how it went: spool_row(). */
+struct buf *spool_begin(struct spool *s, size_t kind);
+int spool_row(struct spool *s, size_t kind); /* -E2BIG: it did not fit, and is not there */
+int spool_commit(struct spool *s);           /* -errno: nothing since the last one is there */
+void spool_abort(struct spool *s);           /* forgets what came since the last commit */
+
+/* Once a second: closes batches that are old enough, finds what has been moved, keeps to the size. -errno: a batch cannot be closed. */
+int spool_keep_house(struct spool *s, uint64_t boot_ns);
+
+struct spool_stats {
+	uint64_t bytes;                  /* all of it */
+	uint64_t waiting, waiting_files; /* rows, closed and open; batches that are closed */
+	uint64_t sent_rows, sent_bytes;  /* still kept */
+	uint64_t dropped, refused;       /* rows, since spool_open() */
+};
+void spool_stats(const struct spool *s, struct spool_stats *ret);
+
+/* "SEQ-KIND-ROWS". false: another file. */
+struct spool_name {
+	uint64_t seq;
+	uint32_t rows;
+	struct str kind;
+};
+bool spool_name_parse(struct str name, struct spool_name *ret);
