@@ -346,24 +346,17 @@ static void parse_geo(struct parser *p)
 /* sqlite | off: the history of this host; clickhouse { … }: beside it */
 static void parse_store(struct parser *p)
 {
-	struct lex_token t = lex_peek(&p->lex);
 	const char *words[8] = { "off" };
+	int n = 1, word;
 
-	if (is_word(&t, "clickhouse")) {
-		lex_next(&p->lex);
+	for (; store_kinds[n - 1] && n + 2 < (int)ARRAY_SIZE(words); n++)
+		words[n] = store_kind_name(store_kinds[n - 1]);
+	words[n] = "clickhouse";
+	word = take_choice(p, words);
+	if (word == n)
 		config_parse_clickhouse(&p->lex, &p->config->clickhouse);
-		return;
-	}
-	for (size_t i = 0; store_kinds[i] && i + 2 < ARRAY_SIZE(words); i++)
-		words[i + 1] = store_kind_name(store_kinds[i]);
-	p->config->store = NULL;
-	switch (take_choice(p, words)) {
-	case -1:
-	case 0:
-		return;
-	default:
-		p->config->store = store_kinds[0];
-	}
+	else if (word >= 0)
+		p->config->store = word ? store_kinds[word - 1] : NULL;
 }
 
 static void take_time(struct parser *p, uint64_t *ret)

@@ -183,7 +183,8 @@ static int post(struct ship *s, const char *query, struct str body, bool gzip,
 	else if (r != CURLE_OK)
 		snprintf(why, SHIP_WHY_MAX, "%s",
 			 s->curl_why[0] ? s->curl_why : curl_easy_strerror(r));
-	else if (status != 200)
+	else if (status != 200 ||
+		 (gzip && s->answer.n)) /* ClickHouse says nothing to an insert that it took */
 		return ship_explain(status, buf_str(&s->answer), s->argv[SHIP_ARG_DATABASE], why) ==
 				       SHIP_NEVER
 			       ? -EBADMSG

@@ -4,8 +4,8 @@
 
 chdb is npm's (0.5 GB), so it is not installed by ./dev: `npm install --prefix DIR chdb@3.4.0`, then EGRET_CHDB=DIR.
 """
-import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -68,26 +68,34 @@ def debian():
         c.close()
 
 
+def documented():
+    """The commands of docs/fleet.md, in their order, in a namespace and folder of their own."""
+    with open(os.path.join(lab.SOURCE, "docs", "fleet.md"), encoding="utf-8") as f:
+        commands = "".join(re.findall(r"^```sh\n(.*?)^```", f.read(), re.M | re.S))
+    ns = f"egchd{os.getpid()}"
+    with tempfile.TemporaryDirectory() as tmp:
+        commands = commands.replace("/var/tmp/egret-clickhouse", tmp).replace("curl -sS", "curl -sSf")
+        try:
+            lab.must("ip", "netns", "add", ns)
+            lab.must("ip", "-n", ns, "link", "set", "lo", "up")
+            done = subprocess.run(["nice", "-n", "15", "nsenter", f"--net=/run/netns/{ns}", "sh", "-ex"], input=commands, text=True,
+                                  capture_output=True, cwd=lab.SOURCE, timeout=250)
+            CASES.check(f"docs/fleet.md: its {commands.count(chr(10))} commands work", done.returncode == 0 and commands.count("\n") > 8,
+                        done.stdout[-800:], done.stderr[-800:])
+        finally:
+            subprocess.run([os.path.join(clickhouse_rig.PACKAGING, "local-cluster"), "down", tmp], capture_output=True)
+            subprocess.run(["ip", "netns", "del", ns], capture_output=True)
+
+
 def today():
     folder = os.environ.get("EGRET_CHDB")
     if not folder or not os.path.isdir(os.path.join(folder, "node_modules", "chdb")):
         CASES.skip("today's ClickHouse", "EGRET_CHDB names no folder with npm's chdb")
         return
-    sys.path.insert(0, clickhouse_rig.PACKAGING)
-    from importlib.machinery import SourceFileLoader
-    tool = SourceFileLoader("egret_clickhouse", os.path.join(clickhouse_rig.PACKAGING, "egret-clickhouse")).load_module()
     with tempfile.TemporaryDirectory() as tmp:
-        def ask(*sql):
-            script = ('import { createRequire } from "module"; const { Session } = createRequire(process.argv[1] + "/")("chdb");'
-                      'const s = new Session(process.argv[2]); for (const x of JSON.parse(process.argv[3])) '
-                      'process.stdout.write(s.query(x, "TabSeparated") ?? "");')
-            done = subprocess.run(["node", "--input-type=module", "-e", script, folder, os.path.join(tmp, "data"), json.dumps(sql)],
-                                  capture_output=True, text=True, timeout=120)
-            return done.stdout if not done.returncode else done.stdout + done.stderr[-800:]
-
-        version = ask("SELECT version()").strip()
-        major, minor = map(int, version.split(".")[:2])
-        CASES.equal(f"{version}: the schema", ask(*tool.statements("egret", None, (major, minor)), "SHOW TABLES FROM egret").split(),
+        ask, statements = clickhouse_rig.chdb(folder, tmp)
+        version, tool = ask.version, ask.tool
+        CASES.equal(f"{version}: the schema", ask(*statements, "SHOW TABLES FROM egret").split(),
                     sorted(TABLES + [t + "_1" for t in TABLES]))
         rows = "INSERT INTO egret.name_1 (ts, host) VALUES " + ",".join(f"({HOURS}, 'h{i}')" for i in range(9))
         CASES.equal(f"{version}: a repeated block counts once", ask(rows, rows, "SELECT count() FROM egret.name"), "9\n")
@@ -102,6 +110,7 @@ def today():
 def main():
     clickhouse_rig.need(CASES)
     debian()
+    documented()
     today()
     return CASES.end()
 

@@ -251,12 +251,58 @@ static void test_history(void **state)
 	assert_str(buf_str(&messages), "");
 }
 
+static void test_clickhouse(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e", STR(""), &messages));
+	assert_string_equal(c.clickhouse.url, "");
+	assert_ok(config_parse(&c, "e", STR("store clickhouse { url \"http://[::1]:8123\" }\n"),
+			       &messages));
+	assert_string_equal(c.clickhouse.url, "http://[::1]:8123");
+	assert_string_equal(c.clickhouse.database, "egret");
+	assert_int_equal(c.clickhouse.spool_bytes, 10000000000);
+	assert_string_equal(store_kind_name(c.store), "sqlite"); /* beside it */
+	assert_ok(
+		config_parse(&c, "e",
+			     STR("store off\nstore clickhouse {\n url \"https://ch.example:8443\"\n"
+				 "database fleet, user egret\n password-file credential\n"
+				 "ca \"/x/ca.pem\"  spool 2gb\n}\nwatch host\n"),
+			     &messages));
+	assert_null(c.store);
+	assert_string_equal(c.clickhouse.database, "fleet");
+	assert_string_equal(c.clickhouse.user, "egret");
+	assert_string_equal(c.clickhouse.password_file, "credential");
+	assert_string_equal(c.clickhouse.ca, "/x/ca.pem");
+	assert_int_equal(c.clickhouse.spool_bytes, 2000000000);
+	assert_str(buf_str(&messages), "");
+}
+
 static void test_mistakes(void **state)
 {
 	static const struct {
 		const char *text, *message;
 	} cases[] = {
 		{ "wach host", "e:1:1: error: unknown statement; did you mean 'watch'?" },
+		{ "store clickhuose { }",
+		  "e:1:7: error: unknown word; did you mean 'clickhouse'?" },
+		{ "store clickhouse", "e:1:17: error: '{' is expected here" },
+		{ "store clickhouse { database x }", "e:1:18: error: 'url' is missing" },
+		{ "store clickhouse { url \"http://a\"",
+		  "e:1:18: error: the '{' of this statement is" },
+		{ "store clickhouse { url \"http://u:p@a\" }",
+		  "e:1:24: error: the user does not stand" },
+		{ "store clickhouse { ulr \"http://a\" }",
+		  "e:1:20: error: unknown word; did you mean 'url'?" },
+		{ "store clickhouse { url \"http://a\" spool 1mb }",
+		  "e:1:41: error: a size of at least 100mb" },
+		{ "store clickhouse { url \"http://a\" ca \"/x\" }",
+		  "e:1:18: error: 'ca' belongs to https" },
+		{ "store clickhouse { url \"http://a\" password-file \"/x\" }",
+		  "e:1:18: error: 'password-file' needs a 'user'" },
+		{ "store clickhouse { url \"http://a\" database \"a;b\" }",
+		  "e:1:44: error: a name of letters" },
 		{ "watch hots", "e:1:7: error: unknown word; did you mean 'host'?" },
 		{ "watch console", "e:1:7: error: this egret can only watch a host or a gateway" },
 		{ "watch gateway", "e:1:7: error: a gateway needs the statement gateway {" },
@@ -331,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_ipfix),
 		cmocka_unit_test(test_gateway),
 		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_clickhouse),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_all_mistakes_in_one_run),
 	};
