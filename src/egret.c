@@ -46,6 +46,7 @@ static const struct command {
 	{ "quota", cmd_quota, "[--json]", "what rules have used of their quotas" },
 	{ "why", cmd_why, "[OPTION...] DEST", "would this leave, and which line decides" },
 	{ "disarm", cmd_disarm, "", "nothing is refused any more, with or without egretd" },
+	{ "fleet", cmd_fleet, "status [OPTION...]", "the machines that send to one ClickHouse" },
 	{ "page", cmd_page, "[OPTION...]", "the address of the page, with a token in it" },
 	{ "doctor", cmd_doctor, "", "what this kernel offers and what is lost without the rest" },
 	{ "help", cmd_help, "[COMMAND]", "this list, or how to use one command" },

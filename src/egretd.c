@@ -51,6 +51,7 @@
 #define DRAIN_EVERY_NS (50 * NSEC_PER_MSEC)
 #define SWEEP_EVERY_NS NSEC_PER_SEC
 #define REPORT_EVERY_NS (300 * NSEC_PER_SEC)
+#define HOST_EVERY_NS (60 * NSEC_PER_SEC)
 #define MAX_MESSAGES (1U << 20)
 #define DEFAULT_STATE "/var/lib/egret"
 
@@ -73,6 +74,7 @@ struct daemon {
 	int mount_fd, cgroup_fd;
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
 	uint64_t control_lost_told, store_lost_told, store_unwritten_told, spool_dropped_told;
+	uint64_t next_host_ns;
 	char host[256];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -187,6 +189,20 @@ static void tell_losses(struct daemon *d)
 	tell_more(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
 }
 
+/* How this machine is, once a minute. */
+static void tell_fleet(struct daemon *d)
+{
+	struct flow_table_stats flows;
+	struct store_host host;
+
+	if (!d->shipper || time_now_boot() < d->next_host_ns)
+		return;
+	d->next_host_ns = time_now_boot() + HOST_EVERY_NS;
+	flow_table_stats(pipeline_flows(d->pipeline), &flows);
+	vitals_host(&d->vitals, &flows, &host);
+	keeper_host(d->keeper, &host);
+}
+
 static void on_second(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -197,6 +213,7 @@ static void on_second(void *ctx)
 	inside_tick(d->inside);
 	tell_losses(d);
 	pipeline_tick(d->pipeline, time_now());
+	tell_fleet(d);
 	keeper_tick(d->keeper, time_now());
 	guard_tick(d->guard);
 	if (d->sentry)

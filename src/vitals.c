@@ -8,9 +8,11 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "config.h"
+#include "flow/flow.h"
 #include "guard/guard.h"
 #include "inside.h"
 #include "outputs.h"
+#include "policy/policy.h"
 #include "sentry/sentry.h"
 #include "serve/page.h"
 #include "serve/totals.h"
@@ -129,6 +131,30 @@ void vitals_status(void *ctx, struct json *j)
 	json_array_end(j);
 	put_maps(v->attach, j);
 	put_features(v, j);
+}
+
+void vitals_host(const struct vitals *v, const struct flow_table_stats *flows,
+		 struct store_host *ret)
+{
+	const struct policy *p = guard_policy(v->guard, guard_gen(v->guard));
+	struct store_stats st;
+
+	keeper_stats(v->keeper, KEEPER_FLEET, &st);
+	*ret = (struct store_host){ .time_ns = time_now(),
+				    .version = STR(EGRET_VERSION),
+				    .watch = v->config->gateway ? STR("gateway") : STR("host"),
+				    .policy_mode = str_of(guard_mode_name(guard_mode(v->guard))),
+				    .uptime_s = (time_now() - v->started_ns) / NSEC_PER_SEC,
+				    .flows = flows->flows_total,
+				    .lost_spool = flows->loss[LOSS_SPOOL_DROP],
+				    .waiting = st.waiting,
+				    .spool_bytes = st.disk_bytes };
+	if (p && p->n_files) {
+		ret->policy_file = p->files[0];
+		ret->policy_rules = (uint32_t)p->n_rules;
+	}
+	for (int i = 0; i < LOSS_COUNT; i++)
+		ret->lost += flows->loss[i];
 }
 
 /* ---- metrics ---- */

@@ -8,6 +8,7 @@
 
 struct attach;
 struct config;
+struct flow_table_stats;
 struct guard;
 struct inside;
 struct json;
@@ -17,6 +18,7 @@ struct metrics_out;
 struct outputs;
 struct page;
 struct sentry;
+struct store_host;
 struct totals;
 
 #define VITALS_FEATURES 64
@@ -39,5 +41,8 @@ struct vitals {
 
 void vitals_probe(struct vitals *v); /* the features; needs the rights of the start */
 /* For control_config; `ctx` is a struct vitals. */
+/* How this machine is, for a fleet; texts are borrowed until something is loaded. */
+void vitals_host(const struct vitals *v, const struct flow_table_stats *flows,
+		 struct store_host *ret);
 void vitals_status(void *ctx, struct json *j);
 void vitals_metrics(void *ctx, struct totals *t, struct metrics_out *m);

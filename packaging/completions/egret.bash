@@ -130,7 +130,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help --run --version --help' ;;
+	'') _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm fleet page doctor help --run --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -199,11 +199,12 @@ _egret() {
 		;;
 	unblock) _egret_words '--app --user --rule --reject --all --help' ;;
 	quota) _egret_words '--json --help' ;;
+	fleet) _egret_words 'status --last --config --json --help' ;;
 	why) _egret_words '--app --user --unit --from --address --speaking --policy --json --help' ;;
 	disarm) _egret_words '--help' ;;
 	page) _egret_words '--change --for --revoke --json --help' ;;
 	doctor) _egret_words '--help' ;;
-	help) _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help' ;;
+	help) _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm fleet page doctor help' ;;
 	esac
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of egret for fish; tests/docs.py compares it with what the programs say.
 
-set -l commands top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm page doctor help
+set -l commands top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm fleet page doctor help
 set -l verbs check load confirm show diff learn replay clear
 set -l none "not __fish_seen_subcommand_from $commands"
 
@@ -31,6 +31,7 @@ complete -c egret -n $none -a unblock -d 'Take that away again'
 complete -c egret -n $none -a quota -d 'What rules have used of their quotas'
 complete -c egret -n $none -a why -d 'Would this leave, and which line decides'
 complete -c egret -n $none -a disarm -d 'Nothing is refused any more'
+complete -c egret -n $none -a fleet -d 'The machines that send to one ClickHouse'
 complete -c egret -n $none -a page -d 'The address of the page, with a token in it'
 complete -c egret -n $none -a doctor -d 'What this kernel offers'
 complete -c egret -n $none -a help -d 'The list of commands, or how to use one'
@@ -99,6 +100,11 @@ complete -c egret -n '__fish_seen_subcommand_from status' -l json -d 'Print the 
 complete -c egret -n '__fish_seen_subcommand_from status' -l metrics -d 'As Prometheus reads it'
 
 complete -c egret -n '__fish_seen_subcommand_from quota' -l json -d 'The answer as JSON'
+
+complete -c egret -n '__fish_seen_subcommand_from fleet' -x -a status -d 'How they are'
+complete -c egret -n '__fish_seen_subcommand_from fleet' -l last -x -d 'Machines that told anything in this time'
+complete -c egret -n '__fish_seen_subcommand_from fleet' -l config -r -F -d 'Another egret.conf'
+complete -c egret -n '__fish_seen_subcommand_from fleet' -l json -d 'One JSON object a machine'
 
 complete -c egret -n '__fish_seen_subcommand_from exec' -l policy -r -F -d 'In force for the command'
 complete -c egret -n '__fish_seen_subcommand_from exec' -l watch -d 'Refuse nothing'

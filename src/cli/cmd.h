@@ -36,6 +36,7 @@ int cmd_finding(int argc, char **argv);
 int cmd_ack(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_intel(int argc, char **argv);
+int cmd_fleet(int argc, char **argv);
 
 #define EXIT_USAGE 2
 #define EXIT_DIFFERS 3 /* replay, diff: something would be refused, or is not the same */

@@ -132,6 +132,18 @@ static int clickhouse_finding(void *ctx, const struct store_finding *f)
 	return spool_row(c->spool, CLICKHOUSE_FINDING);
 }
 
+static int clickhouse_host(void *ctx, const struct store_host *h)
+{
+	struct clickhouse *c = ctx;
+	struct buf *out;
+	int r = begin(c, CLICKHOUSE_HOST, &out);
+
+	if (r < 0)
+		return r;
+	clickhouse_put_host(out, str_of(c->cfg.host), h);
+	return spool_row(c->spool, CLICKHOUSE_HOST);
+}
+
 static int clickhouse_commit(void *ctx)
 {
 	struct clickhouse *c = ctx;
@@ -187,6 +199,7 @@ const struct store_kind store_clickhouse = {
 	.row = clickhouse_row,
 	.name_answer = clickhouse_name,
 	.finding = clickhouse_finding,
+	.host = clickhouse_host,
 	.commit = clickhouse_commit,
 	.abort = clickhouse_abort,
 	.keep_house = clickhouse_house,

@@ -50,6 +50,11 @@ static const struct {
 					      "state, level, class, detector, "
 					      "score_db, acked, entity, peer, name, peer_ip, "
 					      "record) FORMAT RowBinary" },
+	[CLICKHOUSE_HOST] = { "host_1", "INSERT INTO host_1 (ts, host, boot, time_us, version, "
+					"watch, policy_mode, policy_file, "
+					"policy_rules, uptime_s, flows, lost, lost_spool, waiting, "
+					"spool_bytes) "
+					"FORMAT RowBinary" },
 };
 
 const char *clickhouse_insert(enum clickhouse_table t)
@@ -305,4 +310,21 @@ void clickhouse_put_finding(struct buf *out, struct str host, const struct store
 	put_text(out, f->name);
 	put_addr(out, &f->addr);
 	put_text(out, f->record);
+}
+
+void clickhouse_put_host(struct buf *out, struct str host, const struct store_host *h)
+{
+	put_begin(out, host, h->boot, h->time_ns);
+	put_us(out, h->time_ns);
+	put_text(out, h->version);
+	put_text(out, h->watch);
+	put_text(out, h->policy_mode);
+	put_text(out, h->policy_file);
+	put_u32(out, h->policy_rules);
+	put_u64(out, h->uptime_s);
+	put_u64(out, h->flows);
+	put_u64(out, h->lost);
+	put_u64(out, h->lost_spool);
+	put_u64(out, h->waiting);
+	put_u64(out, h->spool_bytes);
 }

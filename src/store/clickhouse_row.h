@@ -13,6 +13,7 @@ enum clickhouse_table {
 	CLICKHOUSE_NAME,
 	CLICKHOUSE_VERDICT,
 	CLICKHOUSE_FINDING,
+	CLICKHOUSE_HOST,
 	CLICKHOUSE_TABLES
 };
 
@@ -25,3 +26,4 @@ void clickhouse_put_flow(struct buf *out, struct str host, const struct store_ro
 void clickhouse_put_verdict(struct buf *out, struct str host, const struct store_row *row);
 void clickhouse_put_name(struct buf *out, struct str host, const struct store_name *name);
 void clickhouse_put_finding(struct buf *out, struct str host, const struct store_finding *f);
+void clickhouse_put_host(struct buf *out, struct str host, const struct store_host *h);

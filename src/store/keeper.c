@@ -147,6 +147,16 @@ void keeper_record(struct keeper *k, const struct record *r)
 	}
 }
 
+void keeper_host(struct keeper *k, const struct store_host *h)
+{
+	struct store_host host = *h;
+
+	if (!keeper_keeps(k, KEEPER_FLEET))
+		return;
+	host.boot = k->cfg.boot;
+	store_put_host(k->stores[KEEPER_FLEET], &host);
+}
+
 static void on_living(void *ctx, const struct flow *f)
 {
 	struct keeper *k = ctx;

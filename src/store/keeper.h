@@ -37,6 +37,8 @@ struct keeper *
 keeper_free(struct keeper *k); /* after the flow table is finished; writes what is queued */
 
 void keeper_record(struct keeper *k, const struct record *r);
+void keeper_host(struct keeper *k,
+		 const struct store_host *h);        /* to the fleet, where there is one */
 void keeper_tick(struct keeper *k, uint64_t now_ns); /* once a second */
 bool keeper_keeps(const struct keeper *k, enum keeper_store which);
 uint64_t keeper_lost(struct keeper *k,

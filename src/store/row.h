@@ -106,3 +106,13 @@ struct store_finding {
 	struct addr addr; /* of the peer; may be unset */
 	struct str record;
 };
+
+/* How a machine is, once a minute: for who looks after many. */
+struct store_host {
+	uint64_t boot, time_ns;
+	struct str version, watch, policy_mode, policy_file;
+	uint32_t policy_rules;
+	uint64_t uptime_s, flows;      /* flows: since the start */
+	uint64_t lost, lost_spool;     /* of all reasons; of them, what did not reach ClickHouse */
+	uint64_t waiting, spool_bytes; /* rows */
+};

@@ -207,6 +207,23 @@ static void walk_finding(struct walk *w, struct store_finding *f)
 	text(w, &f->record);
 }
 
+static void walk_host(struct walk *w, struct store_host *h)
+{
+	NUMBER(w, h->boot);
+	NUMBER(w, h->time_ns);
+	text(w, &h->version);
+	text(w, &h->watch);
+	text(w, &h->policy_mode);
+	text(w, &h->policy_file);
+	NUMBER(w, h->policy_rules);
+	NUMBER(w, h->uptime_s);
+	NUMBER(w, h->flows);
+	NUMBER(w, h->lost);
+	NUMBER(w, h->lost_spool);
+	NUMBER(w, h->waiting);
+	NUMBER(w, h->spool_bytes);
+}
+
 /* ---- frames ---- */
 
 static size_t begin_frame(struct buf *out)
@@ -283,3 +300,4 @@ static int close_frame(const struct walk *w, struct str *rest)
 CODE(row, walk_row)
 CODE(name, walk_name)
 CODE(finding, walk_finding)
+CODE(host, walk_host)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/ship.h"
 
-#include <curl/curl.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,16 +16,15 @@
 #include "base/hash.h"
 #include "base/time.h"
 #include "policy/fetch.h"
+#include "store/clickhouse_http.h"
 #include "store/spool.h"
 
-#define CONNECT_S 10L
-#define ANSWER_S 120L
+#define INSERT_SETTINGS "&insert_deduplicate=1&insert_distributed_sync=1"
 #define IDLE_MS 500
 #define WAIT_MIN_MS 1000U
 #define WAIT_MAX_MS 60000U
 #define BATCH_MAX (64U << 20)
 #define ANSWER_MAX 4096U
-#define PASSWORD_MAX 1024U
 #define MANY 20 /* batches that wait: more and more of them, and the server is slow */
 
 static const char slow[] = "it is slow: batches come faster than it takes them";
@@ -36,15 +34,14 @@ struct name {
 };
 
 struct ship {
-	char **argv;
+	const char *folder;
+	struct ship_settings settings;
+	struct clickhouse_http *http;
 	int dir, sent, refused;
-	CURL *curl;
-	char curl_why[CURL_ERROR_SIZE];
-	char password[PASSWORD_MAX];
 	bool slow;
 	bool met; /* who answers there is known, and fit */
 	bool knows_async; /* the setting async_insert, which must be off: such inserts are not deduplicated */
-	struct buf batch, answer;
+	struct buf batch;
 	struct name *names;     /* of what waits, in order */
 	size_t n, room, waited; /* waited: how many at the look before */
 	struct name
@@ -84,132 +81,20 @@ static void back_off(struct ship *s)
 	wait_ms(s->wait_ms / 2 + (unsigned)(hash_random_seed() % s->wait_ms));
 }
 
-/* ---- HTTP ---- */
-
-static size_t on_answer(char *p, size_t size, size_t n, void *ctx)
-{
-	struct ship *s = ctx;
-
-	buf_put(&s->answer, p, MIN(size * n, ANSWER_MAX - s->answer.n));
-	return size * n;
-}
-
-/* Read anew before each meeting: what was wrong may have been put right. */
-static int read_password(struct ship *s, char why[SHIP_WHY_MAX])
-{
-	const char *path = s->argv[SHIP_ARG_PASSWORD_FILE],
-		   *credentials = getenv("CREDENTIALS_DIRECTORY");
-	char full[512];
-	_cleanup_fclose_ FILE *f = NULL;
-	size_t n;
-
-	s->password[0] = 0;
-	if (!path[0])
-		return 0;
-	snprintf(full, sizeof(full), "%s%s%s", path[0] == '/' ? "" : credentials ?: "", path[0] == '/' ? "" : "/", path);
-	f = fopen(full, "re");
-	if (!f) {
-		snprintf(why, SHIP_WHY_MAX, "cannot read the password from %.160s: %s", full,
-			 strerror(errno));
-		return -errno;
-	}
-	n = fread(s->password, 1, sizeof(s->password) - 1, f);
-	s->password[n] = 0;
-	s->password[strcspn(s->password, "\r\n")] = 0;
-	return 0;
-}
-
-static int set_options(struct ship *s)
-{
-	const char *authorities =
-		s->argv[SHIP_ARG_CA][0] ? s->argv[SHIP_ARG_CA] : getenv("SSL_CERT_FILE");
-	CURLcode r = CURLE_OK;
-
-#define SET(option, value) (r = r ? r : curl_easy_setopt(s->curl, (option), (value)))
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_USERAGENT, "egret/" EGRET_VERSION);
-	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-	SET(CURLOPT_TIMEOUT, ANSWER_S);
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_WRITEFUNCTION, on_answer);
-	SET(CURLOPT_WRITEDATA, s);
-	SET(CURLOPT_ERRORBUFFER, s->curl_why);
-	SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-	if (s->argv[SHIP_ARG_USER][0]) {
-		SET(CURLOPT_USERNAME, s->argv[SHIP_ARG_USER]);
-		SET(CURLOPT_PASSWORD, s->password);
-	}
-	if (authorities)
-		SET(CURLOPT_CAINFO, authorities);
-#undef SET
-	return r ? -EINVAL : 0;
-}
-
-/* 0: 200, and the answer; else -EIO and why, or -EBADMSG: the body will never be taken. */
-static int post(struct ship *s, const char *query, struct str body, bool gzip,
-		char why[SHIP_WHY_MAX])
-{
-	_cleanup_buf_ struct buf url = BUF_INIT(65536);
-	struct curl_slist *headers = NULL;
-	char *text = curl_easy_escape(s->curl, query, 0);
-	long status = 0;
-	CURLcode r;
-
-	buf_printf(&url, "%s/?query=%s", s->argv[SHIP_ARG_URL], text ?: "");
-	curl_free(text);
-	if (gzip)
-		buf_printf(&url, "&database=%s&insert_deduplicate=1&insert_distributed_sync=1%s",
-			   s->argv[SHIP_ARG_DATABASE], s->knows_async ? "&async_insert=0" : "");
-	headers = curl_slist_append(headers, "Expect:");
-	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
-	if (gzip)
-		headers = curl_slist_append(headers, "Content-Encoding: gzip");
-	buf_clear(&s->answer);
-	s->curl_why[0] = 0;
-	r = url.failed ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(s->curl, CURLOPT_URL, url.p);
-	if (r == CURLE_OK)
-		r = curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, headers);
-	if (r == CURLE_OK)
-		r = curl_easy_setopt(s->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
-	if (r == CURLE_OK)
-		r = curl_easy_setopt(s->curl, CURLOPT_POSTFIELDS, body.p ?: "");
-	if (r == CURLE_OK)
-		r = curl_easy_perform(s->curl);
-	curl_slist_free_all(headers);
-	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (r == CURLE_OPERATION_TIMEDOUT)
-		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
-	else if (r != CURLE_OK)
-		snprintf(why, SHIP_WHY_MAX, "%s",
-			 s->curl_why[0] ? s->curl_why : curl_easy_strerror(r));
-	else if (status != 200 ||
-		 (gzip && s->answer.n)) /* ClickHouse says nothing to an insert that it took */
-		return ship_explain(status, buf_str(&s->answer), s->argv[SHIP_ARG_DATABASE], why) ==
-				       SHIP_NEVER
-			       ? -EBADMSG
-			       : -EIO;
-	return r == CURLE_OK ? 0 : -EIO;
-}
-
 /* Who is there? Asked at the start and after each failure. */
 static int meet(struct ship *s, char why[SHIP_WHY_MAX])
 {
-	int r = read_password(s, why);
+	int r = clickhouse_http_login(s->http, why);
 
-	if (r == 0 && set_options(s) < 0) {
-		snprintf(why, SHIP_WHY_MAX, "libcurl refuses the settings");
-		r = -EINVAL;
-	}
 	if (r == 0)
-		r = post(s,
-			 "SELECT version(), (SELECT count() FROM system.settings WHERE name = "
-			 "'async_insert') "
-			 "FORMAT TabSeparated",
-			 STR_NONE, false, why);
+		r = clickhouse_http_post(
+			s->http,
+			"SELECT version(), (SELECT count() FROM system.settings WHERE name = "
+			"'async_insert') FORMAT TabSeparated",
+			STR_NONE, "", why);
 	if (r < 0)
 		return r;
-	r = ship_hello_parse(buf_str(&s->answer), s->report.version, &s->knows_async);
+	r = ship_hello_parse(clickhouse_http_answer(s->http), s->report.version, &s->knows_async);
 	if (r == -ENOTSUP)
 		snprintf(why, SHIP_WHY_MAX,
 			 "wrong version: ClickHouse %s, and 18.16 or newer is needed",
@@ -319,7 +204,9 @@ static int send_batch(struct ship *s, const char *name)
 	if (!s->met)
 		r = meet(s, why);
 	if (r == 0)
-		r = post(s, query, body, true, why);
+		r = clickhouse_http_post(
+			s->http, query, body,
+			s->knows_async ? INSERT_SETTINGS "&async_insert=0" : INSERT_SETTINGS, why);
 	if (r == 0) {
 		taken(s, name);
 		return 0;
@@ -357,7 +244,7 @@ static void look_and_send(struct ship *s)
 /* The daemon has made them, or its disk is full. */
 static int open_folders(struct ship *s)
 {
-	s->dir = file_open_folder(s->argv[SHIP_ARG_DIR]);
+	s->dir = file_open_folder(s->folder);
 	if (s->dir < 0)
 		return s->dir;
 	s->sent = openat(s->dir, SPOOL_SENT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -367,9 +254,8 @@ static int open_folders(struct ship *s)
 
 int ship_main(int argc, char **argv)
 {
-	struct ship s = { .argv = argv,
-			  .batch = BUF_INIT(BATCH_MAX),
-			  .answer = BUF_INIT(ANSWER_MAX + 1) };
+	struct ship s = { .batch = BUF_INIT(BATCH_MAX) };
+	struct ship_settings *to = &s.settings;
 
 	if (argc != SHIP_ARG_END)
 		return EXIT_FAILURE;
@@ -377,10 +263,13 @@ int ship_main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (fetch_confine() < 0)
 		return EXIT_FAILURE;
-	if (open_folders(&s) < 0)
-		return EXIT_FAILURE;
-	s.curl = curl_easy_init();
-	if (!s.curl)
+	s.folder = argv[SHIP_ARG_DIR];
+	snprintf(to->url, sizeof(to->url), "%s", argv[SHIP_ARG_URL]);
+	snprintf(to->database, sizeof(to->database), "%s", argv[SHIP_ARG_DATABASE]);
+	snprintf(to->user, sizeof(to->user), "%s", argv[SHIP_ARG_USER]);
+	snprintf(to->password_file, sizeof(to->password_file), "%s", argv[SHIP_ARG_PASSWORD_FILE]);
+	snprintf(to->ca, sizeof(to->ca), "%s", argv[SHIP_ARG_CA]);
+	if (open_folders(&s) < 0 || clickhouse_http_new(&s.http, to, ANSWER_MAX) < 0)
 		return EXIT_FAILURE;
 	for (;;)
 		look_and_send(&s);

@@ -26,7 +26,7 @@
 
 const struct store_kind *const store_kinds[] = { &store_sqlite, NULL };
 
-enum item { ITEM_ROW, ITEM_NAME, ITEM_FINDING };
+enum item { ITEM_ROW, ITEM_NAME, ITEM_FINDING, ITEM_HOST };
 
 struct store {
 	const struct store_kind *kind;
@@ -87,6 +87,7 @@ static int give(struct store *s, size_t at, size_t *ret_n)
 		struct store_row row;
 		struct store_name name;
 		struct store_finding finding;
+		struct store_host host;
 	} is;
 	int r;
 
@@ -99,6 +100,11 @@ static int give(struct store *s, size_t at, size_t *ret_n)
 	case ITEM_NAME:
 		store_name_decode(&rest, &is.name);
 		r = s->kind->name_answer(s->writer, &is.name);
+		s->rows += r == 0;
+		break;
+	case ITEM_HOST:
+		store_host_decode(&rest, &is.host);
+		r = s->kind->host(s->writer, &is.host);
 		s->rows += r == 0;
 		break;
 	default:
@@ -387,6 +393,14 @@ void store_put_finding(struct store *s, const struct store_finding *f)
 {
 	store_finding_encode(f, &s->scratch);
 	put(s, ITEM_FINDING);
+}
+
+void store_put_host(struct store *s, const struct store_host *h)
+{
+	if (!s->kind->host)
+		return;
+	store_host_encode(h, &s->scratch);
+	put(s, ITEM_HOST);
 }
 
 void store_sync(struct store *s)

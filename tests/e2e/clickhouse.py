@@ -118,6 +118,20 @@ def equals(name, c, rows):
     CASES.equal(f"{name}: no piece twice", got[5], got[6])
 
 
+def fleet(d):
+    """How the machines are, by their own word: here there is one."""
+    lines = [json.loads(x) for x in d.egret("fleet", "status", "--config", d.conf, "--json").stdout.splitlines()]
+    version = d.egret("--version").stdout.split()[-1]
+    CASES.equal("egret fleet status: this machine", [(x["host"], x["version"], x["policy_mode"], x["policy_rules"], x["lost"]) for x in lines],
+                [(lab.must("hostname").strip(), version, "enforce", 1, 0)])
+    shown = d.egret("fleet", "status", "--config", d.conf).stdout
+    CASES.check("egret fleet status: as a table", "enforce: policy.egret, 1 rules" in shown and "1 machines, 0 of them silent" in shown, shown)
+    with open(d.conf + ".other", "w", encoding="ascii") as f:
+        f.write('store clickhouse { url "http://127.0.0.1:1" }\n')
+    done = d.egret("fleet", "status", "--config", d.conf + ".other")
+    CASES.check("egret fleet status: nobody answers", done.returncode == 1 and "http://127.0.0.1:1: " in done.stderr, done)
+
+
 def everything(r):
     """One run without trouble: each table, each way of looking."""
     n, c = r.n, r.c
@@ -141,6 +155,7 @@ def everything(r):
         shown = f.read().decode() + d.messages() + d.egret("status", "--json").stdout
     CASES.check("the password is nowhere to be seen", secret and secret not in shown)
     CASES.check("egret status says it", "clickhouse http://127.0.0.1" in d.egret("status").stdout, d.egret("status").stdout)
+    fleet(d)
     CASES.equal("egretd ends well", d.stop(), 0)
     d.start()                               # sends what was open at the end
     drained(d)
@@ -290,7 +305,7 @@ def today(r, d):
         rows += int(name.rsplit("-", 1)[1])
         sql.append(head.decode().replace("INTO ", "INTO egret.", 1).replace(" FORMAT RowBinary", f" FROM INFILE '{path}' FORMAT RowBinary"))
     look = "SELECT sum(up_bytes), sum(down_bytes), count(), max(length(args)), groupUniqArray(app) FROM (SELECT * FROM egret.flow ORDER BY app)"
-    total = " + ".join(f"(SELECT count() FROM egret.{t})" for t in ("flow", "name", "verdict", "finding"))
+    total = " + ".join(f"(SELECT count() FROM egret.{t})" for t in ("flow", "name", "verdict", "finding", "host"))
     CASES.equal(f"today's ClickHouse takes the same {rows} rows", ask(*sql, "SELECT " + total).strip(), str(rows))
     CASES.check("and reads the same numbers and texts", ask(look).split("\t")[2] != "0", ask(look))
 

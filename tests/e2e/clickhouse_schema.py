@@ -15,7 +15,7 @@ import clickhouse_rig
 import lab
 
 CASES = lab.golden.Cases()
-TABLES = ["finding", "flow", "flow_hour", "name", "verdict"]
+TABLES = ["finding", "flow", "flow_hour", "host", "name", "verdict"]
 HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
 PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "
           "concat('web-', toString(number % 5)), if(number % 3 = 0, '', 'a.example'), toFixedString(toString(number % 3), 16), number, "

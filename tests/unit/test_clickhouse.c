@@ -177,6 +177,8 @@ static void test_the_others(void **state)
 					 .acked = true,
 					 .record = STR("{\"a\":1}") };
 
+	struct store_host host = { .policy_mode = STR("watch"), .lost = 5, .waiting = 6 };
+
 	row.rule.action = 2;
 	row.refused_packets = 3;
 	clickhouse_put_verdict(&b, STR("h1"), &row);
@@ -188,6 +190,11 @@ static void test_the_others(void **state)
 	assert_str(text_column(CLICKHOUSE_NAME, &b, "rcode"), "NXDOMAIN");
 	assert_int_equal(NUMBER(CLICKHOUSE_NAME, &b, "answers"), 2);
 	assert_int_equal(NUMBER(CLICKHOUSE_NAME, &b, "ttl"), 60);
+	buf_clear(&b);
+	clickhouse_put_host(&b, STR("h1"), &host);
+	assert_int_equal(NUMBER(CLICKHOUSE_HOST, &b, "lost"), 5);
+	assert_int_equal(NUMBER(CLICKHOUSE_HOST, &b, "waiting"), 6);
+	assert_str(text_column(CLICKHOUSE_HOST, &b, "policy_mode"), "watch");
 	buf_clear(&b);
 	clickhouse_put_finding(&b, STR("h1"), &finding);
 	assert_int_equal((int32_t)NUMBER(CLICKHOUSE_FINDING, &b, "score_db"), -7);
@@ -253,6 +260,7 @@ static void test_store(void **state)
 	struct store *s = open_store();
 	struct store_name name = { .name = STR("a.example") };
 	struct store_finding finding = { .id = STR("f1"), .record = STR("{}") };
+	struct store_host host = { .version = STR("1") };
 	uint64_t refused = 0;
 	struct store_stats st;
 
@@ -267,9 +275,10 @@ static void test_store(void **state)
 	}
 	store_put_name(s, &name);
 	store_put_finding(s, &finding);
+	store_put_host(s, &host);
 	assert_ok(store_flush(s, 20 * NSEC_PER_SEC));
 	store_stats(s, &st);
-	assert_int_equal(st.rows, 60001);
+	assert_int_equal(st.rows, 60002);
 	assert_int_equal(st.findings, 1);
 	assert_int_equal(st.lost_queue + st.lost_write + st.dropped, 0);
 	assert_in_range(rows_of("flow_1"), 10000, SPOOL_BATCH_ROWS); /* the rest is open */
@@ -279,6 +288,7 @@ static void test_store(void **state)
 	assert_int_equal(rows_of("verdict_1"), refused);
 	assert_int_equal(rows_of("name_1"), 1);
 	assert_int_equal(rows_of("finding_1"), 1);
+	assert_int_equal(rows_of("host_1"), 1);
 }
 
 static void test_a_folder_that_cannot_be_made(void **state)

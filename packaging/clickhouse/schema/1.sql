@@ -53,6 +53,14 @@ CREATE TABLE IF NOT EXISTS {db}.finding_1{local} {cluster} (
 PARTITION BY toYYYYMM(ts) ORDER BY (host, id, time_us)
 SETTINGS index_granularity = 8192{window};
 
+-- How a machine is, once a minute.
+CREATE TABLE IF NOT EXISTS {db}.host_1{local} {cluster} (
+  ts DateTime, host {word}, boot UInt64, time_us UInt64, version {word}, watch {word}, policy_mode {word}, policy_file {word},
+  policy_rules UInt32, uptime_s UInt64, flows UInt64, lost UInt64, lost_spool UInt64, waiting UInt64, spool_bytes UInt64
+) ENGINE = {engine:MergeTree:host_1}
+PARTITION BY toYYYYMM(ts) ORDER BY (host, time_us)
+SETTINGS index_granularity = 8192{window};
+
 -- Sums by hour, made by `egret-clickhouse rollup`; of rows of one key the one with the highest version counts (FINAL).
 -- Peers without a name are told apart by address, the others are not.
 CREATE TABLE IF NOT EXISTS {db}.flow_hour_1{local} {cluster} (

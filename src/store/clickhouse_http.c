@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/clickhouse_http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+#define CONNECT_S 10L
+#define ANSWER_S 120L
+#define URL_MAX 65536
+#define PASSWORD_MAX 1024U
+
+struct clickhouse_http {
+	const struct ship_settings *settings;
+	CURL *curl;
+	char curl_why[CURL_ERROR_SIZE];
+	char password[PASSWORD_MAX];
+	size_t answer_max;
+	struct buf answer;
+};
+
+static size_t on_answer(char *p, size_t size, size_t n, void *ctx)
+{
+	struct clickhouse_http *h = ctx;
+
+	buf_put(&h->answer, p, MIN(size * n, h->answer_max - h->answer.n));
+	return size * n;
+}
+
+static int read_password(struct clickhouse_http *h, char why[SHIP_WHY_MAX])
+{
+	const char *path = h->settings->password_file,
+		   *credentials = getenv("CREDENTIALS_DIRECTORY");
+	bool named = path[0] != '/';
+	char full[512];
+	_cleanup_fclose_ FILE *f = NULL;
+	size_t n;
+
+	h->password[0] = 0;
+	if (!path[0])
+		return 0;
+	snprintf(full, sizeof(full), "%s%s%s", named ? credentials ?: "" : "", named ? "/" : "",
+		 path);
+	f = fopen(full, "re");
+	if (!f) {
+		snprintf(why, SHIP_WHY_MAX, "cannot read the password from %.160s: %s", full,
+			 strerror(errno));
+		return -errno;
+	}
+	n = fread(h->password, 1, sizeof(h->password) - 1, f);
+	h->password[n] = 0;
+	h->password[strcspn(h->password, "\r\n")] = 0;
+	return 0;
+}
+
+int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX])
+{
+	const struct ship_settings *s = h->settings;
+	const char *authorities = s->ca[0] ? s->ca : getenv("SSL_CERT_FILE");
+	CURLcode r = CURLE_OK;
+
+	if (read_password(h, why) < 0)
+		return -EACCES;
+#define SET(option, value) (r = r ? r : curl_easy_setopt(h->curl, (option), (value)))
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_USERAGENT, "egret/" EGRET_VERSION);
+	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	SET(CURLOPT_TIMEOUT, ANSWER_S);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_WRITEFUNCTION, on_answer);
+	SET(CURLOPT_WRITEDATA, h);
+	SET(CURLOPT_ERRORBUFFER, h->curl_why);
+	SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+	if (s->user[0]) {
+		SET(CURLOPT_USERNAME, s->user);
+		SET(CURLOPT_PASSWORD, h->password);
+	}
+	if (authorities)
+		SET(CURLOPT_CAINFO, authorities);
+#undef SET
+	if (r != CURLE_OK)
+		snprintf(why, SHIP_WHY_MAX, "libcurl refuses the settings");
+	return r == CURLE_OK ? 0 : -EINVAL;
+}
+
+static CURLcode perform(struct clickhouse_http *h, const char *query, struct str body,
+			const char *more)
+{
+	_cleanup_buf_ struct buf url = BUF_INIT(URL_MAX);
+	char *text = curl_easy_escape(h->curl, query, 0);
+	struct curl_slist *headers = NULL;
+	CURLcode r;
+
+	buf_printf(&url, "%s/?database=%s&query=%s%s", h->settings->url, h->settings->database,
+		   text ?: "", more);
+	curl_free(text);
+	headers = curl_slist_append(headers, "Expect:");
+	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
+	if (body.n)
+		headers = curl_slist_append(headers, "Content-Encoding: gzip");
+	r = url.failed ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(h->curl, CURLOPT_URL, url.p);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
+	if (r == CURLE_OK)
+		r = curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, body.p ?: "");
+	if (r == CURLE_OK)
+		r = curl_easy_perform(h->curl);
+	curl_slist_free_all(headers);
+	return r;
+}
+
+int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,
+			 const char *more, char why[SHIP_WHY_MAX])
+{
+	long status = 0;
+	CURLcode r;
+
+	buf_clear(&h->answer);
+	h->curl_why[0] = 0;
+	r = perform(h, query, body, more);
+	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (r == CURLE_OPERATION_TIMEDOUT) {
+		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
+		return -EIO;
+	}
+	if (r != CURLE_OK) {
+		snprintf(why, SHIP_WHY_MAX, "%s",
+			 h->curl_why[0] ? h->curl_why : curl_easy_strerror(r));
+		return -EIO;
+	}
+	/* ClickHouse says nothing to an insert that it took. */
+	if (status == 200 && !(body.n && h->answer.n))
+		return 0;
+	return ship_explain(status, buf_str(&h->answer), h->settings->database, why) == SHIP_NEVER
+		       ? -EBADMSG
+		       : -EIO;
+}
+
+struct str clickhouse_http_answer(const struct clickhouse_http *h)
+{
+	return buf_str(&h->answer);
+}
+
+struct clickhouse_http *clickhouse_http_free(struct clickhouse_http *h)
+{
+	if (!h)
+		return NULL;
+	if (h->curl)
+		curl_easy_cleanup(h->curl);
+	buf_done(&h->answer);
+	explicit_bzero(h->password, sizeof(h->password));
+	free(h);
+	return NULL;
+}
+
+int clickhouse_http_new(struct clickhouse_http **ret, const struct ship_settings *settings,
+			size_t answer_max)
+{
+	struct clickhouse_http *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	h->settings = settings;
+	h->answer_max = answer_max;
+	h->answer = BUF_INIT(answer_max + 1);
+	h->curl = curl_easy_init();
+	if (!h->curl) {
+		clickhouse_http_free(h);
+		return -ENOMEM;
+	}
+	*ret = h;
+	return 0;
+}

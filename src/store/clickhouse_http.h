@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions and inserts to one ClickHouse over HTTP(S), one after the other. Blocks: for processes that may. */
+#pragma once
+
+#include "store/ship.h"
+
+struct clickhouse_http;
+
+/* `settings` are borrowed. Answers are cut at `answer_max`. */
+int clickhouse_http_new(struct clickhouse_http **ret, const struct ship_settings *settings,
+			size_t answer_max);
+struct clickhouse_http *clickhouse_http_free(struct clickhouse_http *h);
+
+/* Before the first question, and again after a failure: the file of the password is read anew. -errno, and why. */
+int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX]);
+
+/*
+ * `query` with a body (gzip) is an insert; `more` are further settings, "&name=value". 0: it succeeded; -EBADMSG: the body will never be
+ * taken; else -EIO; and why.
+ */
+int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,
+			 const char *more, char why[SHIP_WHY_MAX]);
+struct str clickhouse_http_answer(const struct clickhouse_http *h); /* until the next */
