@@ -38,7 +38,8 @@ static const struct {
 	[CLICKHOUSE_VERDICT] = { "verdict_1",
 				 "INSERT INTO verdict_1 (ts, host, boot, flow_id, seq, from_us, "
 				 "to_us, "
-				 "proto, our_ip, our_port, peer_ip, peer_port, inbound, app, "
+				 "proto, our_ip, our_port, peer_ip, peer_port, inbound, forwarded, "
+				 "app, "
 				 "calls, packets, bytes, "
 				 "pid, uid, user, exe, comm, unit, container_name, "
 				 "container_image, "
@@ -266,6 +267,7 @@ void clickhouse_put_verdict(struct buf *out, struct str host, const struct store
 	put_us(out, row->to_ns);
 	put_ends(out, row);
 	put_u8(out, row->key_is_ours_dst);
+	put_u8(out, row->forwarded);
 	put_c(out, app_name((enum app_proto)row->app));
 	put_u64(out, row->refused_calls);
 	put_u64(out, row->refused_packets);

@@ -217,6 +217,7 @@ void store_row_of_drop(struct store_row *ret, const struct record *r, uint64_t b
 	ret->to_ns = r->time_ns;
 	ret->start_ns = ret->from_ns = d->summary ? MIN(d->since_ns, r->time_ns) : r->time_ns;
 	ret->app = d->app;
+	ret->forwarded = d->forwarded;
 	ret->refused_calls = d->calls;
 	ret->refused_packets = d->packets;
 	ret->refused_bytes = d->bytes;

@@ -36,7 +36,8 @@ SETTINGS index_granularity = 8192{window};
 -- What was refused, or would have been: of a piece of a flow, or of what never became one (flow_id 0).
 CREATE TABLE IF NOT EXISTS {db}.verdict_1{local} {cluster} (
   ts DateTime, host {word}, boot UInt64, flow_id UInt64, seq UInt32, from_us UInt64, to_us UInt64,
-  proto UInt8, our_ip FixedString(16), our_port UInt16, peer_ip FixedString(16), peer_port UInt16, inbound UInt8, app {word},
+  proto UInt8, our_ip FixedString(16), our_port UInt16, peer_ip FixedString(16), peer_port UInt16, inbound UInt8,
+  forwarded UInt8, app {word},
   name String, name_source {word}, domain String, segment {word}, country {word}, asn UInt32,
   action {word}, would_refuse UInt8, refused UInt8, calls UInt64, packets UInt64, bytes UInt64,
   rule_file {word}, rule_line UInt32, rule_text {word}, rule_note {word},
