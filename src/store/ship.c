@@ -194,6 +194,10 @@ static int send_batch(struct ship *s, const char *name)
 	r = file_read(s->dir, name, &s->batch);
 	if (r == -ENOENT)
 		return 0; /* dropped meanwhile, to keep the spool to its size */
+	if (r < 0 && r != -EBADMSG && r != -EIO) {
+		set_problem(s, "a batch of the spool cannot be opened");
+		return r;
+	}
 	body = buf_str(&s->batch);
 	if (r < 0 || !str_cut(&body, '\n', &head) || head.n >= sizeof(query)) {
 		put_away(s, name, s->refused);
