@@ -217,7 +217,7 @@ struct event_nat {
 	X(IPFIX_SEND, "ipfix-send")     /* a flow found no room to wait for its collector */       \
 	X(STORE_QUEUE, "store-queue")   /* history: no room to wait for the disk */                \
 	X(STORE_WRITE, "store-write")   /* history: a row that could not be written */             \
-	X(SPOOL_DROP, "spool-drop")     /* ClickHouse: a row that was given up before it was taken */
+	X(SPOOL_DROP, "spool-drop") /* ClickHouse: a row that was given up before it was taken */
 
 enum loss_reason {
 #define X(id, name) LOSS_##id,
