@@ -125,7 +125,12 @@ def named(n):
                  ("route", "replace", "default", "via", GATE4, "dev", "d0")):
         lab.must("ip", "-n", n.third, *argv)
     lab.must("ip", "-n", n.gateway, "neigh", "flush", "dev", "lan2")
-    get(n, S4)
+
+    def seen():
+        get(n, S4)
+        return any(r["egret"].get("machine", {}).get("mac") == OTHER_MAC for r in shown(d, "port:80"))
+
+    lab.wait_for("a flow of the other machine", seen)
     time.sleep(4)
     CASES.equal("egretd ends well", d.stop(), 0)
     CASES.equal("who takes an address has not its name", told(d, address)[-1], {"mac": OTHER_MAC, "source": "neighbour"})
