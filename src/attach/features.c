@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -18,9 +19,10 @@
 struct probe {
 	const char *name, *used_for, *lost, *remedy, *since;
 	enum feature_state (*try)(const struct probe *p, char detail[128]);
-	int number; /* of a program type, map type or helper */
-	int other;  /* program type that calls the helper */
-	const char *btf;
+	int number;         /* of a program type, map type or helper */
+	int other;          /* program type that calls the helper */
+	const char *btf;    /* or a function of the kernel … */
+	const char *module; /* … and where it is when it is not built in */
 };
 
 static enum feature_state told(int r, char detail[128])
@@ -127,6 +129,32 @@ static enum feature_state try_jit(const struct probe *p, char detail[128])
 	return on == '0' ? FEATURE_NO : FEATURE_YES;
 }
 
+static bool file_says(const char *path, const char *text)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	char line[1024];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, text))
+			return true;
+	return false;
+}
+
+/* Built in or loaded; or there to be loaded. */
+static enum feature_state try_function(const struct probe *p, char detail[128])
+{
+	struct utsname uts;
+	char text[128];
+
+	snprintf(text, sizeof(text), " %s", p->btf);
+	if (file_says("/proc/kallsyms", text))
+		return FEATURE_YES;
+	uname(&uts);
+	snprintf(text, sizeof(text), "/lib/modules/%.100s/modules.dep", uts.release);
+	snprintf(detail, 128, "module %s", p->module);
+	return file_says(text, p->module) ? FEATURE_YES : FEATURE_NO;
+}
+
 #define NEEDS_KERNEL "a newer kernel"
 
 static const struct probe probes[] = {
@@ -142,6 +170,8 @@ static const struct probe probes[] = {
 	  "4.17", try_prog, BPF_PROG_TYPE_CGROUP_SOCK_ADDR },
 	{ "cgroup_sock", "bind() and close of datagram sockets", NULL,
 	  "a kernel with CONFIG_CGROUP_BPF", "5.9", try_prog, BPF_PROG_TYPE_CGROUP_SOCK },
+	{ "sock_ops", "paces connections that have a rate", NULL, "a kernel with CONFIG_CGROUP_BPF",
+	  "5.3", try_prog, BPF_PROG_TYPE_SOCK_OPS },
 	{ "socket storage", "counters live in the socket", NULL, NEEDS_KERNEL, "5.2", try_map,
 	  BPF_MAP_TYPE_SK_STORAGE },
 	{ "ring buffer", "notices and first bytes for user space", NULL, NEEDS_KERNEL, "5.8",
@@ -180,6 +210,14 @@ static const struct probe probes[] = {
 	  "the gateway; the backstop: judges what packet sockets send (egret.conf: backstop on)",
 	  "what is forwarded is not seen; what packet sockets send is not judged", NEEDS_KERNEL,
 	  "4.1", try_prog, BPF_PROG_TYPE_SCHED_CLS },
+	{ "HTB", "priorities (policy: link, priority)",
+	  "priorities have no effect, and that is said", "a kernel with CONFIG_NET_SCH_HTB",
+	  "2.4.20", try_function, 0, 0, "htb_enqueue", "sch_htb.ko" },
+	{ "TBF", "the queues of a link", "as without HTB", "a kernel with CONFIG_NET_SCH_TBF",
+	  "2.2", try_function, 0, 0, "tbf_enqueue", "sch_tbf.ko" },
+	{ "conntrack over netlink", "what NAT makes of a gateway's flows",
+	  "such flows do not say it", "a kernel with CONFIG_NF_CT_NETLINK", "2.6.14", try_function,
+	  0, 0, "ctnetlink_dump_table", "nf_conntrack_netlink.ko" },
 	{ "bpf file system", "enforcement that outlives egretd",
 	  "a policy that is enforced ends with egretd", "mount -t bpf bpf /sys/fs/bpf", "4.4",
 	  try_bpffs },
