@@ -179,8 +179,8 @@ struct eg_gate_flow {
 	struct eg_sock sock; /* without an owner; last_tick, key, counters as there */
 	__u32 top[2];        /* highest sequence number of payload, tx and rx */
 	__u32 topped;        /* bit 0, 1: that is known; EG_GATE_PIECES */
-	__u32 pad;
-	__u64 cookie; /* a number of its own, as a socket has */
+	__u32 answers_from; /* interface that answers from inside came in by, rightly; 0: none yet */
+	__u64 cookie;       /* a number of its own, as a socket has */
 };
 _Static_assert(sizeof(struct eg_gate_flow) == 272, "abi");
 

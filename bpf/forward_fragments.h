@@ -8,6 +8,7 @@
 #include "gate.h"
 
 #define EG_GATE_FRAGMENTS 8192
+#define EG_FRAGMENT_NS 60000000000ULL /* RFC 8200, 4.5 */
 
 #define EG_WHOLE 0
 #define EG_FRAGMENT_FIRST 1
@@ -22,8 +23,11 @@ struct eg_fragment_key {
 
 struct eg_fragment {
 	struct eg_key key; /* of the flow */
-	__u32 end;         /* of the first one's bytes */
+	__u64 born_ns;
+	__u32 end; /* of the first one's bytes */
 	__u32 tx;
+	__u32 ifindex;
+	__u32 pad;
 };
 
 struct {
@@ -94,10 +98,10 @@ static __always_inline void eg_fragment_key(const struct eg_packet *p, const str
 
 /* The first one passed, as a packet of this flow, or did not: NULL. */
 static __noinline void eg_fragment_keep(const struct eg_packet *p, const struct eg_piece *f,
-					const struct eg_key *key, int tx)
+					const struct eg_key *key, int tx, __u32 ifindex)
 {
 	struct eg_fragment_key k;
-	struct eg_fragment v;
+	struct eg_fragment v = {};
 
 	if (!p || !f)
 		return;
@@ -107,14 +111,16 @@ static __noinline void eg_fragment_keep(const struct eg_packet *p, const struct 
 		return;
 	}
 	v.key = *key;
+	v.born_ns = bpf_ktime_get_ns();
 	v.end = f->end;
 	v.tx = tx;
+	v.ifindex = ifindex;
 	bpf_map_update_elem(&eg_gate_fragments, &k, &v, BPF_ANY);
 }
 
 /* The first one that a later one belongs to; NULL: none that passed. */
 static __noinline struct eg_fragment *eg_fragment_find(const struct eg_packet *p,
-						       const struct eg_piece *f)
+						       const struct eg_piece *f, __u32 ifindex)
 {
 	struct eg_fragment_key k;
 	struct eg_fragment *first;
@@ -123,5 +129,8 @@ static __noinline struct eg_fragment *eg_fragment_find(const struct eg_packet *p
 		return NULL;
 	eg_fragment_key(p, f, &k);
 	first = bpf_map_lookup_elem(&eg_gate_fragments, &k);
-	return first && f->at >= first->end ? first : NULL;
+	if (!first || f->at < first->end || first->ifindex != ifindex ||
+	    bpf_ktime_get_ns() - first->born_ns > EG_FRAGMENT_NS)
+		return NULL;
+	return first;
 }

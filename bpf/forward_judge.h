@@ -3,11 +3,13 @@
  * What a gateway forwards, and policy: the same questions as of a socket (gate.h), asked of each packet from inside, with
  * nobody's program, user or container behind it. What else differs from a host:
  *
- *   spoofed      the source's own way leads through another inside interface: refused, whatever the rules say
+ *   spoofed      the source's own way leads through another inside interface, or it is of a flow's other end and leads anywhere
+ *                else: refused, whatever the rules say
  *   mid-stream   a TCP flow that no SYN began. For a while after egretd began it is taken for one from before; later its
  *                first bytes are somewhere nobody looked, so no rule that rests on a name lets it pass
  *   again        the first bytes a second time: who can write packets may have shown us others than the server gets
- *   early        bytes behind the first ones, before them: held until those were read
+ *   early        bytes behind the first ones, before them: held until those were read; so are bytes of a connection whose
+ *                SYN was not answered, and those that begin before the first: nobody's kernel sends them
  *   fragments    the first bytes of a cut packet say nothing
  *   errors       ICMP about a flow that passes goes with it (RFC 5927: small, and with a packet of that flow in it)
  *
@@ -18,8 +20,10 @@
 
 #include "forward_fragments.h"
 
-#define EG_GATE_TOPPED 1 /* of `topped`: payload from inside passed */
-#define EG_GATE_PIECES 4 /* the first of it came in pieces */
+#define EG_GATE_TOPPED 1   /* of `topped`: payload from inside passed */
+#define EG_GATE_PIECES 4   /* the first of it came in pieces */
+#define EG_GATE_ANSWERED 8 /* the other end knows where it begins: it has acknowledged our SYN */
+#define EG_GATE_START (1U << 30) /* bytes in which sequence numbers tell before from after */
 #define EG_GATE_REFUSED 16384
 #define EG_GATE_GRACE_NS 120000000000ULL /* for flows from before */
 #define EG_ERROR_MAX_V4 576              /* RFC 1812, 4.3.2.3 */
@@ -28,8 +32,11 @@
 /* When this machine's gateway was first watched; 0 with no gateway. Set by user space. */
 __u64 gate_since_ns = 0;
 
+#define EG_GATE_REFUSED_NS 1000000000ULL /* then it is asked anew: names may have come */
+
 struct eg_gate_refused {
 	struct eg_judged judged;
+	__u64 at_ns;
 	__u64 cookie, visible_name;
 };
 
@@ -52,7 +59,8 @@ struct eg_gate_packet {
 	__u8 tx; /* from `key.local` */
 	__u8 spoofed, look;
 	__u8 follows; /* a later fragment, whose first one passed */
-	__u8 refused; /* the flow was, before */
+	__u8 refused; /* the flow was, before … */
+	__u8 stands;  /* … and a moment ago */
 };
 
 struct {
@@ -110,8 +118,11 @@ static __always_inline int eg_gate_look_again(struct __sk_buff *skb, const struc
 
 	if (!p->payload_len || !(s->judged.flags & EG_JUDGED_PAYLOAD))
 		return EG_LOOK_NO;
+	if (g->piece.kind != EG_WHOLE && p->proto == EG_PROTO_TCP)
+		return eg_gate_is_first(s, p) ? EG_LOOK_LATE : EG_LOOK_NO;
 	if (g->piece.kind != EG_WHOLE)
-		return EG_LOOK_LATE;
+		return (s->hot.flags & EG_AGAIN) && eg_look_dgram(skb, &s->judged, p) ? EG_LOOK_LATE
+										      : EG_LOOK_NO;
 	if (p->proto != EG_PROTO_TCP)
 		return s->hot.flags & EG_AGAIN ? eg_look_dgram(skb, &s->judged, p) : EG_LOOK_NO;
 	if (eg_gate_is_first(s, p) && !(f->topped & EG_GATE_PIECES))
@@ -120,6 +131,21 @@ static __always_inline int eg_gate_look_again(struct __sk_buff *skb, const struc
 }
 
 #define EG_LOOK_EARLY 5 /* before the first payload */
+
+/* Bytes of which nobody can say where in the connection the other end puts them. */
+static __always_inline int eg_gate_is_astray(const struct eg_gate_flow *f,
+					     const struct eg_gate_packet *g)
+{
+	const struct eg_sock *s = &f->sock;
+	const struct eg_packet *p = &g->p;
+
+	if (p->proto != EG_PROTO_TCP || !p->payload_len || (p->tcp_flags & EG_SYN) ||
+	    !(s->hot.flags & EG_TX_ISN))
+		return 0;
+	return !(f->topped & EG_GATE_ANSWERED) ||
+	       ((__u64)s->payload[0] < EG_GATE_START && (__s32)(p->seq - s->tx.isn - 1) < 0 &&
+		(__s32)(p->seq + p->payload_len - s->tx.isn - 1) > 0);
+}
 
 static __always_inline int eg_gate_look(struct __sk_buff *skb, const struct eg_gate_flow *f,
 					const struct eg_gate_packet *g)
@@ -168,10 +194,12 @@ static __noinline int eg_gate_known(struct __sk_buff *skb, struct eg_gate_flow *
 		return EG_PASS;
 	passes = s->hot.passes == (__u8)epoch;
 	g->look = passes ? eg_gate_look_again(skb, f, g) : eg_gate_look(skb, f, g);
+	if (g->look == EG_LOOK_NO && !(s->judged.flags & EG_JUDGED_PAYLOAD) && passes)
+		return EG_PASS;
+	if (g->look == EG_LOOK_EARLY || eg_gate_is_astray(f, g))
+		return eg_unjudged() ? EG_PASS : EG_HOLD;
 	if (passes && g->look == EG_LOOK_NO)
 		return EG_PASS;
-	if (g->look == EG_LOOK_EARLY)
-		return eg_unjudged() ? EG_PASS : EG_HOLD;
 	if (eg_known(&s->judged, epoch, g->look) <= 0)
 		return EG_ASK;
 	if (s->judged.flags & EG_JUDGED_FINAL)
@@ -187,7 +215,7 @@ static __always_inline int eg_is_error(const struct eg_packet *p)
 	return p->proto == EG_PROTO_ICMPV6 && p->sport >= 1 && p->sport <= 4;
 }
 
-/* Is an error of ICMP from inside about a flow that passes? The packet in it came to where the error comes from. */
+/* Is an error of ICMP from inside about a flow that passes? It goes to whoever sent the packet in it. */
 static __noinline int eg_gate_about(struct __sk_buff *skb, const struct eg_gate_packet *g)
 {
 	__u32 at, ports;
@@ -213,7 +241,7 @@ static __noinline int eg_gate_about(struct __sk_buff *skb, const struct eg_gate_
 		k.proto = h[9];
 		ports = at + (h[0] & 15) * 4;
 	}
-	if (bpf_skb_load_bytes(skb, ports, t, 4))
+	if (!eg_addr_eq(k.remote, g->p.dst) || bpf_skb_load_bytes(skb, ports, t, 4))
 		return 0;
 	if (k.proto == EG_PROTO_TCP || k.proto == EG_PROTO_UDP || k.proto == EG_PROTO_UDPLITE ||
 	    k.proto == EG_PROTO_SCTP) {
@@ -243,7 +271,7 @@ static __noinline int eg_gate_case(struct __sk_buff *skb, struct eg_gate_flow *f
 
 	if (!g || !r)
 		return 0;
-	if (!f && eg_gate_about(skb, g))
+	if (!g->spoofed && eg_gate_about(skb, g))
 		return 0;
 	c = &r->c;
 	r->packet = g->p;
@@ -262,8 +290,12 @@ static __noinline int eg_gate_case(struct __sk_buff *skb, struct eg_gate_flow *f
 		c->cookie = eg_gate_cookie();
 		was = g->spoofed ? NULL : bpf_map_lookup_elem(&eg_gate_refused, &g->key);
 		g->refused = was != NULL;
+		g->stands = 0;
 		if (was) {
 			c->judged = was->judged;
+			g->stands = bpf_ktime_get_ns() - was->at_ns <= EG_GATE_REFUSED_NS;
+			if (!g->stands)
+				c->judged.gen = 0;
 			c->visible_name = was->visible_name;
 			c->cookie = was->cookie;
 			if (g->p.proto != EG_PROTO_TCP && g->piece.kind == EG_WHOLE)
@@ -286,7 +318,10 @@ eg_gate_judged(struct eg_gate_flow *f, struct eg_gate_packet *g, struct eg_room 
 	if (!g || !r || g->spoofed)
 		return f;
 	if (!f && verdict == EG_REFUSE) {
+		if (g->stands)
+			return NULL;
 		no.judged = r->c.judged;
+		no.at_ns = bpf_ktime_get_ns();
 		no.cookie = r->c.cookie;
 		no.visible_name = r->c.visible_name;
 		bpf_map_update_elem(&eg_gate_refused, &g->key, &no, BPF_ANY);
@@ -301,6 +336,9 @@ eg_gate_judged(struct eg_gate_flow *f, struct eg_gate_packet *g, struct eg_room 
 		if (g->refused)
 			bpf_map_delete_elem(&eg_gate_refused, &g->key);
 	}
+	if (verdict == EG_REFUSE && g->piece.kind != EG_WHOLE &&
+	    f->sock.hot.passes == (__u8)r->c.epoch)
+		return f; /* said of this packet */
 	eg_flow_judged(&f->sock, r, verdict);
 	if (g->p.proto == EG_PROTO_TCP && g->look == EG_LOOK && verdict == EG_PASS &&
 	    (f->sock.hot.flags & EG_TX_ISN) && !eg_gate_is_first(&f->sock, &g->p))

@@ -224,6 +224,8 @@ static __always_inline int eg_reject(struct __sk_buff *skb, const struct eg_pack
 	if (!a || p->no_ports || p->proto == EG_PROTO_ICMP || p->proto == EG_PROTO_ICMPV6 ||
 	    (p->proto == EG_PROTO_TCP && (p->tcp_flags & EG_RST)) || !eg_reject_allowed(a))
 		return 0;
+	if (p->v6 && p->ip_header != 40)
+		return 0; /* where the device begins its sum is not where the answer does */
 	if (p->proto == EG_PROTO_TCP ? eg_reject_tcp(skb, a, p) : eg_reject_icmp(skb, a, p, l2))
 		return 0;
 	return !eg_reject_send(skb, a, l2);

@@ -50,6 +50,24 @@ static __always_inline int eg_gate_is_local_scope(const __u8 a[16])
 	return a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
 }
 
+/* Does the sender say which way it shall go (RFC 791: loose and strict source route)? The kernel may follow him past us. */
+static __noinline int eg_gate_is_led(struct __sk_buff *skb, __u32 base, __u32 end)
+{
+	__u32 at = 20, i;
+	__u8 o[2];
+
+	for (i = 0; i < 40 && at + 1 < end; i++) {
+		if (bpf_skb_load_bytes(skb, base + at, o, 2) || !o[0])
+			return 0;
+		if (o[0] == 131 || o[0] == 137)
+			return 1;
+		if (o[0] != 1 && o[1] < 2)
+			return 0;
+		at += o[0] == 1 ? 1 : o[1];
+	}
+	return 0;
+}
+
 #define EG_GATE_NONE (-1) /* no IP packet that could be forwarded */
 #define EG_GATE_UNREAD (-2)
 
@@ -74,6 +92,8 @@ static __noinline int eg_gate_read(struct __sk_buff *skb, struct eg_gate_packet 
 	len = skb->len - g->l2;
 	if (g->l2 > 64 || skb->len < g->l2 + 20 || eg_parse(skb, g->l2, len, &g->p) ||
 	    bpf_skb_load_bytes(skb, g->l2, h, 8))
+		return EG_GATE_UNREAD;
+	if (tx && !g->p.v6 && g->p.ip_header > 20 && eg_gate_is_led(skb, g->l2, g->p.ip_header))
 		return EG_GATE_UNREAD;
 	g->len = g->p.v6 ? 40 + (h[4] << 8 | h[5]) : h[2] << 8 | h[3];
 	if (skb->gso_segs > 1 || g->len > len || g->len < g->p.ip_header)
@@ -124,6 +144,7 @@ static __noinline __u32 eg_gate_route(struct __sk_buff *skb, const struct eg_pac
 {
 	struct bpf_fib_lookup f = {};
 	const __u8 *src, *dst;
+	long r;
 
 	if (!p)
 		return 0;
@@ -140,7 +161,16 @@ static __noinline __u32 eg_gate_route(struct __sk_buff *skb, const struct eg_pac
 		__builtin_memcpy(&f.ipv4_src, src + 12, 4);
 		__builtin_memcpy(&f.ipv4_dst, dst + 12, 4);
 	}
-	switch (bpf_fib_lookup(skb, &f, sizeof(f), 0)) {
+	r = bpf_fib_lookup(skb, &f, sizeof(f), 0);
+	if (r == BPF_FIB_LKUP_RET_FWD_DISABLED && p->v6) {
+		f.ifindex =
+			1; /* IPv6 is forwarded where `all` says so, whatever the interface does: lo has its value */
+		r = bpf_fib_lookup(skb, &f, sizeof(f), 0);
+	}
+	switch (r) {
+	case BPF_FIB_LKUP_RET_BLACKHOLE:
+	case BPF_FIB_LKUP_RET_UNREACHABLE:
+	case BPF_FIB_LKUP_RET_PROHIBIT:
 	case BPF_FIB_LKUP_RET_NOT_FWDED:
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
 		return 0;
@@ -148,12 +178,10 @@ static __noinline __u32 eg_gate_route(struct __sk_buff *skb, const struct eg_pac
 	return f.ifindex;
 }
 
-/* From inside, with an address that another inside interface leads to. */
+/* From inside, with an address that this interface does not lead to (BCP 38, BCP 84: strict). */
 static __noinline int eg_gate_is_spoofed(struct __sk_buff *skb, const struct eg_packet *p)
 {
-	__u32 back = eg_gate_route(skb, p, 1);
-
-	return back && back != skb->ifindex && eg_gate_is_inside(back);
+	return eg_gate_route(skb, p, 1) != skb->ifindex;
 }
 
 static __always_inline int eg_gate_is_over(const struct eg_hot *h)
@@ -186,6 +214,7 @@ static __noinline void eg_gate_again(struct eg_gate_flow *f)
 	if (!f)
 		return;
 	s = &f->sock;
+	eg_first_forget(f->cookie);
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
 	if (c) {
 		eg_take_counts(s, &n);
@@ -198,7 +227,6 @@ static __noinline void eg_gate_again(struct eg_gate_flow *f)
 	} else {
 		eg_lose_one(EG_LOSS_RING_FLOW);
 	}
-	eg_first_forget(f->cookie);
 	eg_reset(s, EG_FORWARDED);
 	f->topped = 0;
 }
@@ -216,7 +244,7 @@ static __always_inline void eg_gate_begin(struct __sk_buff *skb, struct eg_gate_
 	if (eg_dns_port(g->key.lport) || eg_dns_port(g->key.rport))
 		flags |= EG_DNS;
 	if (g->p.proto == EG_PROTO_TCP && syn != EG_SYN) {
-		flags |= EG_MIDSTREAM | EG_LOOKED;
+		flags |= EG_MIDSTREAM | EG_LOOKED | (eg_gate_is_late(&g->p) ? EG_RAW : 0);
 		__sync_fetch_and_or(&s->hot.flags, flags);
 	} else if (g->p.proto == EG_PROTO_TCP) {
 		eg_windows_open(s, flags | EG_LOOKED | (g->tx ? 0 : EG_INBOUND));
@@ -273,9 +301,8 @@ static __always_inline void eg_gate_learn(struct __sk_buff *skb, struct eg_gate_
 {
 	if (g->tx || !eg_dns_port(g->p.sport) || !g->p.payload_len || g->piece.kind != EG_WHOLE)
 		return;
-	if (eg_gate_is_inside(skb->ifindex) && skb->ingress_ifindex == skb->ifindex &&
-	    eg_gate_route(skb, &g->p, 1) != skb->ifindex)
-		return; /* somebody inside who is not the resolver */
+	if (f->sock.ifindex != skb->ifindex && f->answers_from != skb->ifindex)
+		return; /* from inside, and nobody has asked whether he is the resolver */
 	if (g->p.proto == EG_PROTO_UDP)
 		eg_learn_dgram(skb, &f->sock, &g->p, f->cookie);
 	else if (g->p.proto == EG_PROTO_TCP && f->sock.key.rport == 53)
@@ -305,11 +332,41 @@ static __noinline void eg_gate_take(struct __sk_buff *skb, struct eg_gate_flow *
 		return;
 	if (p->proto == EG_PROTO_TCP) {
 		eg_tcp_header(&f->sock, p, g->tx);
+		if (!g->tx && (p->tcp_flags & (EG_SYN | EG_ACK)) == (EG_SYN | EG_ACK) &&
+		    p->ack == f->sock.tx.isn + 1)
+			f->topped |= EG_GATE_ANSWERED;
 		if (p->payload_len)
 			eg_tcp_bytes(skb, &f->sock, p, f->cookie, g->tx);
 	} else {
 		eg_dgram_capture(skb, &f->sock, p, f->cookie, g->tx);
 	}
+}
+
+/* What its first fragment was let pass for still holds. */
+static __always_inline int eg_gate_passes_now(const struct eg_sock *s, int tx)
+{
+	__u32 epoch = eg_epoch();
+
+	return !tx || !epoch || (s->hot.flags & EG_INBOUND) ||
+	       eg_known(&s->judged, epoch, EG_LOOK_NO) > 0;
+}
+
+/*
+ * An answer from inside comes in by the interface that leads to who gives it. Else somebody there plays the other end of a
+ * flow: his packet is asked about as his own.
+ */
+static __always_inline int eg_gate_answers(struct __sk_buff *skb, struct eg_gate_flow *f,
+					   struct eg_gate_packet *g)
+{
+	if (!eg_epoch() || f->answers_from == skb->ifindex)
+		return 1;
+	if (!eg_gate_is_spoofed(skb, &g->p)) {
+		f->answers_from = skb->ifindex;
+		return 1;
+	}
+	g->tx = g->spoofed = 1;
+	eg_packet_key(&g->p, &g->key, 1);
+	return 0;
 }
 
 /* Whose packet is it? NULL: of none that has a place yet. */
@@ -322,11 +379,13 @@ static __noinline struct eg_gate_flow *eg_gate_find(struct __sk_buff *skb, struc
 		return NULL;
 	eg_packet_key(&g->p, &g->key, g->tx);
 	if (g->piece.kind == EG_FRAGMENT_LATER) {
-		first = eg_fragment_find(&g->p, &g->piece);
-		if (first) {
+		first = eg_fragment_find(&g->p, &g->piece, skb->ifindex);
+		f = first ? bpf_map_lookup_elem(&eg_gate_flows, &first->key) : NULL;
+		if (f && eg_gate_passes_now(&f->sock, first->tx)) {
 			g->key = first->key;
 			g->tx = first->tx;
 			g->follows = 1;
+			return f;
 		}
 	}
 	f = bpf_map_lookup_elem(&eg_gate_flows, &g->key);
@@ -350,6 +409,8 @@ static __noinline int eg_gate_prepare(struct __sk_buff *skb, struct eg_gate_flow
 		return EG_DONE;
 	if (!f && !eg_gate_route(skb, &g->p, 0))
 		return EG_DONE;
+	if (f && !g->tx && !eg_gate_answers(skb, f, g))
+		return eg_gate_known(skb, NULL, g);
 	if (eg_epoch() && g->tx && !g->follows && (!f || f->sock.ifindex != skb->ifindex))
 		g->spoofed = eg_gate_is_spoofed(skb, &g->p);
 	if (f && !g->spoofed && eg_gate_is_anew(&f->sock, &g->p, g->tx))
@@ -404,7 +465,7 @@ static __noinline void eg_gate_passes(struct __sk_buff *skb, struct eg_gate_flow
 	if (!g)
 		return;
 	if (g->piece.kind == EG_FRAGMENT_FIRST)
-		eg_fragment_keep(&g->p, &g->piece, &g->key, g->tx);
+		eg_fragment_keep(&g->p, &g->piece, &g->key, g->tx, skb->ifindex);
 	if (f && g->tx && eg_epoch())
 		eg_prioritise_forwarded(skb, eg_priority_of_flow(f->sock.judged.flags));
 	eg_gate_take(skb, f, g);
@@ -416,7 +477,7 @@ static __noinline int eg_gate_refuses(struct __sk_buff *skb, struct eg_gate_pack
 	if (!g)
 		return EG_TC_DROP;
 	if (g->piece.kind == EG_FRAGMENT_FIRST)
-		eg_fragment_keep(&g->p, &g->piece, NULL, 0);
+		eg_fragment_keep(&g->p, &g->piece, NULL, 0, 0);
 	if (answer && eg_reject(skb, &g->p, g->l2))
 		return EG_TC_REDIRECT;
 	return EG_TC_DROP;

@@ -174,6 +174,8 @@ static __always_inline int eg_parse(void *ctx, __u32 base, __u32 len, struct eg_
 		if (p->ip_header > len)
 			return -1;
 	}
+	if (next == 0 || next == 43 || next == 44 || next == 51 || next == 60 || next == 135)
+		return -1; /* more of them than are read */
 	p->proto = next;
 	return eg_load_transport(ctx, base, len, p);
 }

@@ -46,6 +46,13 @@ static int take_up(struct attach *a, struct attach_inside *inside, uint32_t ifin
 	return r;
 }
 
+/* Somebody may have taken them away, with clsact and all. */
+static bool is_there(const struct attach *a, uint32_t ifindex)
+{
+	return tc_is_attached(&in, (int)ifindex, bpf_program__fd(a->skel->progs.eg_gate_in)) &&
+	       tc_is_attached(&out, (int)ifindex, bpf_program__fd(a->skel->progs.eg_gate_out));
+}
+
 /* Names against indices: a name that now means another interface, or none, is seen by its index. */
 static void look(struct attach *a)
 {
@@ -56,7 +63,10 @@ static void look(struct attach *a)
 		struct attach_inside *inside = &a->inside[i];
 		uint32_t ifindex = if_nametoindex(inside->name);
 
-		if (ifindex == inside->ifindex && (ifindex || inside->told))
+		if (ifindex == inside->ifindex && ifindex && !is_there(a, ifindex))
+			log_warn("gateway: somebody took our filters from %s; they are put back",
+				 inside->name);
+		else if (ifindex == inside->ifindex && (ifindex || inside->told))
 			continue;
 		if (inside->ifindex)
 			bpf_map_delete_elem(map, &inside->ifindex);
@@ -108,25 +118,34 @@ static void forget_interfaces(const struct attach *a)
 	}
 }
 
-static size_t detach_from_all(const struct tc_filter *f, uint32_t prog_id)
+static bool is_inside(const struct attach *a, uint32_t ifindex)
 {
+	for (size_t i = 0; a && i < a->n_inside; i++)
+		if (a->inside[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+/* From all interfaces, or all that are not inside. */
+static size_t take_away(const struct attach *but)
+{
+	libbpf_print_fn_t before = tc_hush();
 	struct if_nameindex *list = if_nameindex();
 	size_t n = 0;
 
 	for (size_t i = 0; list && list[i].if_index; i++)
-		n += tc_detach(f, (int)list[i].if_index, prog_id);
+		if (!is_inside(but, list[i].if_index))
+			n += tc_detach(&in, (int)list[i].if_index, 0) +
+			     tc_detach(&out, (int)list[i].if_index, 0);
 	if (list)
 		if_freenameindex(list);
+	tc_unhush(before);
 	return n;
 }
 
 size_t gateway_disarm(void)
 {
-	libbpf_print_fn_t before = tc_hush();
-	size_t n = detach_from_all(&in, 0) + detach_from_all(&out, 0);
-
-	tc_unhush(before);
-	return n;
+	return take_away(NULL);
 }
 
 int gateway_start(struct attach *a)
@@ -145,6 +164,8 @@ int gateway_start(struct attach *a)
 		return r;
 	look(a);
 	forget_interfaces(a);
+	if (attach_took_over(a))
+		take_away(a); /* interfaces that are not inside any more */
 	return 0;
 }
 

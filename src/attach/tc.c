@@ -61,6 +61,13 @@ static uint32_t find(const struct tc_filter *f, int ifindex, uint32_t from, uint
 	return 0;
 }
 
+bool tc_is_attached(const struct tc_filter *f, int ifindex, int prog_fd)
+{
+	uint32_t id = 0;
+
+	return find(f, ifindex, 0, &id) && id == tc_program_id(prog_fd);
+}
+
 static int put(const struct tc_filter *f, int ifindex, uint32_t priority, int prog_fd, bool replace)
 {
 	struct bpf_tc_hook hook = hook_of(f, ifindex);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <bpf/libbpf.h>
@@ -20,6 +21,7 @@ struct tc_filter {
 uint32_t tc_program_id(int prog_fd);
 /* From now on it runs this program there; at one of the first priorities. 0 or -errno. */
 int tc_attach(const struct tc_filter *f, int ifindex, int prog_fd);
+bool tc_is_attached(const struct tc_filter *f, int ifindex, int prog_fd);
 /* How many were taken away; `prog_id` 0: whichever program they run. */
 size_t tc_detach(const struct tc_filter *f, int ifindex, uint32_t prog_id);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `interface NAME` of a segment stands for: the networks to which this host's routes lead by that interface, in the main
- * table of its own network namespace (/proc/net/route, ipv6_route). Not the default route, link-local and multicast.
+ * What `interface NAME` of a segment stands for: the addresses to which this host's routes lead by that interface, in the main
+ * table of its own network namespace: each network less the smaller ones in it that lead elsewhere. Not the default route,
+ * link-local and multicast.
  */
 #pragma once
 
@@ -12,7 +13,7 @@
 
 struct policy;
 
-/* Number of networks, or -errno: -ENOENT there are no routes to be read. */
+/* Number of ranges, or -errno. */
 int routes_by(struct str interface,
 	      void (*fn)(void *ctx, const struct addr *lo, const struct addr *hi), void *ctx);
 
