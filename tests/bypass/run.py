@@ -220,6 +220,8 @@ class Suite:
     def argv(self, attempt, mark, port):
         if not attempt.argv:
             return ["/usr/bin/python3", "-B", os.path.join(HERE, "attempts", attempt.name + ".py")]
+        if attempt.argv[0].endswith(".py"):
+            return ["/usr/bin/python3", "-B", os.path.join(HERE, "attempts", attempt.argv[0]), *attempt.argv[1:]]
         words = {"MARK": mark, "PORT": str(port), "F4": F4, "COURIER": os.path.join(self.allowed, "courier")}
         return [os.path.join(self.programs, attempt.argv[0]), *(words.get(w, w) for w in attempt.argv[1:])]
 

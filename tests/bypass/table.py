@@ -180,12 +180,15 @@ ATTEMPTS = [
     Attempt("fragment_overlap", Refused(A4)),
     Attempt("tcp_without_syn", TENANT, phase="late"),
     Attempt("sni_decoy", TENANT),
+    Attempt("sni_decoy_before", TENANT, ["sni_decoy.py", "before"]),
     Attempt("icmp_error_payload", FORBIDDEN),
+    Attempt("icmp_error_elsewhere", FORBIDDEN),
     # last, because what it makes believe is believed from then on
     Attempt("dns_forged_on_link", Out("Answers in the resolver's name"), phase="forge"),
 ]
 
-GATEWAY_ONLY = ("fragment_overlap", "tcp_without_syn", "sni_decoy", "icmp_error_payload")
+GATEWAY_ONLY = ("fragment_overlap", "tcp_without_syn", "sni_decoy", "sni_decoy_before", "icmp_error_payload",
+                "icmp_error_elsewhere")
 
 # What a machine behind a gateway may try: it has all rights there, so the kernel beneath a program is its own. None: as on a host.
 GATEWAY = {

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 TCP by hand: a ClientHello with the allowed name that the server throws away (its checksum is wrong), then in its place the one
-with another name.
+with another name; or that one begun a byte before the first, which the server cuts off.
 """
 import random
 import socket
 import struct
+import sys
 
 from aim import CDN4, GOOD, HERE4, MARK, OTHER, command, hello, resolve, run, wire
 
@@ -30,7 +31,8 @@ def attempt():
         decoy[36] ^= 0x55
         s.sendto(decoy, (CDN4, 0))
         real = hello.client_hello(OTHER)
-        s.sendto(wire.tcp_segment(HERE4, CDN4, port, 443, 1001, theirs + 1, ACK | PUSH, real), (CDN4, 0))
+        before = b"." if "before" in sys.argv else b""
+        s.sendto(wire.tcp_segment(HERE4, CDN4, port, 443, 1001 - len(before), theirs + 1, ACK | PUSH, before + real), (CDN4, 0))
         s.sendto(wire.tcp_segment(HERE4, CDN4, port, 443, 1001 + len(real), theirs + 1, ACK | PUSH, MARK), (CDN4, 0))
     finally:
         command("nft", "delete", "table", "ip", "egraw")
