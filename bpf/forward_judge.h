@@ -8,9 +8,9 @@
  *   mid-stream   a TCP flow that no SYN began. For a while after egretd began it is taken for one from before; later its
  *                first bytes are somewhere nobody looked, so no rule that rests on a name lets it pass
  *   again        the first bytes a second time: who can write packets may have shown us others than the server gets
- *   early        bytes behind the first ones, before them: held until those were read; so are bytes of a connection whose
- *                SYN was not answered
- *   forged       bytes that begin before the first: from then on no rule that rests on a name lets the flow pass
+ *   early        bytes behind the first ones, before them: held until those were read
+ *   astray       bytes of a connection whose SYN was not answered, or that begin before its first: from then on no rule that
+ *                rests on a name lets the flow pass
  *   fragments    the first bytes of a cut packet say nothing
  *   errors       ICMP about a flow that passes goes with it (RFC 5927: small, and with a packet of that flow in it)
  *
@@ -133,21 +133,21 @@ static __always_inline int eg_gate_look_again(struct __sk_buff *skb, const struc
 
 #define EG_LOOK_EARLY 5 /* before the first payload */
 
-/* Bytes of which nobody can say yet where in the connection the other end puts them. */
+/*
+ * Bytes of which nobody can say where in the connection the other end puts them: it has not answered the SYN, or they begin
+ * before the first, which nobody's kernel sends.
+ */
 static __always_inline int eg_gate_is_astray(const struct eg_gate_flow *f,
 					     const struct eg_packet *p)
 {
-	return p->proto == EG_PROTO_TCP && p->payload_len && !(p->tcp_flags & EG_SYN) &&
-	       (f->sock.hot.flags & EG_TX_ISN) && !(f->topped & EG_GATE_ANSWERED);
-}
+	const struct eg_sock *s = &f->sock;
 
-/* Bytes that begin before the connection's first, and go beyond it: nobody's kernel sends them, and who does hides something. */
-static __always_inline int eg_gate_is_forged(const struct eg_sock *s, const struct eg_packet *p)
-{
-	return p->proto == EG_PROTO_TCP && p->payload_len && !(p->tcp_flags & EG_SYN) &&
-	       (s->hot.flags & EG_TX_ISN) && (__u64)s->payload[0] < EG_GATE_START &&
-	       (__s32)(p->seq - s->tx.isn - 1) < 0 &&
-	       (__s32)(p->seq + p->payload_len - s->tx.isn - 1) > 0;
+	if (p->proto != EG_PROTO_TCP || !p->payload_len || (p->tcp_flags & EG_SYN) ||
+	    !(s->hot.flags & EG_TX_ISN))
+		return 0;
+	return !(f->topped & EG_GATE_ANSWERED) ||
+	       ((__u64)s->payload[0] < EG_GATE_START && (__s32)(p->seq - s->tx.isn - 1) < 0 &&
+		(__s32)(p->seq + p->payload_len - s->tx.isn - 1) > 0);
 }
 
 static __always_inline int eg_gate_look(struct __sk_buff *skb, const struct eg_gate_flow *f,
@@ -199,14 +199,14 @@ static __noinline int eg_gate_known(struct __sk_buff *skb, struct eg_gate_flow *
 	g->look = passes ? eg_gate_look_again(skb, f, g) : eg_gate_look(skb, f, g);
 	if (g->look == EG_LOOK_NO && !(s->judged.flags & EG_JUDGED_PAYLOAD) && passes)
 		return EG_PASS;
-	if (g->look == EG_LOOK_EARLY || eg_gate_is_astray(f, &g->p))
-		return eg_unjudged() ? EG_PASS : EG_HOLD;
-	if (eg_gate_is_forged(s, &g->p)) {
+	if (eg_gate_is_astray(f, &g->p)) {
 		__sync_fetch_and_or(&s->hot.flags, EG_RAW);
 		eg_ask_again(s);
 		g->look = EG_LOOK_LATE;
 		return EG_ASK;
 	}
+	if (g->look == EG_LOOK_EARLY)
+		return eg_unjudged() ? EG_PASS : EG_HOLD;
 	if (passes && g->look == EG_LOOK_NO)
 		return EG_PASS;
 	if (eg_known(&s->judged, epoch, g->look) <= 0)

@@ -428,7 +428,7 @@ static __noinline int eg_gate_asked(struct __sk_buff *skb, struct eg_gate_packet
 }
 
 /* A verdict was taken. It does not pass without a place: nothing would be known of it later. */
-static __noinline int eg_gate_answered(struct eg_gate_packet *g, struct eg_room *r, int verdict)
+static __noinline int eg_gate_conclude(struct eg_gate_packet *g, struct eg_room *r, int verdict)
 {
 	struct eg_gate_flow *f;
 
@@ -524,7 +524,7 @@ int eg_gate_in(struct __sk_buff *skb)
 		verdict = EG_PASS;
 		if (eg_gate_asked(skb, g, r)) {
 			verdict = eg_judge_packet(skb, r);
-			verdict = eg_gate_answered(g, r, verdict);
+			verdict = eg_gate_conclude(g, r, verdict);
 			answer = verdict == EG_REFUSE && r->c.judged.action == EG_REJECT;
 		}
 		eg_room_give(r);

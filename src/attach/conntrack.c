@@ -41,6 +41,14 @@ static void emit(struct conntrack *c, struct event *e)
 	c->out.on_event(c->out.ctx, e);
 }
 
+/* Notices were lost: all is asked for again. */
+static void overrun(struct conntrack *c)
+{
+	emit(c, &(struct event){ .type = EVENT_LOSS,
+				 .loss = { .reason = LOSS_CONNTRACK, .count = 1 } });
+	c->dump_due = true;
+}
+
 /* ---- what a message says ---- */
 
 static struct addr addr_of(const struct nf_conntrack *ct, enum nf_conntrack_attr_grp grp, bool v4)
@@ -111,8 +119,10 @@ static int on_message(const struct nlmsghdr *h, void *data)
 	if (NFNL_SUBSYS_ID(h->nlmsg_type) != NFNL_SUBSYS_CTNETLINK)
 		return MNL_CB_OK;
 	ct = nfct_new();
-	if (!ct)
+	if (!ct) {
+		overrun(c);
 		return MNL_CB_OK;
+	}
 	if (nfct_nlmsg_parse(h, ct) >= 0 && keys_of(c, ct, &e.key, &e.nat.after)) {
 		bool begins = NFNL_MSG_TYPE(h->nlmsg_type) != IPCTNL_MSG_CT_DELETE &&
 			      !same_ends(&e.key, &e.nat.after);
@@ -191,13 +201,6 @@ static void read_dump(struct conntrack *c)
 }
 
 /* ---- what begins and ends ---- */
-
-static void overrun(struct conntrack *c)
-{
-	emit(c, &(struct event){ .type = EVENT_LOSS,
-				 .loss = { .reason = LOSS_CONNTRACK, .count = 1 } });
-	c->dump_due = true;
-}
 
 static void read_notices(struct conntrack *c)
 {

@@ -154,11 +154,16 @@ static void take_routed(struct parser *p, struct policy_segment *s)
 {
 	struct routed routed = { p, place_of(p, &p->tok) };
 	struct str name;
+	int r;
 
 	if (!take_interface(p, "'interface eth1'", &name))
 		return;
 	*(struct str *)vec_add(p, &p->parts, sizeof(name)) = name;
-	s->n_unrouted += routes_by(name, on_network, &routed) <= 0;
+	r = routes_by(name, on_network, &routed);
+	if (r < 0)
+		complain(p, routed.place, "error", "the routes by '%.*s' cannot be read: %s",
+			 QUOTED(name), strerror(-r));
+	s->n_unrouted += r == 0;
 }
 
 void parse_segment(struct parser *p)

@@ -15,6 +15,8 @@
 #include "base/hash.h"
 #include "policy/policy.h"
 
+#define TRIES 8
+
 struct network {
 	struct addr lo, hi;
 	bool here; /* leads by the interface that is asked about */
@@ -205,13 +207,18 @@ int routes_by(struct str interface,
 {
 	struct networks all = { 0 };
 	char name[IF_NAMESIZE];
-	int r, n = 0;
+	int r = 0, n = 0;
 
 	snprintf(name, sizeof(name), "%.*s", STR_FMT(interface));
 	all.ifindex = if_nametoindex(name);
 	if (!all.ifindex)
 		return 0;
-	r = read_all(&all);
+	for (int i = 0; i < TRIES; i++) {
+		all.n = 0;
+		r = read_all(&all);
+		if (r != -EINTR) /* else they changed meanwhile */
+			break;
+	}
 	for (size_t i = 0; r == 0 && i < all.n; i++)
 		if (all.p[i].here)
 			n += tell(&all, i, fn, ctx);

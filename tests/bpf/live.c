@@ -16,9 +16,12 @@
 #include <unistd.h>
 
 #include "attach/cgroup2.h"
+#include "attach/policy.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "decode/packet.h"
+#include "policy/image.h"
 #include "tests/bpf/live.h"
 
 #define MAX_FLOWS 4096
@@ -605,4 +608,40 @@ void live_offload(bool on)
 	assert_true(fd >= 0);
 	assert_ok(ioctl(fd, SIOCETHTOOL, &ifr));
 	close(fd);
+}
+
+int live_begin_clear(void **state)
+{
+	struct live *l = *state;
+
+	assert_ok(attach_policy_clear(l->attach));
+	return live_begin(state);
+}
+
+uint32_t live_load(struct live *l, const char *text, bool enforce)
+{
+	struct compile_config cfg = {
+		.name_key = attach_name_key(l->attach),
+		.enforce = enforce,
+		.from_s = time_now() / NSEC_PER_SEC - 3600,
+		.to_s = time_now() / NSEC_PER_SEC + 86400,
+	};
+	_cleanup_buf_ struct buf messages = BUF_INIT(1 << 16);
+	struct policy_image *img = NULL;
+	struct policy *p = NULL;
+	uint32_t gen = 0;
+	char error[256];
+	const void *bytes;
+	size_t n;
+
+	if (policy_parse(&p, "test", str_of(text), STR_NONE, &messages) ||
+	    policy_compile(&img, p, &cfg, &messages))
+		fail_msg("%s", messages.p);
+	bytes = policy_image_bytes(img, &n);
+	if (attach_policy_load(l->attach, bytes, n, &gen, error))
+		fail_msg("%s", error);
+	policy_image_free(img);
+	policy_free(p);
+	assert_int_equal(attach_policy_gen(l->attach), gen);
+	return gen;
 }

@@ -74,6 +74,10 @@ int live_setup_small(void **state); /* with the smallest ring */
 int live_teardown(void **state);
 /* Forgets what was told and captured so far; before each test. */
 int live_begin(void **state);
+int live_begin_clear(void **state); /* the same, without a policy */
+
+/* Puts a policy in force: its generation. A mistake in it fails the test. */
+uint32_t live_load(struct live *l, const char *text, bool enforce);
 
 int live_socket(struct live *l, enum live_end end, int family, int type, int proto);
 void live_enter(struct live *l, enum live_end end); /* THERE also means: not watched */

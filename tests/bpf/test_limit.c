@@ -24,40 +24,6 @@
 #define BUCKET 25000U /* 200 ms at 1 Mbit/s */
 #define SLACK 6000U   /* what empties while the burst is sent, and the packet that goes beyond */
 
-static void load(struct live *l, const char *text, bool enforce)
-{
-	struct compile_config cfg = {
-		.name_key = attach_name_key(l->attach),
-		.enforce = enforce,
-		.from_s = time_now() / NSEC_PER_SEC - 3600,
-		.to_s = time_now() / NSEC_PER_SEC + 86400,
-	};
-	_cleanup_buf_ struct buf messages = BUF_INIT(1 << 16);
-	struct policy_image *img = NULL;
-	struct policy *p = NULL;
-	char error[256];
-	const void *bytes;
-	size_t n;
-
-	if (policy_parse(&p, "test", str_of(text), STR_NONE, &messages) ||
-	    policy_compile(&img, p, &cfg, &messages))
-		fail_msg("%s", messages.p);
-	bytes = policy_image_bytes(img, &n);
-	if (attach_policy_load(l->attach, bytes, n, NULL, error))
-		fail_msg("%s", error);
-	policy_image_free(img);
-	policy_free(p);
-}
-
-/* Each test has texts of its own, and so fresh buckets. */
-static int begin(void **state)
-{
-	struct live *l = *state;
-
-	assert_ok(attach_policy_clear(l->attach));
-	return live_begin(state);
-}
-
 static struct attach_hits hits_of(struct live *l, size_t rule)
 {
 	struct attach_hits h[8];
@@ -116,7 +82,7 @@ static void test_one_for_all(void **state)
 	struct attach_hits h;
 	size_t n, first;
 
-	load(l, "allow port 4000 limit 1mbit\ndefault deny\n", true);
+	live_load(l, "allow port 4000 limit 1mbit\ndefault deny\n", true);
 	burst(a);
 	first = got(at);
 	burst(b);
@@ -144,7 +110,7 @@ static void test_down_is_apart(void **state)
 	int size = 4 << 20;
 
 	assert_ok(setsockopt(a, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)));
-	load(l, "allow port 4001 limit 1mbit\ndefault deny\n", true);
+	live_load(l, "allow port 4001 limit 1mbit\ndefault deny\n", true);
 	burst(a);
 	assert_true(recvfrom(at, bytes, sizeof(bytes), 0, (struct sockaddr *)&peer, &len) > 0);
 	assert_buckets(got(at) + DATAGRAM, 1);
@@ -164,7 +130,7 @@ static void test_each_flow(void **state)
 	_cleanup_close_ int at = server(l, THERE, AF_INET, PORT + 2),
 			    a = client(l, AF_INET, PORT + 2), b = client(l, AF_INET, PORT + 2);
 
-	load(l, "allow port 4002 limit 1mbit each flow\ndefault deny\n", true);
+	live_load(l, "allow port 4002 limit 1mbit each flow\ndefault deny\n", true);
 	burst(a);
 	burst(b);
 	assert_buckets(got(at), 2);
@@ -180,10 +146,10 @@ static void test_peers(void **state)
 	char bytes[DATAGRAM] = { 0 };
 
 	for (int round = 0; round < 2; round++) {
-		load(l,
-		     round ? "allow port 4003, 4004 limit 1mbit each flow\ndefault deny\n"
-			   : "allow port 4003, 4004 limit 1mbit each host\ndefault deny\n",
-		     true);
+		live_load(l,
+			  round ? "allow port 4003, 4004 limit 1mbit each flow\ndefault deny\n"
+				: "allow port 4003, 4004 limit 1mbit each host\ndefault deny\n",
+			  true);
 		for (int i = 0; i < BURST; i++)
 			for (uint16_t k = 0; k < 2; k++) {
 				socklen_t len;
@@ -210,23 +176,23 @@ static void test_each_host_and_segment(void **state)
 	assert_int_equal(send(b, "x", 1, 0), 1);
 	assert_int_equal(poll(&there, 1, 5000), 1);
 	got(six);
-	load(l, "allow port 4005, 4006 limit 1mbit each host\ndefault deny\n", true);
+	live_load(l, "allow port 4005, 4006 limit 1mbit each host\ndefault deny\n", true);
 	burst(a);
 	burst(b);
 	assert_buckets(got(four) + got(six), 2);
 	/* both are in one segment; then in two, which no rule tells apart */
-	load(l,
-	     "segment lab = 10.99.0.0/24, fd99::/64\n"
-	     "allow port 4005, 4006 limit 1mbit each segment\ndefault deny\n",
-	     true);
+	live_load(l,
+		  "segment lab = 10.99.0.0/24, fd99::/64\n"
+		  "allow port 4005, 4006 limit 1mbit each segment\ndefault deny\n",
+		  true);
 	burst(a);
 	burst(b);
 	assert_buckets(got(four) + got(six), 1);
-	load(l,
-	     "segment old = 10.99.0.0/24\nsegment new = fd99::/64\n"
-	     "allow from segment old, segment new port 4005, 4006 limit 1mbit each segment\n"
-	     "default deny\n",
-	     true);
+	live_load(l,
+		  "segment old = 10.99.0.0/24\nsegment new = fd99::/64\n"
+		  "allow from segment old, segment new port 4005, 4006 limit 1mbit each segment\n"
+		  "default deny\n",
+		  true);
 	burst(a);
 	burst(b);
 	assert_buckets(got(four) + got(six), 2);
@@ -267,7 +233,7 @@ static void test_each_user(void **state)
 	struct live *l = *state;
 	_cleanup_close_ int at = server(l, THERE, AF_INET, PORT + 7);
 
-	load(l, "allow port 4007 limit 1mbit each user\ndefault deny\n", true);
+	live_load(l, "allow port 4007 limit 1mbit each user\ndefault deny\n", true);
 	send_by(l, NULL, 0, PORT + 7);
 	send_by(l, NULL, 0, PORT + 7);
 	send_by(l, NULL, 65534, PORT + 7);
@@ -286,7 +252,7 @@ static void test_each_app(void **state)
 
 	snprintf(copy, sizeof(copy), "/tmp/egret-test-limit-%d", getpid());
 	live_tool((const char *const[]){ "cp", "/bin/bash", copy, NULL });
-	load(l, "allow port 4008 limit 1mbit each app\ndefault deny\n", true);
+	live_load(l, "allow port 4008 limit 1mbit each app\ndefault deny\n", true);
 	send_by(l, NULL, 0, PORT + 8);
 	first = got(at);
 	send_by(l, copy, 0, PORT + 8);
@@ -303,17 +269,17 @@ static void test_swap(void **state)
 	_cleanup_close_ int at = server(l, THERE, AF_INET, PORT + 9),
 			    a = client(l, AF_INET, PORT + 9);
 
-	load(l, "allow port 4009 limit 1mbit\ndefault deny\n", true);
+	live_load(l, "allow port 4009 limit 1mbit\ndefault deny\n", true);
 	burst(a);
 	assert_buckets(got(at), 1);
 	/* the same text again: the bucket is as full as it was */
-	load(l, "allow port 4009 limit 1mbit\ndefault allow\n", true);
+	live_load(l, "allow port 4009 limit 1mbit\ndefault allow\n", true);
 	burst(a);
 	assert_in_range(got(at), 0, SLACK);
-	load(l, "allow port 4009\ndefault deny\n", true);
+	live_load(l, "allow port 4009\ndefault deny\n", true);
 	burst(a);
 	assert_int_equal(got(at), BURST * DATAGRAM);
-	load(l, "allow port 4009 limit 1mbit as \"again\"\ndefault deny\n", true);
+	live_load(l, "allow port 4009 limit 1mbit as \"again\"\ndefault deny\n", true);
 	burst(a);
 	assert_buckets(got(at), 1);
 	assert_ok(attach_policy_clear(l->attach));
@@ -327,10 +293,10 @@ static void test_watch_and_audit(void **state)
 	_cleanup_close_ int at = server(l, THERE, AF_INET, PORT + 10),
 			    a = client(l, AF_INET, PORT + 10);
 
-	load(l, "allow port 4010 limit 1mbit\ndefault deny\n", false);
+	live_load(l, "allow port 4010 limit 1mbit\ndefault deny\n", false);
 	burst(a);
 	assert_int_equal(got(at), BURST * DATAGRAM);
-	load(l, "audit port 4010 limit 1mbit\ndefault deny\n", true);
+	live_load(l, "audit port 4010 limit 1mbit\ndefault deny\n", true);
 	burst(a);
 	assert_buckets(got(at), 1);
 }
@@ -342,7 +308,7 @@ static void test_inbound(void **state)
 	_cleanup_close_ int at = server(l, HERE, AF_INET, PORT + 11),
 			    a = live_socket(l, THERE, AF_INET, SOCK_DGRAM, 0);
 
-	load(l, "allow to any limit 1mbit\ndefault deny\n", true);
+	live_load(l, "allow to any limit 1mbit\ndefault deny\n", true);
 	assert_ok(live_connect(a, HERE, AF_INET, PORT + 11));
 	burst(a);
 	assert_int_equal(got(at), BURST * DATAGRAM);
@@ -350,7 +316,7 @@ static void test_inbound(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup(f, begin)
+#define TEST(f) cmocka_unit_test_setup(f, live_begin_clear)
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_for_all),
 		TEST(test_down_is_apart),

@@ -23,42 +23,6 @@
 
 #define PORT 4000
 
-static uint32_t load(struct live *l, const char *text, bool enforce)
-{
-	struct compile_config cfg = {
-		.name_key = attach_name_key(l->attach),
-		.enforce = enforce,
-		.from_s = time_now() / NSEC_PER_SEC - 3600,
-		.to_s = time_now() / NSEC_PER_SEC + 86400,
-	};
-	_cleanup_buf_ struct buf messages = BUF_INIT(1 << 16);
-	struct policy_image *img = NULL;
-	struct policy *p = NULL;
-	uint32_t gen = 0;
-	char error[256];
-	const void *bytes;
-	size_t n;
-
-	if (policy_parse(&p, "test", str_of(text), STR_NONE, &messages) ||
-	    policy_compile(&img, p, &cfg, &messages))
-		fail_msg("%s", messages.p);
-	bytes = policy_image_bytes(img, &n);
-	if (attach_policy_load(l->attach, bytes, n, &gen, error))
-		fail_msg("%s", error);
-	policy_image_free(img);
-	policy_free(p);
-	assert_int_equal(attach_policy_gen(l->attach), gen);
-	return gen;
-}
-
-static int begin(void **state)
-{
-	struct live *l = *state;
-
-	assert_ok(attach_policy_clear(l->attach));
-	return live_begin(state);
-}
-
 /* What a program gets that wants to reach it; UDP is asked about at its first datagram. */
 static int dial(struct live *l, int family, int type, uint16_t port)
 {
@@ -105,7 +69,7 @@ static void test_connect_refused(void **state)
 	uint32_t gen;
 
 	assert_int_equal(dial(l, AF_INET, SOCK_STREAM, PORT), -ECONNREFUSED); /* nobody listens */
-	gen = load(l, "default deny\n", true);
+	gen = live_load(l, "default deny\n", true);
 	assert_int_equal(dial(l, AF_INET, SOCK_STREAM, PORT), -EPERM);
 	assert_int_equal(dial(l, AF_INET6, SOCK_STREAM, PORT), -EPERM);
 	assert_int_equal(dial(l, AF_INET, SOCK_DGRAM, PORT), -EPERM);
@@ -131,7 +95,7 @@ static void test_reject_errno(void **state)
 	struct live *l = *state;
 	_cleanup_close_ int fd = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0);
 
-	load(l, "reject port 1-5000\ndefault allow\n", true);
+	live_load(l, "reject port 1-5000\ndefault allow\n", true);
 	assert_int_equal(dial(l, AF_INET, SOCK_STREAM, PORT), -ECONNREFUSED);
 	assert_int_equal(say(fd, THERE, AF_INET, PORT), -EHOSTUNREACH);
 	assert_int_equal(dial(l, AF_INET6, SOCK_DGRAM, 5001), 0);
@@ -141,10 +105,11 @@ static void test_ports_and_addresses(void **state)
 {
 	struct live *l = *state;
 
-	load(l,
-	     "allow to 10.99.0.0/24 port 53/udp, 4001/udp\nallow to fd99::2 port 4002\ndefault "
-	     "deny\n",
-	     true);
+	live_load(
+		l,
+		"allow to 10.99.0.0/24 port 53/udp, 4001/udp\nallow to fd99::2 port 4002\ndefault "
+		"deny\n",
+		true);
 	assert_int_equal(dial(l, AF_INET, SOCK_DGRAM, 4001), 0);
 	assert_int_equal(dial(l, AF_INET, SOCK_DGRAM, 4002), -EPERM);
 	assert_int_equal(dial(l, AF_INET6, SOCK_DGRAM, 4001), -EPERM);
@@ -160,7 +125,7 @@ static void test_mapped(void **state)
 	socklen_t len;
 	struct sockaddr_storage a = live_mapped(THERE, PORT, &len);
 
-	load(l, "deny to 10.99.0.2\ndefault allow\n", true);
+	live_load(l, "deny to 10.99.0.2\ndefault allow\n", true);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, len), 0);
 	assert_int_equal(send(fd, "x", 1, 0), -1);
 	assert_int_equal(errno, EPERM);
@@ -175,7 +140,7 @@ static void test_unconnected(void **state)
 	struct live *l = *state;
 	_cleanup_close_ int fd = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0);
 
-	load(l, "allow port 4000-4002\ndefault deny\n", true);
+	live_load(l, "allow port 4000-4002\ndefault deny\n", true);
 	assert_int_equal(say(fd, THERE, AF_INET, 4009), -EPERM); /* the first of all */
 	assert_int_equal(say(fd, THERE, AF_INET, 4000), 0);
 	assert_int_equal(say(fd, THERE, AF_INET, 4001), 0);
@@ -202,7 +167,7 @@ static void test_answer(void **state)
 
 	live_bind(here, HERE, AF_INET, 4100);
 	live_bind(there, THERE, AF_INET, 4200);
-	load(l, "default deny\n", true);
+	live_load(l, "default deny\n", true);
 	assert_int_equal(say(here, THERE, AF_INET, 4200), -EPERM);
 	assert_int_equal(say(there, HERE, AF_INET, 4100), 0);
 	assert_int_equal(recv(here, buf, sizeof(buf), 0), 5);
@@ -220,7 +185,7 @@ static void test_inbound_passes(void **state)
 			    client = live_socket(l, THERE, AF_INET, SOCK_STREAM, 0), server = -1;
 	char buf[8];
 
-	load(l, "default deny\n", true);
+	live_load(l, "default deny\n", true);
 	assert_int_equal(live_connect(client, HERE, AF_INET, PORT), 0);
 	server = live_accept(listener);
 	assert_int_equal(send(server, "hello", 5, 0), 5);
@@ -239,7 +204,7 @@ static void test_open_connection(void **state)
 	server = live_accept(listener);
 	assert_int_equal(send(client, "hello", 5, 0), 5);
 	assert_int_equal(recv(server, buf, sizeof(buf), 0), 5);
-	load(l, "default deny\n", true);
+	live_load(l, "default deny\n", true);
 	assert_int_equal(send(client, "again", 5, 0), 5); /* into the buffer */
 	assert_int_equal(recv(server, buf, sizeof(buf), MSG_DONTWAIT), -1);
 	live_enter(l, HERE); /* sockets are ended in the namespace of their process */
@@ -267,7 +232,7 @@ static void test_listener_was_there(void **state)
 
 	assert_int_equal(live_connect(client, HERE, AF_INET, PORT), 0);
 	server = live_accept(listener);
-	load(l, "default deny\n", true);
+	live_load(l, "default deny\n", true);
 	assert_int_equal(send(server, "hello", 5, 0), 5);
 	assert_int_equal(recv(client, buf, sizeof(buf), 0), 5);
 }
@@ -300,7 +265,7 @@ static void test_visible_name(void **state)
 			    server = -1, other = -1, other_end = -1;
 	struct live_verdict *v;
 
-	load(l, "deny to **.bad.test\nallow to 10.99.0.2\ndefault deny\n", true);
+	live_load(l, "deny to **.bad.test\nallow to 10.99.0.2\ndefault deny\n", true);
 	assert_int_equal(ask(l, "good.test", &client, &server, listener), 1);
 	assert_int_equal(ask(l, "good.test", &client, &server, listener), 1);
 	/* a later request on the same connection */
@@ -320,7 +285,7 @@ static void test_by_sni(void **state)
 	_cleanup_close_ int listener = live_listen(l, THERE, AF_INET, PORT), client = -1,
 			    server = -1, other = -1, other_end = -1;
 
-	load(l, "allow to good.test by sni\ndefault deny\n", true);
+	live_load(l, "allow to good.test by sni\ndefault deny\n", true);
 	assert_int_equal(ask(l, "good.test", &client, &server, listener), 1);
 	assert_int_equal(ask(l, "evil.test", &other, &other_end, listener), 0);
 }
@@ -342,9 +307,9 @@ static void test_icmp(void **state)
 {
 	struct live *l = *state;
 
-	load(l, "allow port icmp\ndefault deny\n", true);
+	live_load(l, "allow port icmp\ndefault deny\n", true);
 	assert_int_equal(ping(l), 0);
-	load(l, "allow port 1-65535\ndefault deny\n", true);
+	live_load(l, "allow port 1-65535\ndefault deny\n", true);
 	assert_int_equal(ping(l), -EPERM);
 }
 
@@ -380,7 +345,7 @@ static void test_raw(void **state)
 {
 	struct live *l = *state;
 
-	load(l, "allow to 10.99.0.2 port 4000/udp\ndefault deny\n", true);
+	live_load(l, "allow to 10.99.0.2 port 4000/udp\ndefault deny\n", true);
 	assert_int_equal(forge(l, "10.99.0.1", "10.99.0.2", 5000, 4000, 0), 0);
 	assert_int_equal(forge(l, "10.99.0.1", "10.99.0.2", 5000, 4001, 0), -EPERM);
 	assert_int_equal(forge(l, "10.99.0.1", "10.99.0.2", 5000, 4000, 100),
@@ -395,7 +360,7 @@ static void test_watch(void **state)
 	struct live *l = *state;
 	struct live_verdict *v;
 
-	load(l, "deny port 4000\ndefault allow\n", false);
+	live_load(l, "deny port 4000\ndefault allow\n", false);
 	assert_int_equal(dial(l, AF_INET, SOCK_DGRAM, 4000), 0);
 	{
 		_cleanup_close_ int fd = live_socket(l, HERE, AF_INET, SOCK_DGRAM, 0);
@@ -420,7 +385,7 @@ static void test_flood(void **state)
 	const unsigned int n = 20000;
 	size_t summaries = 0;
 
-	load(l, "deny port 4900-4906\ndefault allow\n", true);
+	live_load(l, "deny port 4900-4906\ndefault allow\n", true);
 	for (unsigned int i = 0; i < n; i++)
 		assert_int_equal(say(fd, THERE, AF_INET, 4900 + i % 7), -EPERM);
 	for (unsigned int i = 0; i < 1000; i++)
@@ -441,7 +406,7 @@ static void test_allowed_is_told(void **state)
 	struct live_verdict *v;
 	uint32_t gen;
 
-	gen = load(l, "deny port 1\nallow port 4000\ndefault deny\n", true);
+	gen = live_load(l, "deny port 1\nallow port 4000\ndefault deny\n", true);
 	assert_int_equal(say(fd, THERE, AF_INET, 4000), 0);
 	live_collect(l);
 	v = verdict_of(l, IPPROTO_UDP, 4000);
@@ -454,7 +419,7 @@ static void test_allowed_is_told(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup(f, begin)
+#define TEST(f) cmocka_unit_test_setup(f, live_begin_clear)
 	const struct CMUnitTest tests[] = {
 		TEST(test_connect_refused),
 		TEST(test_reject_errno),
