@@ -19,12 +19,24 @@
 #include "guard/bundle.h"
 #include "history/answer.h"
 #include "history/question.h"
+#include "store/ship.h"
 
 #define SECONDS_MAX 60
 #define MEMORY_MAX (4ULL << 30)
 
 enum { FD_OVERLAY = 3, FD_POLICY, FD_CANDIDATE, FD_END };
-enum { ARG_STATE = 2, ARG_HOST, ARG_COUNTRY, ARG_ASN, ARG_END };
+enum {
+	ARG_STATE = 2,
+	ARG_HOST,
+	ARG_COUNTRY,
+	ARG_ASN,
+	ARG_URL, /* of ClickHouse; empty: STATE/history is asked */
+	ARG_DATABASE,
+	ARG_USER,
+	ARG_PASSWORD_FILE,
+	ARG_CA,
+	ARG_END
+};
 
 /* ---- the daemon's side ---- */
 
@@ -73,12 +85,19 @@ static int file_of_policy(const struct policy *p)
 
 int answerer_start(const struct answerer_inputs *in, pid_t *ret_pid)
 {
+	static const struct ship_settings none;
+	const struct ship_settings *fleet = in->fleet ?: &none;
 	char *argv[ARG_END + 1] = { "egretd",
 				    "--answer",
 				    (char *)in->state,
 				    (char *)in->host,
 				    (char *)in->geo_country,
-				    (char *)in->geo_asn };
+				    (char *)in->geo_asn,
+				    (char *)fleet->url,
+				    (char *)fleet->database,
+				    (char *)fleet->user,
+				    (char *)fleet->password_file,
+				    (char *)fleet->ca };
 	_cleanup_close_ int question = file_of(in->question), policy = file_of_policy(in->policy);
 	_cleanup_close_ int out = -1, back = -1;
 	int fds[FD_END] = { -1, -1, -1, -1, -1, -1 }, ends[2], r = 0;
@@ -161,8 +180,18 @@ static const char *or_null(const char *s)
 	return s[0] ? s : NULL;
 }
 
+static void fleet_of(char **argv, struct ship_settings *ret)
+{
+	snprintf(ret->url, sizeof(ret->url), "%s", argv[ARG_URL]);
+	snprintf(ret->database, sizeof(ret->database), "%s", argv[ARG_DATABASE]);
+	snprintf(ret->user, sizeof(ret->user), "%s", argv[ARG_USER]);
+	snprintf(ret->password_file, sizeof(ret->password_file), "%s", argv[ARG_PASSWORD_FILE]);
+	snprintf(ret->ca, sizeof(ret->ca), "%s", argv[ARG_CA]);
+}
+
 int answerer_main(int argc, char **argv)
 {
+	struct ship_settings fleet = { 0 };
 	char question[QUESTION_MAX + 1], dir[512], lists[512];
 	struct history_source source = { .dir = dir, .now_ns = time_now(), .lists = lists };
 	_cleanup_free_ struct policy_file *candidate = NULL;
@@ -176,6 +205,8 @@ int answerer_main(int argc, char **argv)
 	n = fread(question, 1, sizeof(question), stdin);
 	snprintf(dir, sizeof(dir), "%s/history", argv[ARG_STATE]);
 	snprintf(lists, sizeof(lists), "%s/lists", argv[ARG_STATE]);
+	fleet_of(argv, &fleet);
+	source.fleet = fleet.url[0] ? &fleet : NULL;
 	source.host = or_null(argv[ARG_HOST]);
 	source.geo_country = or_null(argv[ARG_COUNTRY]);
 	source.geo_asn = or_null(argv[ARG_ASN]);

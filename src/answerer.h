@@ -12,11 +12,14 @@
 #include "base/str.h"
 
 struct policy;
+struct ship_settings;
 
 struct answerer_inputs {
 	struct str question; /* one JSON object */
 	const char *state;   /* folder; the history is in STATE/history */
 	const char *host;
+	const struct ship_settings
+		*fleet; /* a ClickHouse is asked instead of STATE/history; NULL: not so */
 	const char *geo_country, *geo_asn; /* .mmdb files; empty: none */
 	const struct policy *policy;       /* in force; NULL: none */
 	int overlay; /* what is in no file yet (store/keeper.h); -1: nothing; the caller's, before and after */

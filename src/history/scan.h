@@ -15,9 +15,12 @@
 struct locator;
 struct policy;
 struct policy_file;
+struct ship_settings;
 
 struct history_source {
-	const char *dir;             /* of the files */
+	const char *dir; /* of the files */
+	const struct ship_settings
+		*fleet;              /* the ClickHouse that is asked instead; NULL: the files are */
 	struct str overlay;          /* encoded rows (store/row_code.h) of what is not kept yet */
 	const struct policy *policy; /* in force, for its prices; NULL: none */
 	const char *host;            /* sensor name in records; NULL: left out */
