@@ -15,7 +15,7 @@ struct clickhouse_http *clickhouse_http_free(struct clickhouse_http *h);
 int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX]);
 
 /*
- * `query` with a body (gzip) is an insert; `more` are further settings, "&name=value". 0: it succeeded; -EBADMSG: the body will never be
+ * `query` with a body (packed: store/spool_pack.h) is an insert; `more` are further settings, "&name=value". 0: it succeeded; -EBADMSG: the body will never be
  * taken; else -EIO; and why.
  */
 int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,

@@ -186,7 +186,7 @@ static void taken(struct ship *s, const char *name)
 /* 0: it was taken, or is gone, or stays for later; -errno: nothing is taken now. */
 static int send_batch(struct ship *s, const char *name)
 {
-	char why[SHIP_WHY_MAX] = "", query[4096];
+	char why[SHIP_WHY_MAX] = "", query[SPOOL_HEAD_MAX];
 	struct str head, body;
 	int r;
 

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/time.h"
+#include "store/spool_pack.h"
 
 #define ROW_ROOM (1U << 20)
 #define CLOSE_NS (5 * NSEC_PER_SEC) /* a batch is closed at this age, or */
@@ -24,9 +24,12 @@
 #define MANY_WAIT 60
 #define SWEEP_NS (2 * NSEC_PER_SEC)
 #define REFUSED_MAX 8
-#define GZIP_LEVEL 1
-#define GZIP_WINDOW (15 + 16)
-#define MAGIC 0x316c6f6f70736765ULL /* "egspool1" */
+#define PACK_AT \
+	(256U << 10) /* what is committed at once and is as large is packed there and then */
+#define BUF_MAX (SPOOL_BATCH_BYTES + ROW_ROOM)
+#define MAGIC 0x326c6f6f70736765ULL   /* "egspool2" */
+#define MAGIC_1 0x316c6f6f70736765ULL /* of an earlier egretd: no frame of it is packed */
+#define FRAME_PACKED (1U << 31)       /* in `rows` */
 
 struct journal_head {
 	uint64_t magic, seq;
@@ -38,12 +41,15 @@ struct frame_head {
 };
 
 struct open_batch {
-	int fd;           /* of its journal; -1: there is none */
-	off_t fd_n;       /* bytes of it that hold */
-	uint64_t seq;     /* 0: it has no journal yet */
-	struct buf bytes; /* of all its rows */
-	size_t row_at;    /* where the row begins that is being appended */
-	size_t committed;
+	int fd;            /* of its journal; -1: there is none */
+	off_t fd_n;        /* bytes of it that hold */
+	size_t frame_n;    /* of the frame behind them that is being committed */
+	uint64_t seq;      /* 0: it has no journal yet */
+	struct buf blocks; /* rows that are packed */
+	struct buf bytes;  /* the others */
+	size_t row_at;     /* where the row begins that is being appended */
+	size_t blocks_committed, committed;
+	size_t blocks_rows_n; /* bytes of what is in the blocks, unpacked */
 	uint32_t rows, rows_committed;
 	uint64_t began_ns;
 };
@@ -186,11 +192,16 @@ static void forget_gone(struct spool *s)
 
 /* ---- the open batch ---- */
 
+static bool is_full(const struct open_batch *o)
+{
+	return o->blocks_rows_n + o->bytes.n >= SPOOL_BATCH_BYTES || o->rows >= SPOOL_BATCH_ROWS;
+}
+
 struct buf *spool_begin(struct spool *s, size_t kind)
 {
 	struct open_batch *o = &s->open[kind];
 
-	if (o->bytes.n >= SPOOL_BATCH_BYTES || o->rows >= SPOOL_BATCH_ROWS)
+	if (is_full(o))
 		return NULL;
 	if (!o->rows)
 		o->began_ns = time_now_boot();
@@ -214,6 +225,7 @@ int spool_row(struct spool *s, size_t kind)
 static void forget(struct open_batch *o)
 {
 	o->bytes.n = o->committed;
+	o->blocks.n = o->blocks_committed;
 	o->rows = o->rows_committed;
 }
 
@@ -258,54 +270,70 @@ static int open_journal(struct spool *s, size_t kind)
 	return 0;
 }
 
-static int commit_one(struct spool *s, size_t kind)
+/*
+ * A block with all that was not packed yet, but for the last byte: it has to end within a row (spool_pack.h). The frame is the block and
+ * that byte, and takes the place of the frames since the block before.
+ */
+static int pack_rows(struct open_batch *o, struct buf *frame)
+{
+	struct str rows = buf_str(&o->bytes);
+	int r = spool_pack(frame, str_sub(rows, 0, rows.n - 1));
+
+	if (r == 0)
+		buf_put(frame, rows.p + rows.n - 1, 1);
+	return r < 0 || !frame->failed ? r : -ENOMEM;
+}
+
+/* What came since the last commit, behind the frames that hold. */
+static int write_frame(struct spool *s, size_t kind)
 {
 	struct open_batch *o = &s->open[kind];
-	struct str bytes = str_sub(buf_str(&o->bytes), o->committed, o->bytes.n);
-	struct frame_head head = { (uint32_t)bytes.n, o->rows - o->rows_committed,
-				   hash_bytes(bytes.p, bytes.n, 0) };
+	struct str frame = str_sub(buf_str(&o->bytes), o->committed, o->bytes.n);
+	struct frame_head head = { .rows = o->rows - o->rows_committed };
 	int r = open_journal(s, kind);
 
+	o->blocks.n = o->blocks_committed; /* what an earlier try packed */
+	if (r == 0 && o->bytes.n >= PACK_AT) {
+		r = pack_rows(o, &o->blocks);
+		frame = str_sub(buf_str(&o->blocks), o->blocks_committed, o->blocks.n);
+		head.rows |= FRAME_PACKED;
+	}
+	head.n = (uint32_t)frame.n;
+	head.hash = hash_bytes(frame.p, frame.n, 0);
 	/* What was not written whole is written over by the next try; its hash tells it from a frame until then. */
 	if (r == 0)
 		r = write_at(o->fd, o->fd_n, &head, sizeof(head));
 	if (r == 0)
-		r = write_at(o->fd, o->fd_n + (off_t)sizeof(head), bytes.p, bytes.n);
+		r = write_at(o->fd, o->fd_n + (off_t)sizeof(head), frame.p, frame.n);
 	if (r == 0 && fdatasync(o->fd) < 0)
 		r = -errno;
-	if (r < 0)
-		return r;
-	o->fd_n += (off_t)(sizeof(head) + bytes.n);
+	o->frame_n = sizeof(head) + frame.n;
+	return r;
+}
+
+/* The last byte of the blocks is no part of them: it begins what is packed next. */
+static void block_holds(struct open_batch *o)
+{
+	char last = o->blocks.p[--o->blocks.n];
+
+	o->blocks_committed = o->blocks.n;
+	o->blocks_rows_n += o->bytes.n - 1;
+	buf_clear(&o->bytes);
+	buf_putc(&o->bytes, last);
+}
+
+static void frame_holds(struct spool *s, struct open_batch *o)
+{
 	s->stats.waiting += o->rows - o->rows_committed;
-	s->stats.bytes += sizeof(head) + bytes.n;
+	s->stats.bytes += o->frame_n;
+	o->fd_n += (off_t)o->frame_n;
+	if (o->blocks.n > o->blocks_committed)
+		block_holds(o);
 	o->committed = o->bytes.n;
 	o->rows_committed = o->rows;
-	return 0;
 }
 
 /* ---- closing it ---- */
-
-static int pack(struct buf *out, struct str head, struct str bytes)
-{
-	z_stream z = { 0 };
-	size_t most;
-	int r;
-
-	if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return -ENOMEM;
-	most = deflateBound(&z, bytes.n);
-	*out = BUF_INIT(head.n + 1 + most);
-	buf_put_str(out, head);
-	buf_putc(out, '\n');
-	z.next_in = (Bytef *)(uintptr_t)bytes.p;
-	z.avail_in = (uInt)bytes.n;
-	z.next_out = (Bytef *)buf_reserve(out, most);
-	z.avail_out = (uInt)most;
-	r = z.next_out ? deflate(&z, Z_FINISH) : Z_MEM_ERROR;
-	out->n += most - z.avail_out;
-	deflateEnd(&z);
-	return r == Z_STREAM_END ? 0 : -ENOMEM;
-}
 
 static void drop_journal(struct spool *s, size_t kind)
 {
@@ -318,10 +346,10 @@ static void drop_journal(struct spool *s, size_t kind)
 	if (o->fd >= 0)
 		close(TAKE_FD(o->fd));
 	buf_clear(&o->bytes);
+	buf_clear(&o->blocks);
 	if (o->bytes.cap > SPOOL_BATCH_BYTES / 4)
 		buf_done(&o->bytes);
-	o->bytes.max = SPOOL_BATCH_BYTES + ROW_ROOM;
-	o->committed = 0;
+	o->committed = o->blocks_committed = o->blocks_rows_n = 0;
 	o->rows = o->rows_committed = 0;
 	o->seq = 0;
 }
@@ -335,31 +363,41 @@ static int close_batch(struct spool *s, size_t kind)
 			   .kind = (uint8_t)kind,
 			   .place = WAITING,
 			   .since_ns = s->now_ns };
-	_cleanup_buf_ struct buf file = { 0 };
-	char name[SPOOL_NAME_MAX];
-	int r = pack(&file, str_of(s->cfg.kinds[kind].head), buf_str(&o->bytes));
+	char name[SPOOL_NAME_MAX], head[SPOOL_HEAD_MAX];
+	int head_n = snprintf(head, sizeof(head), "%s\n", s->cfg.kinds[kind].head);
+	int r = spool_pack(&o->blocks, buf_str(&o->bytes));
 
 	if (r == 0)
-		r = file_replace(s->dir, name_of(s, &b, name), buf_str(&file), STR_NONE);
+		r = file_replace(s->dir, name_of(s, &b, name), (struct str){ head, (size_t)head_n },
+				 buf_str(&o->blocks));
+	b.bytes = (uint32_t)((size_t)head_n + o->blocks.n);
+	o->blocks.n = o->blocks_committed;
 	if (r < 0)
 		return r;
-	b.bytes = (uint32_t)file.n;
 	r = add(s, &b);
 	drop_journal(s, kind);
 	return r;
 }
 
+/* All kinds or none: what cannot be committed is given anew, as a whole. */
 int spool_commit(struct spool *s)
 {
+	bool any = false;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
 		if (s->open[i].rows > s->open[i].rows_committed)
-			r = commit_one(s, i);
+			r = write_frame(s, i);
+	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++) {
+		if (s->open[i].rows == s->open[i].rows_committed)
+			continue;
+		frame_holds(s, &s->open[i]);
+		any = true;
+	}
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
-		if (s->open[i].bytes.n >= SPOOL_BATCH_BYTES || s->open[i].rows >= SPOOL_BATCH_ROWS)
+		if (is_full(&s->open[i]))
 			r = close_batch(s, i);
-	return r;
+	return any ? 0 : r; /* what cannot be closed takes no row, and is tried again */
 }
 
 /* ---- house-keeping ---- */
@@ -500,26 +538,41 @@ static int list_folder(struct spool *s, int folder, enum place place)
 	return d ? r : -EIO;
 }
 
+static bool take_frame(struct open_batch *o, struct frame_head head, struct str frame)
+{
+	bool packed = head.rows & FRAME_PACKED;
+
+	if (packed) {
+		buf_put_str(&o->blocks, frame);
+		o->bytes.n = 0;
+		if (!o->blocks.failed)
+			block_holds(o);
+	} else {
+		buf_put_str(&o->bytes, frame);
+	}
+	if (o->bytes.failed || o->blocks.failed)
+		return false;
+	o->rows += head.rows & ~FRAME_PACKED;
+	o->fd_n += (off_t)(sizeof(head) + head.n);
+	return true;
+}
+
 /* Frames up to the first that is not whole. */
 static void take_frames(struct open_batch *o, struct str rest)
 {
 	struct frame_head head;
 
 	while (rest.n >= sizeof(head)) {
-		struct str bytes;
+		struct str frame;
 
 		memcpy(&head, rest.p, sizeof(head));
-		bytes = str_sub(rest, sizeof(head), head.n);
-		if (!head.n || bytes.n < head.n || hash_bytes(bytes.p, bytes.n, 0) != head.hash)
+		frame = str_sub(rest, sizeof(head), head.n);
+		if (!head.n || frame.n < head.n || hash_bytes(frame.p, frame.n, 0) != head.hash ||
+		    !take_frame(o, head, frame))
 			break;
-		buf_put_str(&o->bytes, bytes);
-		if (o->bytes.failed)
-			break;
-		o->rows += head.rows;
-		o->fd_n += (off_t)(sizeof(head) + head.n);
 		rest = str_sub(rest, sizeof(head) + head.n, rest.n);
 	}
-	o->bytes.failed = false;
+	o->bytes.failed = o->blocks.failed = false;
 	o->committed = o->bytes.n;
 	o->rows_committed = o->rows;
 }
@@ -539,7 +592,7 @@ static int take_journal(struct spool *s, size_t kind)
 	o->fd_n = sizeof(head);
 	if (text.n >= sizeof(head)) {
 		memcpy(&head, text.p, sizeof(head));
-		o->seq = head.magic == MAGIC ? head.seq : 0;
+		o->seq = head.magic == MAGIC || head.magic == MAGIC_1 ? head.seq : 0;
 	}
 	if (o->seq && !find(s, o->seq))
 		take_frames(o, str_sub(buf_str(&text), sizeof(head), text.n));
@@ -573,7 +626,8 @@ int spool_open(struct spool **ret, const struct spool_config *cfg)
 	s->now_ns = time_now_boot();
 	for (size_t i = 0; i < SPOOL_KINDS_MAX; i++)
 		s->open[i] = (struct open_batch){ .fd = -1,
-						  .bytes = BUF_INIT(SPOOL_BATCH_BYTES + ROW_ROOM) };
+						  .bytes = BUF_INIT(BUF_MAX),
+						  .blocks = BUF_INIT(2 * BUF_MAX) };
 	r = open_folder(&s->dir, AT_FDCWD, cfg->dir);
 	if (r == 0)
 		r = open_folder(&s->sent, s->dir, SPOOL_SENT);
@@ -603,6 +657,7 @@ struct spool *spool_close(struct spool *s)
 		if (s->open[i].fd >= 0)
 			close(s->open[i].fd);
 		buf_done(&s->open[i].bytes);
+		buf_done(&s->open[i].blocks);
 	}
 	if (s->dir >= 0)
 		close(s->dir);

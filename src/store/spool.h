@@ -2,8 +2,9 @@
 /*
  * Batches on disk until a server has taken them. A folder:
  *
- *     open-KIND            the batch being filled: what was committed of it, in frames with a hash
- *     SEQ-KIND-ROWS        a batch: one line that says what it is, then its bytes, gzip. Never changed: each try sends the same bytes
+ *     open-KIND            the batch being filled: what was committed of it, in frames with a hash; large ones are packed already
+ *     SEQ-KIND-ROWS        a batch: one line that says what it is, then its rows, packed (store/spool_pack.h). Never changed: each try
+ *                          sends the same bytes
  *     sent/                batches that were taken, kept for a while, for a server that loses its disk
  *     refused/             batches that a server will never take, the last few of them
  *
@@ -20,6 +21,7 @@
 
 #define SPOOL_KINDS_MAX 8
 #define SPOOL_NAME_MAX 64
+#define SPOOL_HEAD_MAX 4096
 #define SPOOL_BATCH_BYTES (16U << 20) /* from here on, or from so many rows, a batch is closed */
 #define SPOOL_BATCH_ROWS 50000
 #define SPOOL_SENT "sent"
@@ -27,7 +29,7 @@
 
 struct spool_kind {
 	const char *name; /* letters, digits, '_' */
-	const char *head; /* the line that its batches begin with */
+	const char *head; /* the line that its batches begin with; shorter than SPOOL_HEAD_MAX */
 	unsigned rank;    /* what ranks lowest is dropped first */
 };
 
@@ -48,8 +50,8 @@ struct spool *spool_close(struct spool *s); /* what is open stays so, for the ne
 /* Where the next row of this kind is appended; NULL: commit first. Then tell how it went: spool_row(). */
 struct buf *spool_begin(struct spool *s, size_t kind);
 int spool_row(struct spool *s, size_t kind); /* -E2BIG: it did not fit, and is not there */
-int spool_commit(struct spool *s);           /* -errno: nothing since the last one is there */
-void spool_abort(struct spool *s);           /* forgets what came since the last commit */
+int spool_commit(struct spool *s); /* -errno: nothing since the last one is there, of any kind */
+void spool_abort(struct spool *s); /* forgets what came since the last commit */
 
 /* Once a second: closes batches that are old enough, finds what has been moved, keeps to the size. -errno: a batch cannot be closed. */
 int spool_keep_house(struct spool *s, uint64_t boot_ns);
