@@ -23,6 +23,7 @@
 
 struct shipper {
 	const struct ship_settings *settings;
+	struct buf text; /* of them, for the other process */
 	char dir[300];
 	struct loop *loop;
 	struct loop_source *timer, *source;
@@ -36,17 +37,7 @@ struct shipper {
 
 static _Noreturn void child(const struct shipper *s, int fd)
 {
-	const struct ship_settings *c = s->settings;
-	char *argv[SHIP_ARG_END + 1] = {
-		"egretd",
-		"--ship",
-		(char *)s->dir,
-		(char *)c->url,
-		(char *)c->database,
-		(char *)c->user,
-		(char *)c->password_file,
-		(char *)c->ca,
-	};
+	char *argv[SHIP_ARG_END + 1] = { "egretd", "--ship", (char *)s->dir, s->text.p };
 	sigset_t none;
 
 	if (dup2(fd, SHIP_FD) < 0)
@@ -161,9 +152,12 @@ int shipper_new(struct shipper **ret, struct loop *loop, const struct ship_setti
 	if (!s)
 		return -ENOMEM;
 	*s = (struct shipper){ .settings = settings, .loop = loop, .fd = -1 };
+	s->text = BUF_INIT(sizeof(*settings) + 64);
+	ship_settings_put(&s->text, settings);
 	snprintf(s->dir, sizeof(s->dir), "%s", dir);
-	r = loop_add_timer(loop, NSEC_PER_SEC, on_second, s, &s->timer);
+	r = s->text.failed ? -ENOMEM : loop_add_timer(loop, NSEC_PER_SEC, on_second, s, &s->timer);
 	if (r < 0) {
+		buf_done(&s->text);
 		free(s);
 		return r;
 	}
@@ -183,6 +177,7 @@ struct shipper *shipper_free(struct shipper *s)
 		kill(s->pid, SIGKILL);
 		waitpid(s->pid, NULL, 0);
 	}
+	buf_done(&s->text);
 	free(s);
 	return NULL;
 }

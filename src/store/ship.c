@@ -268,12 +268,8 @@ int ship_main(int argc, char **argv)
 	if (fetch_confine() < 0)
 		return EXIT_FAILURE;
 	s.folder = argv[SHIP_ARG_DIR];
-	snprintf(to->url, sizeof(to->url), "%s", argv[SHIP_ARG_URL]);
-	snprintf(to->database, sizeof(to->database), "%s", argv[SHIP_ARG_DATABASE]);
-	snprintf(to->user, sizeof(to->user), "%s", argv[SHIP_ARG_USER]);
-	snprintf(to->password_file, sizeof(to->password_file), "%s", argv[SHIP_ARG_PASSWORD_FILE]);
-	snprintf(to->ca, sizeof(to->ca), "%s", argv[SHIP_ARG_CA]);
-	if (open_folders(&s) < 0 || clickhouse_http_new(&s.http, to, ANSWER_MAX) < 0)
+	if (ship_settings_take(to, str_of(argv[SHIP_ARG_SETTINGS])) < 0 || open_folders(&s) < 0 ||
+	    clickhouse_http_new(&s.http, to, ANSWER_MAX) < 0)
 		return EXIT_FAILURE;
 	for (;;)
 		look_and_send(&s);
