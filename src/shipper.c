@@ -50,16 +50,22 @@ static _Noreturn void child(const struct shipper *s, int fd)
 	_exit(EXIT_FAILURE);
 }
 
+/* Where it sends to, or tries to. */
+static const char *url_of(const struct shipper *s)
+{
+	return s->now.url[0] ? s->now.url : s->settings->url;
+}
+
 /* Once each: what hinders it, and that it is over. */
 static void say(struct shipper *s)
 {
 	if (!strcmp(s->said, s->now.problem))
 		return;
 	if (s->now.problem[0])
-		log_warn("clickhouse: %s: %s; batches wait in %s", s->settings->url, s->now.problem,
+		log_warn("clickhouse: %s: %s; batches wait in %s", url_of(s), s->now.problem,
 			 s->dir);
 	else
-		log_info("clickhouse: %s takes batches again", s->settings->url);
+		log_info("clickhouse: %s takes batches again", url_of(s));
 	memcpy(s->said, s->now.problem, sizeof(s->said));
 }
 
@@ -83,6 +89,7 @@ static void on_report(void *ctx, int fd, uint32_t events)
 	ssize_t n;
 
 	while ((n = read(fd, &report, sizeof(report))) == sizeof(report)) {
+		report.url[sizeof(report.url) - 1] = 0;
 		report.version[sizeof(report.version) - 1] = 0;
 		report.problem[sizeof(report.problem) - 1] = 0;
 		s->now = report;
@@ -186,7 +193,8 @@ void shipper_status(const struct shipper *s, struct json *j)
 {
 	char text[TIME_TEXT_MAX];
 
-	json_text(j, "url", s->settings->url);
+	json_text(j, "url", url_of(s));
+	json_bool(j, "collector", s->now.collector);
 	json_text(j, "database", s->settings->database);
 	if (s->now.version[0])
 		json_text(j, "server_version", s->now.version);

@@ -31,6 +31,9 @@ struct ship_settings {
 	uint64_t spool_bytes;
 };
 
+#define SHIP_PATH_MAX 512
+/* Where a secret lies: the path, or that of the systemd credential of that name. Returns `path`. */
+const char *ship_secret_path(const char *name, char path[SHIP_PATH_MAX]);
 const char *ship_url(const struct ship_settings *s, size_t i); /* NULL: there are not so many */
 /* All but spool_bytes as one text, and back, for the command line of another process. -EINVAL: it is no such text. */
 void ship_settings_put(struct buf *out, const struct ship_settings *s);
@@ -45,11 +48,24 @@ struct ship_report {
 	uint64_t batches, rows, bytes,
 		refused;                /* taken; `bytes` as sent; rows that will never be taken */
 	uint64_t taken_ns;              /* Unix: when one was taken last */
+	char url[256];                  /* of the one that was tried last */
 	char version[SHIP_VERSION_MAX]; /* of the server; empty: not known */
+	bool collector;                 /* it is one */
 	char problem[SHIP_WHY_MAX];     /* empty: none */
 };
 
 #define SHIP_FD 3
+
+/* What a sender and a collector say to each other beyond what ClickHouse does. */
+#define SHIP_HELLO                                                             \
+	"SELECT version(), (SELECT count() FROM system.settings WHERE name = " \
+	"'async_insert') FORMAT TabSeparated"
+#define SHIP_COLLECTOR_HEADER "X-Egret-Collector" /* of each answer */
+#define SHIP_SPOOL_HEADER "X-Egret-Spool"         /* what the file SPOOL_ID says */
+#define SHIP_BATCH_HEADER "X-Egret-Batch"         /* SEQ-KIND-ROWS */
+#define SHIP_COLLECTOR_SAYS "egret collector: "   /* so begins what it refuses with */
+#define SHIP_COLLECTOR \
+	"collector" /* in the spool: the one that may have a batch, and which batch */
 
 /* argv[2…]: folder, settings (ship_settings_put()). Runs until nobody reads SHIP_FD any more. */
 enum { SHIP_ARG_DIR = 2, SHIP_ARG_SETTINGS, SHIP_ARG_END };

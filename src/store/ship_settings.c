@@ -27,6 +27,15 @@ const char *ship_url(const struct ship_settings *s, size_t i)
 	return url[0] ? url : NULL;
 }
 
+const char *ship_secret_path(const char *name, char path[SHIP_PATH_MAX])
+{
+	bool named = name[0] != '/';
+
+	snprintf(path, SHIP_PATH_MAX, "%s%s%s", named ? getenv("CREDENTIALS_DIRECTORY") ?: "" : "",
+		 named ? "/" : "", name);
+	return path;
+}
+
 void ship_settings_put(struct buf *out, const struct ship_settings *s)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -16,7 +17,6 @@
 #include "base/hash.h"
 #include "base/time.h"
 
-#define ROW_ROOM (1U << 20)
 #define CLOSE_NS (5 * NSEC_PER_SEC) /* a batch is closed at this age, or */
 #define CLOSE_LATE_NS \
 	(60 *         \
@@ -32,9 +32,10 @@ struct journal_head {
 	uint64_t magic, seq;
 };
 
+/* Without rows: tags of what the next frame holds, and good for nothing without it. */
 struct frame_head {
 	uint32_t n, rows;
-	uint64_t hash; /* of the bytes that follow */
+	uint64_t hash; /* of the bytes that follow, seeded with that of the tags before them */
 };
 
 struct open_batch {
@@ -46,6 +47,7 @@ struct open_batch {
 	size_t committed;
 	uint32_t rows, rows_committed;
 	uint64_t began_ns;
+	struct buf tags; /* of what is not committed */
 };
 
 enum place { WAITING, SENT, REFUSED, GONE };
@@ -68,26 +70,6 @@ struct spool {
 };
 
 /* ---- names ---- */
-
-bool spool_name_parse(struct str name, struct spool_name *ret)
-{
-	struct str rest = name, seq, kind, rows;
-	uint64_t n = 0;
-
-	if (!str_cut(&rest, '-', &seq) || !str_cut(&rest, '-', &kind) ||
-	    !str_cut(&rest, '-', &rows) || rest.n || seq.n != 16 || !kind.n ||
-	    str_parse_u64(rows, &n) < 0 || !n || n > UINT32_MAX)
-		return false;
-	*ret = (struct spool_name){ .rows = (uint32_t)n, .kind = kind };
-	for (size_t i = 0; i < seq.n; i++) {
-		const char *digits = "0123456789abcdef", *at = memchr(digits, seq.p[i], 16);
-
-		if (!at)
-			return false;
-		ret->seq = ret->seq << 4 | (uint64_t)(at - digits);
-	}
-	return true;
-}
 
 static const char *name_of(const struct spool *s, const struct batch *b, char name[SPOOL_NAME_MAX])
 {
@@ -211,8 +193,32 @@ int spool_row(struct spool *s, size_t kind)
 	return 0;
 }
 
+int spool_add(struct spool *s, size_t kind, struct str bytes, uint32_t rows,
+	      const struct spool_tag *tag)
+{
+	struct open_batch *o = &s->open[kind];
+
+	if (o->rows &&
+	    (o->bytes.n + bytes.n > SPOOL_BATCH_BYTES || o->rows + rows > SPOOL_BATCH_ROWS))
+		return -EAGAIN;
+	if (!o->rows)
+		o->began_ns = time_now_boot();
+	o->row_at = o->bytes.n;
+	buf_put_str(&o->bytes, bytes);
+	if (!o->bytes.failed)
+		buf_put(&o->tags, tag, sizeof(*tag));
+	if (o->bytes.failed || o->tags.failed) {
+		o->bytes.n = o->row_at;
+		o->bytes.failed = o->tags.failed = false;
+		return -E2BIG;
+	}
+	o->rows += rows;
+	return 0;
+}
+
 static void forget(struct open_batch *o)
 {
+	buf_clear(&o->tags);
 	o->bytes.n = o->committed;
 	o->rows = o->rows_committed;
 }
@@ -258,28 +264,52 @@ static int open_journal(struct spool *s, size_t kind)
 	return 0;
 }
 
+static int write_frame(int fd, off_t *at, const struct frame_head *head, const char *bytes)
+{
+	int r = write_at(fd, *at, head, sizeof(*head));
+
+	if (r == 0)
+		r = write_at(fd, *at + (off_t)sizeof(*head), bytes, head->n);
+	*at += (off_t)(sizeof(*head) + head->n);
+	return r;
+}
+
+static void tell_tags(const struct spool *s, struct str tags)
+{
+	struct spool_tag tag;
+
+	for (; s->cfg.on_tag && tags.n >= sizeof(tag); tags = str_sub(tags, sizeof(tag), tags.n)) {
+		memcpy(&tag, tags.p, sizeof(tag));
+		s->cfg.on_tag(s->cfg.ctx, &tag);
+	}
+}
+
 static int commit_one(struct spool *s, size_t kind)
 {
 	struct open_batch *o = &s->open[kind];
 	struct str bytes = str_sub(buf_str(&o->bytes), o->committed, o->bytes.n);
+	struct frame_head tags = { (uint32_t)o->tags.n, 0, hash_bytes(o->tags.p, o->tags.n, 0) };
 	struct frame_head head = { (uint32_t)bytes.n, o->rows - o->rows_committed,
-				   hash_bytes(bytes.p, bytes.n, 0) };
+				   hash_bytes(bytes.p, bytes.n, tags.n ? tags.hash : 0) };
 	int r = open_journal(s, kind);
+	off_t at = o->fd_n;
 
 	/* What was not written whole is written over by the next try; its hash tells it from a frame until then. */
+	if (r == 0 && tags.n)
+		r = write_frame(o->fd, &at, &tags, o->tags.p);
 	if (r == 0)
-		r = write_at(o->fd, o->fd_n, &head, sizeof(head));
-	if (r == 0)
-		r = write_at(o->fd, o->fd_n + (off_t)sizeof(head), bytes.p, bytes.n);
+		r = write_frame(o->fd, &at, &head, bytes.p);
 	if (r == 0 && fdatasync(o->fd) < 0)
 		r = -errno;
 	if (r < 0)
 		return r;
-	o->fd_n += (off_t)(sizeof(head) + bytes.n);
 	s->stats.waiting += o->rows - o->rows_committed;
-	s->stats.bytes += sizeof(head) + bytes.n;
+	s->stats.bytes += (uint64_t)(at - o->fd_n);
+	o->fd_n = at;
 	o->committed = o->bytes.n;
 	o->rows_committed = o->rows;
+	tell_tags(s, buf_str(&o->tags));
+	buf_clear(&o->tags);
 	return 0;
 }
 
@@ -320,7 +350,7 @@ static void drop_journal(struct spool *s, size_t kind)
 	buf_clear(&o->bytes);
 	if (o->bytes.cap > SPOOL_BATCH_BYTES / 4)
 		buf_done(&o->bytes);
-	o->bytes.max = SPOOL_BATCH_BYTES + ROW_ROOM;
+	o->bytes.max = SPOOL_BATCH_BYTES + SPOOL_ROW_ROOM;
 	o->committed = 0;
 	o->rows = o->rows_committed = 0;
 	o->seq = 0;
@@ -337,8 +367,10 @@ static int close_batch(struct spool *s, size_t kind)
 			   .since_ns = s->now_ns };
 	_cleanup_buf_ struct buf file = { 0 };
 	char name[SPOOL_NAME_MAX];
-	int r = pack(&file, str_of(s->cfg.kinds[kind].head), buf_str(&o->bytes));
+	int r = s->cfg.on_close ? s->cfg.on_close(s->cfg.ctx) : 0;
 
+	if (r == 0)
+		r = pack(&file, str_of(s->cfg.kinds[kind].head), buf_str(&o->bytes));
 	if (r == 0)
 		r = file_replace(s->dir, name_of(s, &b, name), buf_str(&file), STR_NONE);
 	if (r < 0)
@@ -360,6 +392,14 @@ int spool_commit(struct spool *s)
 		if (s->open[i].bytes.n >= SPOOL_BATCH_BYTES || s->open[i].rows >= SPOOL_BATCH_ROWS)
 			r = close_batch(s, i);
 	return r;
+}
+
+int spool_finish(struct spool *s, size_t kind)
+{
+	struct open_batch *o = &s->open[kind];
+	int r = o->rows > o->rows_committed ? commit_one(s, kind) : 0;
+
+	return r == 0 && o->rows_committed ? close_batch(s, kind) : r;
 }
 
 /* ---- house-keeping ---- */
@@ -432,14 +472,20 @@ static void trim(struct spool *s)
 	}
 }
 
+static uint64_t close_ns(const struct spool *s, size_t kind)
+{
+	if (s->stats.waiting_files >= MANY_WAIT)
+		return MAX((uint64_t)CLOSE_LATE_NS, s->cfg.few_ns);
+	return s->open[kind].rows_committed < s->cfg.kinds[kind].few ? s->cfg.few_ns : CLOSE_NS;
+}
+
 int spool_keep_house(struct spool *s, uint64_t boot_ns)
 {
-	uint64_t close_ns = s->stats.waiting_files < MANY_WAIT ? CLOSE_NS : CLOSE_LATE_NS;
 	int r = 0;
 
 	s->now_ns = boot_ns;
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
-		if (s->open[i].rows_committed && s->now_ns - s->open[i].began_ns >= close_ns)
+		if (s->open[i].rows_committed && s->now_ns - s->open[i].began_ns >= close_ns(s, i))
 			r = close_batch(s, i);
 	if (boot_ns >= s->next_sweep_ns || s->stats.bytes > s->cfg.max_bytes) {
 		s->next_sweep_ns = boot_ns + SWEEP_NS;
@@ -501,23 +547,30 @@ static int list_folder(struct spool *s, int folder, enum place place)
 }
 
 /* Frames up to the first that is not whole. */
-static void take_frames(struct open_batch *o, struct str rest)
+static void take_frames(const struct spool *s, struct open_batch *o, struct str rest)
 {
+	struct str bytes, tags = STR_NONE, all = rest;
 	struct frame_head head;
+	uint64_t seed = 0;
 
 	while (rest.n >= sizeof(head)) {
-		struct str bytes;
-
 		memcpy(&head, rest.p, sizeof(head));
 		bytes = str_sub(rest, sizeof(head), head.n);
-		if (!head.n || bytes.n < head.n || hash_bytes(bytes.p, bytes.n, 0) != head.hash)
+		if (!head.n || bytes.n < head.n || hash_bytes(bytes.p, bytes.n, seed) != head.hash)
 			break;
+		rest = str_sub(rest, sizeof(head) + head.n, rest.n);
+		seed = head.rows ? 0 : head.hash;
+		if (!head.rows) {
+			tags = bytes;
+			continue;
+		}
 		buf_put_str(&o->bytes, bytes);
 		if (o->bytes.failed)
 			break;
 		o->rows += head.rows;
-		o->fd_n += (off_t)(sizeof(head) + head.n);
-		rest = str_sub(rest, sizeof(head) + head.n, rest.n);
+		o->fd_n = (off_t)(sizeof(struct journal_head) + all.n - rest.n);
+		tell_tags(s, tags);
+		tags = STR_NONE;
 	}
 	o->bytes.failed = false;
 	o->committed = o->bytes.n;
@@ -526,7 +579,7 @@ static void take_frames(struct open_batch *o, struct str rest)
 
 static int take_journal(struct spool *s, size_t kind)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(2 * SPOOL_BATCH_BYTES + ROW_ROOM);
+	_cleanup_buf_ struct buf text = BUF_INIT(2 * SPOOL_BATCH_BYTES + SPOOL_ROW_ROOM);
 	struct open_batch *o = &s->open[kind];
 	struct journal_head head;
 	char name[SPOOL_NAME_MAX];
@@ -542,7 +595,7 @@ static int take_journal(struct spool *s, size_t kind)
 		o->seq = head.magic == MAGIC ? head.seq : 0;
 	}
 	if (o->seq && !find(s, o->seq))
-		take_frames(o, str_sub(buf_str(&text), sizeof(head), text.n));
+		take_frames(s, o, str_sub(buf_str(&text), sizeof(head), text.n));
 	s->next_seq = o->seq >= s->next_seq ? o->seq + 1 : s->next_seq;
 	s->stats.waiting += o->rows_committed;
 	s->stats.bytes += (uint64_t)o->fd_n - sizeof(head);
@@ -560,6 +613,22 @@ static int open_folder(int *ret, int below, const char *path)
 	return *ret < 0 ? -errno : 0;
 }
 
+/* Made once. */
+static int take_id(struct spool *s)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(4096);
+	char id[SPOOL_ID_TEXT];
+	uint8_t random[16];
+	int r = file_read(s->dir, SPOOL_ID, &text);
+
+	if (r == 0 && text.n == SPOOL_ID_TEXT - 1)
+		return 0;
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	return file_replace(s->dir, SPOOL_ID, str_of(str_hex(random, sizeof(random), id)),
+			    STR_NONE);
+}
+
 int spool_open(struct spool **ret, const struct spool_config *cfg)
 {
 	struct spool *s = calloc(1, sizeof(*s));
@@ -569,16 +638,21 @@ int spool_open(struct spool **ret, const struct spool_config *cfg)
 		return -ENOMEM;
 	s->cfg = *cfg;
 	s->dir = s->sent = s->refused = -1;
-	s->next_seq = 1;
+	s->next_seq = MAX(cfg->first_seq, (uint64_t)1);
 	s->now_ns = time_now_boot();
 	for (size_t i = 0; i < SPOOL_KINDS_MAX; i++)
-		s->open[i] = (struct open_batch){ .fd = -1,
-						  .bytes = BUF_INIT(SPOOL_BATCH_BYTES + ROW_ROOM) };
+		s->open[i] = (struct open_batch){
+			.fd = -1,
+			.bytes = BUF_INIT(SPOOL_BATCH_BYTES + SPOOL_ROW_ROOM),
+			.tags = BUF_INIT(SPOOL_BATCH_ROWS * sizeof(struct spool_tag))
+		};
 	r = open_folder(&s->dir, AT_FDCWD, cfg->dir);
 	if (r == 0)
 		r = open_folder(&s->sent, s->dir, SPOOL_SENT);
 	if (r == 0)
 		r = open_folder(&s->refused, s->dir, SPOOL_REFUSED);
+	if (r == 0)
+		r = take_id(s);
 	if (r == 0)
 		r = list_folder(s, s->dir, WAITING);
 	if (r == 0)
@@ -603,6 +677,7 @@ struct spool *spool_close(struct spool *s)
 		if (s->open[i].fd >= 0)
 			close(s->open[i].fd);
 		buf_done(&s->open[i].bytes);
+		buf_done(&s->open[i].tags);
 	}
 	if (s->dir >= 0)
 		close(s->dir);

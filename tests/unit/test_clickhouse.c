@@ -475,6 +475,29 @@ static void test_url(void **state)
 	assert_non_null(ship_check_word(STR("")));
 }
 
+static void test_settings(void **state)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
+	struct ship_settings s = { .url = "https://a",
+				   .more_urls = { "https://b" },
+				   .database = "egret",
+				   .certificate = "/c.pem",
+				   .key = "key" },
+			     got;
+
+	ship_settings_put(&text, &s);
+	assert_ok(ship_settings_take(&got, buf_str(&text)));
+	assert_memory_equal(&got, &s, sizeof(s));
+	assert_err(ship_settings_take(&got, str_sub(buf_str(&text), 0, 30)), -EINVAL);
+	buf_puts(&text, "more");
+	assert_err(ship_settings_take(&got, buf_str(&text)), -EINVAL);
+	buf_clear(&text);
+	for (int i = 0; i < 300; i++)
+		buf_putc(&text, 'x');
+	buf_puts(&text, "\n\n\n\n\n\n\n\n\n\n\n\n\n\n");
+	assert_err(ship_settings_take(&got, buf_str(&text)), -EINVAL); /* longer than its place */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -490,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_url),
+		cmocka_unit_test(test_settings),
 	};
 
 	return cmocka_run_group_tests(tests, load_schema, NULL);
