@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -35,8 +36,13 @@ static struct {
 
 static bool is_loopback(struct str host)
 {
-	return str_eq_nocase(host, STR("localhost")) || str_has_prefix(host, STR("127.")) ||
-	       str_eq(host, STR("[::1]"));
+	bool bracket = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+	struct addr a;
+
+	if (bracket)
+		host = str_sub(host, 1, host.n - 2);
+	return str_eq_nocase(host, STR("localhost")) ||
+	       (addr_parse(host, &a) == 0 && addr_class(&a) == ADDR_LOOPBACK);
 }
 
 const char *console_check_url(struct str url, bool has_token)
