@@ -100,7 +100,7 @@ static void test_findings_are_asked_of_the_history(void **state)
 				   "\"low\":true,\"limit\":3,\"do\":\"findings\"}");
 	client_free(c);
 	asked[0] = 0;
-	assert_error("{\"ask\":\"findings\",\"level\":\"blue\"}", "level"); /* looked at before */
+	assert_error("{\"ask\":\"findings\",\"limti\":3}", "limti"); /* looked at before */
 	assert_string_equal(asked, "");
 }
 
