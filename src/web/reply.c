@@ -130,12 +130,20 @@ static void on_hang_up(void *ctx, int fd, uint32_t events)
 	c->hang_up = NULL;
 	hub_leave(&c->place->server->hubs, &c->stream);
 	c->stream.waiting = false;
+	c->cut = true;
 	call_wake(c);
+}
+
+static void watch_hang_up(struct call *c)
+{
+	int fd = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+
+	if (loop_add_io(c->place->server->loop, fd, EPOLLRDHUP, on_hang_up, c, &c->hang_up) < 0)
+		c->hang_up = NULL; /* found later, when something is to be sent */
 }
 
 static enum MHD_Result send_stream(struct call *c)
 {
-	int fd = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
 								   read_stream, c, NULL);
 
@@ -143,8 +151,7 @@ static enum MHD_Result send_stream(struct call *c)
 		return MHD_NO;
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (loop_add_io(c->place->server->loop, fd, EPOLLRDHUP, on_hang_up, c, &c->hang_up) < 0)
-		c->hang_up = NULL; /* found later, when something is to be sent */
+	watch_hang_up(c);
 	link_set(c->conn, LINK_LIVE);
 	return queue(c, MHD_HTTP_OK, r);
 }
@@ -181,6 +188,7 @@ static enum MHD_Result send_lines(struct call *c)
 		return MHD_NO;
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, c->type);
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	watch_hang_up(c);
 	link_set(c->conn, LINK_SENDING);
 	return queue(c, c->status, r);
 }
