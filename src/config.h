@@ -47,6 +47,7 @@ struct config {
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */
 	struct ship_settings clickhouse;         /* of the fleet; without url: off */
+	struct page_settings collector;          /* where it listens; not on: none */
 	uint64_t keep_flows_ns, keep_rollups_ns; /* how long: 0: for ever */
 	uint64_t keep_bytes;                     /* how much; 0: no limit */
 };

@@ -23,6 +23,10 @@ struct clickhouse_http {
 	char password[PASSWORD_MAX];
 	size_t answer_max;
 	struct buf answer;
+	size_t at;            /* which of the addresses */
+	const char *lines[2]; /* of the next insert's head */
+	enum clickhouse_fate fate;
+	bool collector;
 };
 
 static size_t on_answer(char *p, size_t size, size_t n, void *ctx)
@@ -35,18 +39,14 @@ static size_t on_answer(char *p, size_t size, size_t n, void *ctx)
 
 static int read_password(struct clickhouse_http *h, char why[SHIP_WHY_MAX])
 {
-	const char *path = h->settings->password_file,
-		   *credentials = getenv("CREDENTIALS_DIRECTORY");
-	bool named = path[0] != '/';
-	char full[512];
+	char full[SHIP_PATH_MAX];
 	_cleanup_fclose_ FILE *f = NULL;
 	size_t n;
 
 	h->password[0] = 0;
-	if (!path[0])
+	if (!h->settings->password_file[0])
 		return 0;
-	snprintf(full, sizeof(full), "%s%s%s", named ? credentials ?: "" : "", named ? "/" : "",
-		 path);
+	ship_secret_path(h->settings->password_file, full);
 	f = fopen(full, "re");
 	if (!f) {
 		snprintf(why, SHIP_WHY_MAX, "cannot read the password from %.160s: %s", full,
@@ -63,6 +63,7 @@ int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX])
 {
 	const struct ship_settings *s = h->settings;
 	const char *authorities = s->ca[0] ? s->ca : getenv("SSL_CERT_FILE");
+	char key[SHIP_PATH_MAX];
 	CURLcode r = CURLE_OK;
 
 	if (read_password(h, why) < 0)
@@ -84,6 +85,10 @@ int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX])
 	}
 	if (authorities)
 		SET(CURLOPT_CAINFO, authorities);
+	if (s->certificate[0]) {
+		SET(CURLOPT_SSLCERT, s->certificate);
+		SET(CURLOPT_SSLKEY, ship_secret_path(s->key, key));
+	}
 #undef SET
 	if (r != CURLE_OK)
 		snprintf(why, SHIP_WHY_MAX, "libcurl refuses the settings");
@@ -99,13 +104,16 @@ static CURLcode perform(struct clickhouse_http *h, const char *query, struct str
 	bool gzip = spool_is_gzip(body);
 	CURLcode r;
 
-	buf_printf(&url, "%s/?database=%s&query=%s%s%s", h->settings->url, h->settings->database,
-		   text ?: "", more, body.n && !gzip ? BLOCKS : "");
+	buf_printf(&url, "%s/?database=%s&query=%s%s%s", clickhouse_http_url(h),
+		   h->settings->database, text ?: "", more, body.n && !gzip ? BLOCKS : "");
 	curl_free(text);
 	headers = curl_slist_append(headers, "Expect:");
 	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
 	if (gzip)
 		headers = curl_slist_append(headers, "Content-Encoding: gzip");
+	for (size_t i = 0; i < ARRAY_SIZE(h->lines); i++)
+		if (body.n && h->lines[i])
+			headers = curl_slist_append(headers, h->lines[i]);
 	r = url.failed ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(h->curl, CURLOPT_URL, url.p);
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
@@ -119,6 +127,26 @@ static CURLcode perform(struct clickhouse_http *h, const char *query, struct str
 	return r;
 }
 
+/* A gateway or a server that gave up on it may have handed it on all the same. */
+static enum clickhouse_fate fate_of(struct clickhouse_http *h, CURLcode r)
+{
+	long status = 0, asked = 0;
+
+	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(h->curl, CURLINFO_REQUEST_SIZE, &asked);
+	if (r == CURLE_OK && (status < 500 || status == 503))
+		return CLICKHOUSE_ANSWERED;
+	return asked ? CLICKHOUSE_IN_DOUBT : CLICKHOUSE_NOT_SENT;
+}
+
+static bool by_collector(struct clickhouse_http *h)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(h->curl, SHIP_COLLECTOR_HEADER, 0, CURLH_HEADER, -1, &header) ==
+	       CURLHE_OK;
+}
+
 int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,
 			 const char *more, char why[SHIP_WHY_MAX])
 {
@@ -128,6 +156,8 @@ int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct st
 	buf_clear(&h->answer);
 	h->curl_why[0] = 0;
 	r = perform(h, query, body, more);
+	h->fate = fate_of(h, r);
+	h->collector = by_collector(h);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (r == CURLE_OPERATION_TIMEDOUT) {
 		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
@@ -149,6 +179,44 @@ int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct st
 struct str clickhouse_http_answer(const struct clickhouse_http *h)
 {
 	return buf_str(&h->answer);
+}
+
+const char *clickhouse_http_url(const struct clickhouse_http *h)
+{
+	return ship_url(h->settings, h->at);
+}
+
+bool clickhouse_http_next(struct clickhouse_http *h)
+{
+	h->at = ship_url(h->settings, h->at + 1) ? h->at + 1 : 0;
+	return h->at;
+}
+
+bool clickhouse_http_use(struct clickhouse_http *h, struct str url)
+{
+	for (size_t i = 0; ship_url(h->settings, i); i++) {
+		if (!str_eq(url, str_of(ship_url(h->settings, i))))
+			continue;
+		h->at = i;
+		return true;
+	}
+	return false;
+}
+
+enum clickhouse_fate clickhouse_http_fate(const struct clickhouse_http *h)
+{
+	return h->fate;
+}
+
+bool clickhouse_http_collector(const struct clickhouse_http *h)
+{
+	return h->collector;
+}
+
+void clickhouse_http_headers(struct clickhouse_http *h, const char *spool, const char *batch)
+{
+	h->lines[0] = spool;
+	h->lines[1] = batch;
 }
 
 struct clickhouse_http *clickhouse_http_free(struct clickhouse_http *h)

@@ -97,6 +97,11 @@ enum ship_verdict ship_explain(long status, struct str body, const char *databas
 			 codes[i].code);
 		return (enum ship_verdict)codes[i].verdict;
 	}
+	if (str_has_prefix(body, STR(SHIP_COLLECTOR_SAYS))) {
+		quote(str_sub(body, sizeof(SHIP_COLLECTOR_SAYS) - 1, body.n), said);
+		snprintf(why, SHIP_WHY_MAX, "the collector refuses it: %s", said);
+		return status == 400 || status == 413 ? SHIP_NEVER : SHIP_RETRY;
+	}
 	quote(body, said);
 	if (status == 401 || status == 403)
 		snprintf(why, SHIP_WHY_MAX, "wrong user or password (status %ld)", status);
