@@ -121,6 +121,7 @@ static void other_name(struct worker *w, const struct host *h, struct store_peer
 static void put_piece(struct worker *w, struct host *h, const struct store_row *row)
 {
 	clickhouse_put_flow(&w->rows[CLICKHOUSE_FLOW], str_of(h->name), row);
+	w->counted[CLICKHOUSE_FLOW]++;
 	h->pieces++;
 	h->up_bytes += row->up_bytes;
 	h->down_bytes += row->down_bytes;
@@ -143,6 +144,7 @@ static void put_answer(struct worker *w, struct host *h, const struct store_row 
 
 	name.answers[0] = str_of(addr_format(&row->key.dst, text));
 	clickhouse_put_name(&w->rows[CLICKHOUSE_NAME], str_of(h->name), &name);
+	w->counted[CLICKHOUSE_NAME]++;
 	h->names++;
 }
 
@@ -196,5 +198,6 @@ void host_tells(struct worker *w, struct host *h, uint64_t at_ns)
 				 .flows = h->flows };
 
 	clickhouse_put_host(&w->rows[CLICKHOUSE_HOST], str_of(h->name), &is);
+	w->counted[CLICKHOUSE_HOST]++;
 	h->told++;
 }

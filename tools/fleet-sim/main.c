@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 
 static const char usage[] =
-	"usage: fleet-sim --url URL [options]\n"
+	"usage: fleet-sim --url URL [options]      of a ClickHouse, or of a collector\n"
 	"  in real time: batches of each host every 5 s\n"
 	"    --rate N           pieces of flows a second, of all hosts together (1000)\n"
 	"    --seconds N        for so long (60)\n"
@@ -27,7 +27,8 @@ static const char usage[] =
 	"    --hosts N          (20)\n"
 	"    --workers N        threads, each with its part of the hosts (2)\n"
 	"    --seed N           (1)\n"
-	"    --database NAME --user NAME --password-file FILE --ca FILE\n";
+	"    --database NAME --user NAME --password-file FILE --ca FILE --certificate FILE --key "
+	"FILE\n";
 
 enum option_id {
 	HOSTS = 1,
@@ -42,7 +43,9 @@ enum option_id {
 	DATABASE,
 	USER,
 	PASSWORD,
-	CA
+	CA,
+	CERTIFICATE,
+	KEY
 };
 
 static const struct option longopts[] = {
@@ -59,6 +62,8 @@ static const struct option longopts[] = {
 	{ "user", required_argument, NULL, USER },
 	{ "password-file", required_argument, NULL, PASSWORD },
 	{ "ca", required_argument, NULL, CA },
+	{ "certificate", required_argument, NULL, CERTIFICATE },
+	{ "key", required_argument, NULL, KEY },
 	{ 0 },
 };
 
@@ -117,6 +122,12 @@ static void take_option(struct options *o, int c)
 		break;
 	case CA:
 		COPY(o->to.ca, optarg);
+		break;
+	case CERTIFICATE:
+		COPY(o->to.certificate, optarg);
+		break;
+	case KEY:
+		COPY(o->to.key, optarg);
 		break;
 	}
 }

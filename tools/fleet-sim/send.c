@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "store/spool.h"
 #include "store/spool_pack.h"
 
 #define BATCH_NS (5 * NSEC_PER_SEC) /* as the spool closes them */
@@ -62,6 +63,7 @@ static void send_table(struct worker *w, struct clickhouse_http *http, enum clic
 		w->insert_ns_max = MAX(w->insert_ns_max, took_ns);
 	}
 	buf_clear(&w->bodies[t]);
+	w->counted[t] = 0;
 }
 
 static void pack_and_send(struct worker *w, struct clickhouse_http *http)
@@ -82,6 +84,26 @@ static void sleep_until(uint64_t boot_ns)
 		usleep((useconds_t)((boot_ns - now_ns) / NSEC_PER_USEC));
 }
 
+/* As a spool of this host would: a collector takes a batch by these two lines once. */
+static void send_as(struct worker *w, struct host *h, struct clickhouse_http *http)
+{
+	char spool[80], batch[SPOOL_NAME_MAX + 32];
+
+	snprintf(spool, sizeof(spool), SHIP_SPOOL_HEADER ": %016" PRIx64 "%016x", h->boot,
+		 h->number);
+	for (size_t t = 0; t < CLICKHOUSE_TABLES; t++) {
+		if (!w->counted[t])
+			continue;
+		snprintf(batch, sizeof(batch), SHIP_BATCH_HEADER ": %016" PRIx64 "-%s-%u",
+			 ++h->batches, clickhouse_table_name((enum clickhouse_table)t),
+			 w->counted[t]);
+		clickhouse_http_headers(http, spool, batch);
+		pack_table(w, (enum clickhouse_table)t);
+		send_table(w, http, (enum clickhouse_table)t);
+	}
+	clickhouse_http_headers(http, NULL, NULL);
+}
+
 static void send_batch(struct worker *w, struct host *h, struct clickhouse_http *http,
 		       unsigned round)
 {
@@ -92,7 +114,7 @@ static void send_batch(struct worker *w, struct host *h, struct clickhouse_http 
 		h->owed -= host_flow(w, h, now_ns - bench_dice(&w->bench) % BATCH_NS);
 	if (round % TELL_BATCHES == 0)
 		host_tells(w, h, now_ns);
-	pack_and_send(w, http);
+	send_as(w, h, http);
 }
 
 void *run_live(void *worker)

@@ -28,6 +28,7 @@ struct host {
 	uint64_t seed, boot, began_ns, last_id, n;
 	double weight, rate; /* its part of all, and what that is in pieces a second */
 	double owed;         /* pieces that its rate asks for and that were not made yet */
+	uint64_t batches;    /* that it has sent */
 	uint64_t pieces, flows, up_bytes, down_bytes, names, told; /* sent; told: rows of `host` */
 };
 
@@ -40,6 +41,7 @@ struct worker {
 	struct bench bench;
 	char team[TEAMS][TEAM_NAMES][48];
 	struct buf rows[CLICKHOUSE_TABLES], bodies[CLICKHOUSE_TABLES];
+	uint32_t counted[CLICKHOUSE_TABLES]; /* rows of them */
 	uint64_t inserts, sent_bytes, retries, late_ns_max, insert_ns, insert_ns_max;
 	bool failed;
 };
