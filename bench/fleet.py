@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a fleet costs: a piece of a flow in egretd by stage, hosts × rates into a real cluster of 2 × 2 on this machine.
+
+Usage: fleet.py [--quick] | fleet.py --peers (bench/fleet_peers.py) | fleet.py --ask URL FROM TO (bench/fleet_ask.py)
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import results
+
+sys.path.insert(0, os.path.join(results.SOURCE, "tests", "e2e"))
+os.environ.setdefault("EGRET_SOURCE", results.SOURCE)
+os.environ.setdefault("EGRET_BUILD", results.BUILD)
+import clickhouse_rig  # noqa: E402
+import lab  # noqa: E402
+
+SIM = os.path.join(results.BUILD, "tools", "fleet-sim", "fleet-sim")
+SHIP = os.path.join(results.BUILD, "bench", "bench-ship")
+TICKS = os.sysconf("SC_CLK_TCK")
+AIM = 50_000
+STAGES = (("make", "the flow made (this bench's own, stands for src/flow)"), ("queue", "encoded for the queue"),
+          ("take", "decoded by the writer"), ("row_binary", "as RowBinary"),
+          ("commit", "packed, hashed, into the journal, synced; batches closed"), ("send", "read and sent by `egretd --ship`"))
+RUNS = ((20, 400), (20, 4000), (50, 1000), (100, 2000), (100, 20000), (200, 4000))
+
+
+def pairs(text):
+    return {k: float(v) for k, v in (line.split() for line in text.splitlines() if len(line.split()) == 2)}
+
+
+def stages(flows):
+    with tempfile.TemporaryDirectory(prefix="egret-ship.") as folder:
+        got = pairs(subprocess.run([SHIP, folder, str(flows)], check=True, capture_output=True, text=True).stdout)
+    whole = sum(got[name] for name, _ in STAGES[1:])
+    rows = [[title, f"{got[name] / 1000:.2f} µs", f"{got[name] * AIM / 1e7:.1f} %"] for name, title in STAGES]
+    rows.append(["**all but the making**", f"**{whole / 1000:.2f} µs**", f"**{whole * AIM / 1e7:.1f} %**"])
+    rows.append(["of it zstd", f"{got['pack'] / 1000:.2f} µs", f"{got['pack'] * AIM / 1e7:.1f} %"])
+    rows.append(["the same through egretd's threads, making and not sending",
+                 f"{got['all'] / 1000:.2f} µs", f"{got['all'] * AIM / 1e7:.1f} %"])
+    return results.table(("a piece", "CPU", f"at {AIM:,}/s, of a core"), rows) + (
+        f"\n\nBytes a piece: {got['raw_bytes']:.0f} as RowBinary, {got['batch_bytes']:.0f} packed, in batches of "
+        f"{got['batch_pieces']:,.0f}; {got['packed_bytes']:.0f} in packs of 2,000.")
+
+
+def cpu_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def cpu(cluster):
+    """Seconds of (the servers, ZooKeeper)."""
+    names = [x[:-4] for x in os.listdir(os.path.join(cluster.dir, "run")) if x.endswith(".pid")]
+    spent = {name: cpu_of(cluster.pid(name)) for name in names}
+    return sum(v for k, v in spent.items() if k.startswith("s")), sum(v for k, v in spent.items() if not k.startswith("s"))
+
+
+def simulate(cluster, *options, url=None, workers=8):
+    """(sums of the hosts, how it went)"""
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{cluster.ns}", SIM, "--url", url or f"http://127.0.0.1:{clickhouse_rig.PORT}",
+                           "--user", "egret", "--password-file", os.path.join(cluster.dir, "password"), "--workers", str(workers),
+                           *map(str, options)], capture_output=True, text=True, check=True)
+    hosts = [line.split("\t") for line in done.stdout.splitlines()[1:]]
+    return {h[0]: tuple(map(int, h[1:])) for h in hosts}, pairs(done.stderr)
+
+
+def parts_made(cluster):
+    return sum(int(cluster.ask("SELECT sum(value) FROM system.events WHERE event = 'InsertedRows'", node) or 0) for node in range(4))
+
+
+def compare(cluster, sent):
+    """Nothing lost, nothing twice."""
+    text = cluster.ask("SELECT host, count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow GROUP BY host")
+    there = {x[0]: tuple(map(int, x[1:])) for x in (line.split("\t") for line in text.splitlines())}
+    return all(there.get(host, (0,) * 4) == s[:4] for host, s in sent.items())
+
+
+def drive(cluster, hosts, rate, seconds):
+    for table in ("flow_1_local", "name_1_local", "host_1_local"):
+        cluster.ask(f"TRUNCATE TABLE egret.{table} ON CLUSTER egret")
+    before, began = cpu(cluster), time.monotonic()
+    sent, how = simulate(cluster, "--hosts", hosts, "--rate", rate, "--seconds", seconds, "--seed", hosts * rate)
+    took, after = time.monotonic() - began, cpu(cluster)
+    pieces = sum(s[0] for s in sent.values())
+    disk, rows = (int(x) for x in cluster.ask("SELECT sum(bytes), sum(rows) FROM system.parts WHERE active AND table = 'flow_1_local'").split("\t"))
+    servers, keeper = after[0] - before[0], after[1] - before[1]
+    exact = compare(cluster, sent)
+    return [f"{hosts}", f"{rate:,}", f"{how['inserts'] / took:.1f}", f"{pieces / took:,.0f}", f"{how['insert_ms']:.0f} / {how['insert_ms_max']:,.0f} ms",
+            f"{how['late_ms_max'] / 1000:.1f} s", f"{100 * servers / took:.0f} %", f"{100 * keeper / took:.0f} %",
+            f"{1000 * (servers + keeper) / how['inserts']:.0f} ms", f"{how['body_bytes'] / pieces:.0f}", f"{disk / max(rows, 1):.0f}",
+            "yes" if exact and not how["retries"] else f"{'yes' if exact else 'NO'}, {how['retries']:.0f} retries"]
+
+
+def fill(cluster, pieces):
+    """Large blocks: what a piece costs the servers when inserts are no matter."""
+    before, began = cpu(cluster), time.monotonic()
+    sent, how = simulate(cluster, "--hosts", 200, "--fill", pieces, "--days", 1, "--seed", 99, workers=2)
+    took, after = time.monotonic() - began, cpu(cluster)
+    made = sum(s[0] for s in sent.values())
+    return (f"{made:,} pieces in blocks of 250,000: {made / took:,.0f}/s, {1e6 * (after[0] - before[0]) / made:.1f} µs of CPU of the four servers a "
+            f"piece (two replicas each), {1e6 * how['cpu'] / made:.1f} µs of the program that makes, packs and sends them.")
+
+
+def main():
+    if sys.argv[1:2] == ["--peers"]:
+        os.execv(sys.executable, [sys.executable, "-B", os.path.join(results.HERE, "fleet_peers.py"), *sys.argv[2:]])
+    if sys.argv[1:2] == ["--ask"]:
+        os.execv(sys.executable, [sys.executable, "-B", os.path.join(results.HERE, "fleet_ask.py"), *sys.argv[2:]])
+    quick = "--quick" in sys.argv
+    results.need_root()
+    clickhouse_rig.need(lab.Cases("fleet"))
+    own = stages(200_000 if quick else 1_000_000)
+    cluster = clickhouse_rig.Cluster(2, 2)
+    try:
+        cluster.tool("migrate")
+        runs = [drive(cluster, hosts, rate, 15 if quick else 60) for hosts, rate in (RUNS[:2] if quick else RUNS)]
+        blocks = fill(cluster, 200_000 if quick else 2_000_000)
+    finally:
+        cluster.close()
+    text = f"""{own}
+
+Simulated hosts (`tools/fleet-sim`: each a connection, its own batches of flows and of names every 5 s, quiet and busy ones), straight into
+a cluster of two shards of two replicas with ZooKeeper on this machine, 60 s each:
+
+{results.table(("hosts", "pieces/s asked", "inserts/s", "pieces/s", "an insert, mean / worst", "late at most", "servers, of a core",
+                "ZooKeeper", "CPU an insert", "bytes a piece sent", "on disk, not merged", "sums exact"), runs)}
+
+{blocks}"""
+    results.write("fleet", "Fleets: shipping to a cluster", text + "\n\n" + results.versions("clickhouse-server", "libzstd1"),
+                  "./dev bench fleet" + (" --quick" if quick else ""))
+
+
+main()
