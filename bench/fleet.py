@@ -10,26 +10,16 @@ import sys
 import tempfile
 import time
 
+import fleet_rig
 import results
+from fleet_rig import cpu, pairs, simulate
 
-sys.path.insert(0, os.path.join(results.SOURCE, "tests", "e2e"))
-os.environ.setdefault("EGRET_SOURCE", results.SOURCE)
-os.environ.setdefault("EGRET_BUILD", results.BUILD)
-import clickhouse_rig  # noqa: E402
-import lab  # noqa: E402
-
-SIM = os.path.join(results.BUILD, "tools", "fleet-sim", "fleet-sim")
 SHIP = os.path.join(results.BUILD, "bench", "bench-ship")
-TICKS = os.sysconf("SC_CLK_TCK")
 AIM = 50_000
 STAGES = (("make", "the flow made (this bench's own, stands for src/flow)"), ("queue", "encoded for the queue"),
           ("take", "decoded by the writer"), ("row_binary", "as RowBinary"),
           ("commit", "packed, hashed, into the journal, synced; batches closed"), ("send", "read and sent by `egretd --ship`"))
 RUNS = ((20, 400), (20, 4000), (50, 1000), (100, 2000), (100, 20000), (200, 4000))
-
-
-def pairs(text):
-    return {k: float(v) for k, v in (line.split() for line in text.splitlines() if len(line.split()) == 2)}
 
 
 def stages(flows):
@@ -44,32 +34,6 @@ def stages(flows):
     return results.table(("a piece", "CPU", f"at {AIM:,}/s, of a core"), rows) + (
         f"\n\nBytes a piece: {got['raw_bytes']:.0f} as RowBinary, {got['batch_bytes']:.0f} packed, in batches of "
         f"{got['batch_pieces']:,.0f}; {got['packed_bytes']:.0f} in packs of 2,000.")
-
-
-def cpu_of(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def cpu(cluster):
-    """Seconds of (the servers, ZooKeeper)."""
-    names = [x[:-4] for x in os.listdir(os.path.join(cluster.dir, "run")) if x.endswith(".pid")]
-    spent = {name: cpu_of(cluster.pid(name)) for name in names}
-    return sum(v for k, v in spent.items() if k.startswith("s")), sum(v for k, v in spent.items() if not k.startswith("s"))
-
-
-def simulate(cluster, *options, url=None, workers=8):
-    """(sums of the hosts, how it went)"""
-    done = subprocess.run(["nsenter", f"--net=/run/netns/{cluster.ns}", SIM, "--url", url or f"http://127.0.0.1:{clickhouse_rig.PORT}",
-                           "--user", "egret", "--password-file", os.path.join(cluster.dir, "password"), "--workers", str(workers),
-                           *map(str, options)], capture_output=True, text=True, check=True)
-    hosts = [line.split("\t") for line in done.stdout.splitlines()[1:]]
-    return {h[0]: tuple(map(int, h[1:])) for h in hosts}, pairs(done.stderr)
-
-
-def parts_made(cluster):
-    return sum(int(cluster.ask("SELECT sum(value) FROM system.events WHERE event = 'InsertedRows'", node) or 0) for node in range(4))
 
 
 def compare(cluster, sent):
@@ -112,9 +76,8 @@ def main():
         os.execv(sys.executable, [sys.executable, "-B", os.path.join(results.HERE, "fleet_ask.py"), *sys.argv[2:]])
     quick = "--quick" in sys.argv
     results.need_root()
-    clickhouse_rig.need(lab.Cases("fleet"))
     own = stages(200_000 if quick else 1_000_000)
-    cluster = clickhouse_rig.Cluster(2, 2)
+    cluster = fleet_rig.cluster(2, 2)
     try:
         cluster.tool("migrate")
         runs = [drive(cluster, hosts, rate, 15 if quick else 60) for hosts, rate in (RUNS[:2] if quick else RUNS)]
