@@ -14,8 +14,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "collector/unpack.h"
 #include "store/clickhouse_table.h"
+#include "store/spool_pack.h"
 
 #define HOST_MAX 256
 #define DAY_S 86400
@@ -151,12 +151,12 @@ static unsigned check(struct intake *in, const struct intake_batch *b, enum clic
 	int r;
 
 	buf_clear(&in->body);
-	r = unpack_batch(&in->body, b->body);
+	r = spool_unpack(&in->body, b->body);
 	if (r == -ENOMEM)
 		return refuse(why, 503, "out of memory");
 	if (r < 0)
-		return refuse(why, r == -EFBIG ? 413 : 400,
-			      r == -EFBIG ? "the batch is too large" : "the batch is damaged");
+		return refuse(why, r == -E2BIG ? 413 : 400,
+			      r == -E2BIG ? "the batch is too large" : "the batch is damaged");
 	r = clickhouse_walk(t, buf_str(&in->body), on_row, l, &n);
 	if (r < 0)
 		return refuse(why, 400,

@@ -7,11 +7,14 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "store/spool_pack.h"
 
 #define CONNECT_S 10L
 #define ANSWER_S 120L
 #define URL_MAX 65536
 #define PASSWORD_MAX 1024U
+/* Their checksum is that of the frame inside. */
+#define BLOCKS "&decompress=1&http_native_compression_disable_checksumming_on_decompress=1"
 
 struct clickhouse_http {
 	const struct ship_settings *settings;
@@ -98,14 +101,15 @@ static CURLcode perform(struct clickhouse_http *h, const char *query, struct str
 	_cleanup_buf_ struct buf url = BUF_INIT(URL_MAX);
 	char *text = curl_easy_escape(h->curl, query, 0);
 	struct curl_slist *headers = NULL;
+	bool gzip = spool_is_gzip(body);
 	CURLcode r;
 
-	buf_printf(&url, "%s/?database=%s&query=%s%s", clickhouse_http_url(h),
-		   h->settings->database, text ?: "", more);
+	buf_printf(&url, "%s/?database=%s&query=%s%s%s", clickhouse_http_url(h),
+		   h->settings->database, text ?: "", more, body.n && !gzip ? BLOCKS : "");
 	curl_free(text);
 	headers = curl_slist_append(headers, "Expect:");
 	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
-	if (body.n)
+	if (gzip)
 		headers = curl_slist_append(headers, "Content-Encoding: gzip");
 	for (size_t i = 0; i < ARRAY_SIZE(h->lines); i++)
 		if (body.n && h->lines[i])

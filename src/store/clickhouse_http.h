@@ -23,7 +23,7 @@ bool clickhouse_http_use(struct clickhouse_http *h, struct str url); /* false: i
 int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX]);
 
 /*
- * `query` with a body (gzip) is an insert; `more` are further settings, "&name=value". 0: it succeeded; -EBADMSG: the body will never be
+ * `query` with a body (packed: store/spool_pack.h) is an insert; `more` are further settings, "&name=value". 0: it succeeded; -EBADMSG: the body will never be
  * taken; else -EIO; and why.
  */
 int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,

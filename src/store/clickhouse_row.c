@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/clickhouse_row.h"
 
+#include <endian.h>
+
 #include "base/time.h"
 #include "decode/appproto.h"
 #include "decode/dns.h"
@@ -12,33 +14,27 @@
 
 /* ---- values ---- */
 
-static void put_number(struct buf *out, uint64_t v, size_t bytes)
-{
-	char le[8];
-
-	for (size_t i = 0; i < bytes; i++)
-		le[i] = (char)(v >> 8 * i);
-	buf_put(out, le, bytes);
-}
-
 static void put_u8(struct buf *out, uint8_t v)
 {
-	buf_put(out, &v, 1);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_u16(struct buf *out, uint16_t v)
 {
-	put_number(out, v, 2);
+	v = htole16(v);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_u32(struct buf *out, uint32_t v)
 {
-	put_number(out, v, 4);
+	v = htole32(v);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_u64(struct buf *out, uint64_t v)
 {
-	put_number(out, v, 8);
+	v = htole64(v);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_us(struct buf *out, uint64_t ns)
@@ -48,9 +44,7 @@ static void put_us(struct buf *out, uint64_t ns)
 
 static void put_count(struct buf *out, uint64_t n)
 {
-	char text[LEB_MAX];
-
-	buf_put(out, text, leb_put(text, n));
+	leb_append(out, n);
 }
 
 static void put_text(struct buf *out, struct str s)

@@ -14,10 +14,8 @@ struct walk {
 
 static uint64_t number(struct walk *w, uint64_t v)
 {
-	char text[LEB_MAX];
-
 	if (w->out)
-		buf_put(w->out, text, leb_put(text, v));
+		leb_append(w->out, v);
 	else if (!leb_take(&w->in, &v))
 		w->bad = true;
 	return w->bad ? 0 : v;

@@ -273,7 +273,7 @@ static int insert(struct ship *s, const char *name, const char *query, struct st
 /* 0: it was taken, or is gone, or stays for later; -errno: nothing is taken now. */
 static int send_batch(struct ship *s, const char *name)
 {
-	char why[SHIP_WHY_MAX] = "", query[4096];
+	char why[SHIP_WHY_MAX] = "", query[SPOOL_HEAD_MAX];
 	struct str head, body;
 	int r;
 

@@ -51,6 +51,9 @@ static const struct {
 	{ 117, SHIP_NEVER, "it cannot read a batch" },
 	{ 128, SHIP_NEVER, "it cannot read a batch" },
 	{ 131, SHIP_NEVER, "it cannot read a batch" },
+	{ 40, SHIP_NEVER, "it cannot unpack a batch" },
+	{ 89, SHIP_NEVER, "it cannot unpack a batch" },
+	{ 271, SHIP_NEVER, "it cannot unpack a batch" },
 	{ 354, SHIP_NEVER, "it cannot unpack a batch" },
 };
 

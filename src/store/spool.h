@@ -2,8 +2,9 @@
 /*
  * Batches on disk until a server has taken them. A folder:
  *
- *     open-KIND            the batch being filled: what was committed of it, in frames with a hash
- *     SEQ-KIND-ROWS        a batch: one line that says what it is, then its bytes, gzip. Never changed: each try sends the same bytes
+ *     open-KIND            the batch being filled: what was committed of it, in frames with a hash; large ones are packed already
+ *     SEQ-KIND-ROWS        a batch: one line that says what it is, then its rows, packed (store/spool_pack.h). Never changed: each try
+ *                          sends the same bytes
  *     sent/                batches that were taken, kept for a while, for a server that loses its disk
  *     refused/             batches that a server will never take, the last few of them
  *     id                   32 hexadecimal digits, made once: whose batches these are
@@ -21,6 +22,7 @@
 
 #define SPOOL_KINDS_MAX 8
 #define SPOOL_NAME_MAX 64
+#define SPOOL_HEAD_MAX 4096
 #define SPOOL_BATCH_BYTES (16U << 20) /* from here on, or from so many rows, a batch is closed */
 #define SPOOL_BATCH_ROWS 50000
 #define SPOOL_ROW_ROOM (1U << 20) /* what the last row may have beyond */
@@ -31,7 +33,7 @@
 
 struct spool_kind {
 	const char *name; /* letters, digits, '_' */
-	const char *head; /* the line that its batches begin with */
+	const char *head; /* the line that its batches begin with; shorter than SPOOL_HEAD_MAX */
 	unsigned rank;    /* what ranks lowest is dropped first */
 	uint32_t few;     /* a batch of fewer rows stays open up to few_ns */
 };
@@ -69,8 +71,8 @@ int spool_row(struct spool *s, size_t kind); /* -E2BIG: it did not fit, and is n
 /* A whole batch of another spool, or nothing of it. -EAGAIN: not into the batch that is open, spool_finish() first; -E2BIG. */
 int spool_add(struct spool *s, size_t kind, struct str bytes, uint32_t rows,
 	      const struct spool_tag *tag);
-int spool_commit(struct spool *s);              /* -errno: nothing since the last one is there */
-void spool_abort(struct spool *s);              /* forgets what came since the last commit */
+int spool_commit(struct spool *s); /* -errno: nothing since the last one is there, of any kind */
+void spool_abort(struct spool *s); /* forgets what came since the last commit */
 int spool_finish(struct spool *s, size_t kind); /* commits and closes the batch that is open */
 
 /* Once a second: closes batches that are old enough, finds what has been moved, keeps to the size. -errno: a batch cannot be closed. */
