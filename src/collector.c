@@ -64,14 +64,12 @@ static void put_intake(const struct collector *c, struct json *j)
 	json_u64(j, "waiting", s.spool.waiting);
 	json_u64(j, "waiting_batches", s.spool.waiting_files);
 	json_u64(j, "dropped", s.spool.dropped + s.spool.refused);
-	json_u64(j, "spool_bytes", s.spool.bytes);
-	if (c->failed < 0)
-		json_text(j, "problem", strerror(-c->failed));
 }
 
 static void on_status(void *ctx, struct json *j)
 {
 	const struct collector *c = ctx;
+	struct intake_stats s;
 
 	json_text(j, "version", EGRET_VERSION);
 	json_text(j, "host", c->host);
@@ -82,6 +80,11 @@ static void on_status(void *ctx, struct json *j)
 	json_object_end(j);
 	json_object_begin(j, "clickhouse");
 	shipper_status(c->shipper, j);
+	intake_stats(c->intake, &s);
+	json_u64(j, "waiting", s.spool.waiting);
+	json_u64(j, "disk_bytes", s.spool.bytes);
+	if (c->failed < 0)
+		json_text(j, "problem", strerror(-c->failed));
 	json_object_end(j);
 }
 
@@ -211,8 +214,8 @@ static void settle(struct page_settings *where, const struct config *c)
 {
 	char key[SHIP_PATH_MAX];
 
-	*where = c->collector;
-	snprintf(where->key, sizeof(where->key), "%s", ship_secret_path(c->collector.key, key));
+	*where = c->collector.at;
+	snprintf(where->key, sizeof(where->key), "%s", ship_secret_path(c->collector.at.key, key));
 }
 
 int collector_check(struct config *c, const char *path)
@@ -220,9 +223,9 @@ int collector_check(struct config *c, const char *path)
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
 	struct page_settings where;
 
-	if (!c->collector.on || !c->clickhouse.url[0]) {
+	if (!c->collector.at.on || !c->clickhouse.url[0]) {
 		log_error("%s has no statement '%s'", path,
-			  c->collector.on ? "store clickhouse" : "collector");
+			  c->collector.at.on ? "store clickhouse" : "collector");
 		return -EINVAL;
 	}
 	c->policy[0] = 0;

@@ -634,7 +634,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (args.collector && collector_check(&d.config, path) < 0)
 		return EXIT_FAILURE;
-	if (!args.collector && d.config.collector.on)
+	if (!args.collector && d.config.collector.at.on)
 		log_warn("%s: the statement 'collector' has no effect without --collector", path);
 	if (args.test) {
 		log_set_level(LOG_WARN);

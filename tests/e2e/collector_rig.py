@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A CA, `egretd --collector`, and agents that send as egretd does: batches of a spool, each until it is taken, with the same bytes."""
+import ctypes
 import gzip
 import http.client
 import json
@@ -58,7 +59,7 @@ class Collector:
         urls = " ".join(f'"{x}"' for x in to)
         with open(self.conf, "w", encoding="ascii") as f:
             f.write(f'state "{self.dir}/state"\nrun "{self.dir}"\n'
-                    f'collector {{ listen "127.0.0.1:{port}" certificate "{cert}" key "{key}" client-ca "{authority.ca}" }}\n'
+                    f'collector {{ listen "127.0.0.1:{port}" certificate "{cert}" key "{key}" client-ca "{authority.ca}" wait 2s }}\n'
                     f'store clickhouse {{ url {urls} user egret password-file "{password}" spool {spool} }}\n')
         self.child, self.starts = None, 0
         self.start()
@@ -146,7 +147,7 @@ class Agent:
 
     def __init__(self, ns, host, pair, ca, url, spool_id=None):
         self.host, self.url, self.ns = host, urllib.parse.urlsplit(url), ns
-        self.context = ssl.create_default_context(cafile=ca)
+        self.context = ssl.create_default_context(cafile=ca) if ca else None
         if pair:
             self.context.load_cert_chain(*pair)
         self.id = spool_id or random.randbytes(16).hex()
@@ -154,24 +155,15 @@ class Agent:
         self.conn, self.table = None, Table("flow_1")
 
     def connect(self):
-        """Sockets are made inside the namespace, by a thread of their own: a namespace is a thread's."""
-        made = []
-
-        def make():
-            with open(f"/run/netns/{self.ns}", "rb") as f:
-                lab_setns(f.fileno())
-            made.append(socket.socket())
-        t = threading.Thread(target=make)
-        t.start()
-        t.join()
-        raw = made[0]
+        raw = socket_in(self.ns)
         raw.settimeout(20)
-        self.conn = http.client.HTTPSConnection(self.url.hostname, self.url.port, context=self.context, timeout=20)
+        self.conn = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=20)
         try:
             raw.connect((self.url.hostname, self.url.port))
-            self.conn.sock = self.context.wrap_socket(raw, server_hostname=self.url.hostname)
+            self.conn.sock = self.context.wrap_socket(raw, server_hostname=self.url.hostname) if self.context else raw
         except OSError:
             raw.close()
+            self.close()
             raise
 
     def close(self):
@@ -179,24 +171,24 @@ class Agent:
             self.conn.close()
         self.conn = None
 
-    def post(self, query, body=b"", headers=()):
+    def post(self, query, body=b"", headers=(), more=""):
         """(status, headers, text); raises OSError or HTTPException when there is no answer."""
         if not self.conn:
             self.connect()
         try:
-            self.conn.request("POST", "/?database=egret&query=" + urllib.parse.quote(query), body, dict(headers))
+            self.conn.request("POST", "/?database=egret&query=" + urllib.parse.quote(query) + more, body, dict(headers))
             got = self.conn.getresponse()
             return got.status, got.headers, got.read().decode(errors="replace")
         except (OSError, http.client.HTTPException):
             self.close()
             raise
 
-    def insert(self, body, rows, seq=None, table=None, packed=None, **more):
+    def insert(self, body, rows, seq=None, table=None, packed=None, more="", **change):
         table = table or self.table
         name = f"{self.seq if seq is None else seq:016x}-{table.name}-{rows}"
-        headers = {"Content-Encoding": "gzip", "X-Egret-Spool": self.id, "X-Egret-Batch": name} | more
+        headers = {"Content-Encoding": "gzip", "X-Egret-Spool": self.id, "X-Egret-Batch": name} | change
         return self.post(table.statement, gzip.compress(body, 1, mtime=0) if packed is None else packed,
-                         {k: v for k, v in headers.items() if v is not None})
+                         {k: v for k, v in headers.items() if v is not None}, more)
 
     def batch(self, rows=None):
         """(rows, bytes of the flows, body)"""
@@ -227,10 +219,84 @@ class Agent:
                 raise RuntimeError("the batch was never taken")
 
 
-def lab_setns(fd):
-    import ctypes
-    if ctypes.CDLL(None, use_errno=True).setns(fd, 0x40000000):
-        raise OSError(ctypes.get_errno(), "setns")
+def socket_in(ns):
+    """A socket of a namespace, made by a thread of its own: which namespace it is in is a thread's."""
+    made = []
+
+    def make():
+        with open(f"/run/netns/{ns}", "rb") as f:
+            if ctypes.CDLL(None, use_errno=True).setns(f.fileno(), 0x40000000) == 0:
+                made.append(socket.socket())
+    t = threading.Thread(target=make)
+    t.start()
+    t.join()
+    return made[0]
+
+
+class Relay:
+    """Between an agent and a collector, not looking inside: `deaf`: what the agent sends arrives, and no answer comes; `shut`: nobody is there."""
+
+    def __init__(self, ns, port, upstream):
+        self.ns, self.port, self.upstream, self.deaf = ns, port, upstream, False
+        self.listener, self.open = None, []
+        self.listen()
+
+    url = property(lambda self: f"https://127.0.0.1:{self.port}")
+
+    def listen(self):
+        self.listener = socket_in(self.ns)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", self.port))
+        self.listener.listen(64)
+        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+
+    def accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+                server = socket_in(self.ns)
+                self.open += [client, server]
+                server.connect(("127.0.0.1", self.upstream))
+            except OSError:
+                if listener.fileno() < 0:
+                    return
+                client.close()
+                continue
+            threading.Thread(target=self.pump, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self.pump, args=(server, client, True), daemon=True).start()
+
+    def pump(self, a, b, answers):
+        """Deaf it is from the batch on: a hello, which is short, is answered."""
+        try:
+            while True:
+                data = a.recv(65536)
+                if not data:
+                    break
+                if answers and self.deaf and b in self.sent_batch:
+                    break
+                if not answers and self.deaf and len(data) > 1500:
+                    self.sent_batch.add(a)
+                b.sendall(data)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    sent_batch = set()
+
+    def shut(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for s in self.open:
+            try:
+                s.shutdown(socket.SHUT_RDWR)    # a thread that reads it keeps it open
+            except OSError:
+                pass
+            s.close()
+        self.open = []
 
 
 def at_once(agents, each):
