@@ -3,7 +3,15 @@
 #pragma once
 
 #include "base/lex.h"
+#include "base/time.h"
 #include "serve/page.h"
 
-/* Behind the word `collector`: where it listens, and as whom. Mistakes are told by `lex`; then *ret is not to be used. */
-void config_parse_collector(struct lex *lex, struct page_settings *ret);
+#define COLLECTOR_WAIT_NS (30 * NSEC_PER_SEC) /* unless told */
+
+struct collector_settings {
+	struct page_settings at; /* where it listens, and as whom; not on: no collector */
+	uint64_t wait_ns;        /* so long few rows wait for more */
+};
+
+/* Behind the word `collector`. Mistakes are told by `lex`; then *ret is not to be used. */
+void config_parse_collector(struct lex *lex, struct collector_settings *ret);

@@ -22,8 +22,7 @@
 #define DAYS_MAX 64       /* of a batch of ours: ClickHouse takes 100 partitions in one insert */
 #define DAYS_OF_ONE_MAX 8 /* of an agent's: what a clock does that is set */
 #define SENT_NS (600 * NSEC_PER_SEC)
-#define FEW_ROWS 10000 /* a batch of fewer waits for more, so long: */
-#define FEW_NS (30 * NSEC_PER_SEC)
+#define FEW_ROWS 10000
 #define BODY_MAX (SPOOL_BATCH_BYTES + SPOOL_ROW_ROOM)
 
 struct days {
@@ -326,13 +325,13 @@ int intake_keep_house(struct intake *in)
 }
 
 /* Findings, refusals and how machines are do not wait for company: people do, for them. */
-static int open_spool(struct intake *in, const char *dir)
+static int open_spool(struct intake *in, const char *dir, uint64_t wait_ns)
 {
 	struct spool_config cfg = { .dir = dir,
 				    .n_kinds = CLICKHOUSE_TABLES,
 				    .max_bytes = in->max_bytes,
 				    .sent_ns = SENT_NS,
-				    .few_ns = FEW_NS,
+				    .few_ns = wait_ns,
 				    .on_tag = on_tag,
 				    .on_close = on_close,
 				    .ctx = in };
@@ -371,7 +370,7 @@ int intake_open(struct intake **ret, const struct intake_config *cfg)
 	}
 	snprintf(path, sizeof(path), "%s/" INTAKE_SPOOL, cfg->dir);
 	if (r >= 0)
-		r = open_spool(in, path);
+		r = open_spool(in, path, cfg->wait_ns);
 	if (r < 0) {
 		intake_free(in);
 		return log_errno(r, "cannot open the spool in %s", cfg->dir);

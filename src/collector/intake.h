@@ -22,6 +22,7 @@ struct intake;
 struct intake_config {
 	const char *dir;    /* made when absent: `had`, and the spool in INTAKE_SPOOL */
 	uint64_t max_bytes; /* of the spool */
+	uint64_t wait_ns;   /* so long a batch of fewer than 10,000 flows or names waits for more */
 };
 #define INTAKE_SPOOL "spool"
 

@@ -104,10 +104,11 @@ def summed(rows):
     return {k: sum(r["flow"][k] for r in rows) for k in COUNTS}
 
 
-def of_server(c):
+def of_server(c, host=None):
     """The same of ClickHouse: whole flows, by the run that saw them. All opened by this side, so that up is to the server."""
     text = c.ask("SELECT sum(up_bytes), sum(down_bytes), sum(up_packets), sum(down_packets), uniqExact(boot, flow_id), count(), "
-                 "uniqExact(boot, flow_id, seq) FROM egret.flow WHERE (boot, flow_id) IN (SELECT boot, flow_id FROM egret.flow WHERE ends)")
+                 "uniqExact(boot, flow_id, seq) FROM egret.flow WHERE (boot, flow_id) IN (SELECT boot, flow_id FROM egret.flow WHERE ends)"
+                 + (f" AND host = '{host}'" if host else ""))
     return [int(x) for x in text.split("\t")]
 
 
@@ -348,4 +349,5 @@ def main():
     return CASES.end()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -289,6 +289,16 @@ static void test_clickhouse(void **state)
 	assert_null(ship_url(&c.clickhouse, SHIP_URLS_MAX));
 	assert_string_equal(c.clickhouse.certificate, "/x/c.pem");
 	assert_string_equal(c.clickhouse.key, "machine-key");
+	assert_false(c.collector.at.on);
+	assert_ok(
+		config_parse(&c, "e",
+			     STR("collector {\n listen \"[::]:8443\"\n certificate \"/c\", key k\n"
+				 "client-ca \"/ca\" wait 5s\n}"),
+			     &messages));
+	assert_true(c.collector.at.on);
+	assert_int_equal(c.collector.at.port, 8443);
+	assert_string_equal(c.collector.at.client_ca, "/ca");
+	assert_int_equal(c.collector.wait_ns, 5 * NSEC_PER_SEC);
 	assert_str(buf_str(&messages), "");
 }
 
@@ -325,6 +335,16 @@ static void test_mistakes(void **state)
 		  "e:1:18: error: 'certificate' belongs to https" },
 		{ "store clickhouse { url \"http://a\" ca \"/x\ty\" }",
 		  "e:1:38: error: a path that begins" },
+		{ "collector", "e:1:10: error: '{' is expected here" },
+		{ "collector { certificate \"/x\" }", "e:1:11: error: 'listen' is missing" },
+		{ "collector { listen \"x\" }", "e:1:20: error: an address and a port" },
+		{ "collector { listen \"0.0.0.0:1\" client-ca \"/x\" }",
+		  "e:1:11: error: 'certificate' and 'key' are missing" },
+		{ "collector { listen \"0.0.0.0:1\" certificate \"/x\" key k }",
+		  "e:1:11: error: 'client-ca' is missing" },
+		{ "collector { wait 1h }", "e:1:18: error: a time from 1s to 10m" },
+		{ "collector { lisen \"x\" }",
+		  "e:1:13: error: unknown word; did you mean 'listen'" },
 		{ "store clickhouse { url \"http://a\" password-file \"/x\" }",
 		  "e:1:18: error: 'password-file' needs a 'user'" },
 		{ "store clickhouse { url \"http://a\" database \"a;b\" }",
