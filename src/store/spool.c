@@ -391,7 +391,7 @@ int spool_keep_house(struct spool *s, uint64_t boot_ns)
 	s->now_ns = boot_ns;
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
 		if (s->open[i].rows_committed && s->now_ns - s->open[i].began_ns >= close_ns(s, i))
-			r = close_batch(s, i);
+			r = spool_finish(s, i); /* also what waits for its commit */
 	if (boot_ns >= s->next_sweep_ns || s->stats.bytes > s->cfg.max_bytes) {
 		s->next_sweep_ns = boot_ns + SWEEP_NS;
 		sweep(s);

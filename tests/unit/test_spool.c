@@ -333,6 +333,23 @@ static void test_all_kinds_or_none(void **state)
 	spool_close(s);
 }
 
+/* Old enough while rows wait for their commit: they go with it, and count. */
+static void test_closed_between_commits(void **state)
+{
+	char names[4][SPOOL_NAME_MAX];
+	struct spool *s = open_spool(1 << 30);
+
+	put(s, LOW, 0);
+	assert_ok(spool_commit(s));
+	put(s, LOW, 1);
+	keep_house(s, SECONDS(6));
+	assert_int_equal(names_of(".", names, 4), 1);
+	assert_string_equal(names[0], "0000000000000001-low-2");
+	assert_int_equal(rows_from(0), 2);
+	assert_int_equal(stats_of(s).waiting, 2);
+	spool_close(s);
+}
+
 /* Killed between a batch's rename and the end of its journal: it is there once. */
 static void test_killed_while_closing(void **state)
 {
@@ -514,6 +531,7 @@ int main(void)
 		TEST(test_packed_rows_fill_a_batch),
 		TEST(test_a_journal_of_an_earlier_egretd),
 		TEST(test_all_kinds_or_none),
+		TEST(test_closed_between_commits),
 		TEST(test_killed_while_closing),
 		TEST(test_what_was_taken_is_kept_a_while),
 		TEST(test_it_is_bounded),
