@@ -19,7 +19,8 @@ AIM = 50_000
 STAGES = (("make", "the flow made (this bench's own, stands for src/flow)"), ("queue", "encoded for the queue"),
           ("take", "decoded by the writer"), ("row_binary", "as RowBinary"),
           ("commit", "packed, hashed, into the journal, synced; batches closed"), ("send", "read and sent by `egretd --ship`"))
-RUNS = ((20, 400), (20, 4000), (50, 1000), (100, 2000), (100, 20000), (200, 4000))
+STRAIGHT = ((20, 400), (20, 4000), (50, 1000), (100, 2000))
+JOINED = ((20, 400), (20, 4000), (200, 4000), (500, 10000), (200, 20000))
 
 
 def stages(flows):
@@ -44,19 +45,23 @@ def compare(cluster, sent):
     return all(there.get(host, (0,) * 4) == s[:4] for host, s in sent.items())
 
 
-def drive(cluster, hosts, rate, seconds):
+def drive(cluster, hosts, rate, seconds, via=None):
     for table in ("flow_1_local", "name_1_local", "host_1_local"):
         cluster.ask(f"TRUNCATE TABLE egret.{table} ON CLUSTER egret")
-    before, began = cpu(cluster), time.monotonic()
-    sent, how = simulate(cluster, "--hosts", hosts, "--rate", rate, "--seconds", seconds, "--seed", hosts * rate)
-    took, after = time.monotonic() - began, cpu(cluster)
+    before, began, own = cpu(cluster), time.monotonic(), via.cpu() if via else 0
+    sent, how = simulate(cluster, "--hosts", hosts, "--rate", rate, "--seconds", seconds, "--seed", hosts * rate, via=via)
+    took = time.monotonic() - began
+    if via:
+        via.drained()
+    after, rows = cpu(cluster), sum(s[0] + s[4] + s[5] for s in sent.values())
     pieces = sum(s[0] for s in sent.values())
-    disk, rows = (int(x) for x in cluster.ask("SELECT sum(bytes), sum(rows) FROM system.parts WHERE active AND table = 'flow_1_local'").split("\t"))
-    servers, keeper = after[0] - before[0], after[1] - before[1]
-    exact = compare(cluster, sent)
-    return [f"{hosts}", f"{rate:,}", f"{how['inserts'] / took:.1f}", f"{pieces / took:,.0f}", f"{how['insert_ms']:.0f} / {how['insert_ms_max']:,.0f} ms",
-            f"{how['late_ms_max'] / 1000:.1f} s", f"{100 * servers / took:.0f} %", f"{100 * keeper / took:.0f} %",
-            f"{1000 * (servers + keeper) / how['inserts']:.0f} ms", f"{how['body_bytes'] / pieces:.0f}", f"{disk / max(rows, 1):.0f}",
+    disk, kept = (int(x) for x in cluster.ask("SELECT sum(bytes), sum(rows) FROM system.parts WHERE active AND table = 'flow_1_local'").split("\t"))
+    servers, keeper, exact = after[0] - before[0], after[1] - before[1], compare(cluster, sent)
+    return ["through a collector" if via else "straight", f"{hosts}", f"{pieces / took:,.0f}", f"{how['inserts'] / took:.1f}",
+            f"{how['insert_ms']:.0f} / {how['insert_ms_max']:,.0f} ms", f"{how['late_ms_max'] / 1000:.1f} s",
+            f"{100 * servers / took:.0f} %", f"{100 * keeper / took:.0f} %", f"{1e6 * (servers + keeper) / rows:.0f} µs",
+            f"{1e6 * (via.cpu() - own) / rows:.1f} µs" if via else "",
+            f"{how['body_bytes'] / pieces:.0f}", f"{disk / max(kept, 1):.0f}",
             "yes" if exact and not how["retries"] else f"{'yes' if exact else 'NO'}, {how['retries']:.0f} retries"]
 
 
@@ -78,22 +83,25 @@ def main():
     quick = "--quick" in sys.argv
     results.need_root()
     own = stages(200_000 if quick else 1_000_000)
-    cluster = fleet_rig.cluster(2, 2)
+    cluster, seconds = fleet_rig.cluster(2, 2), 15 if quick else 40
     try:
         cluster.tool("migrate")
-        runs = [drive(cluster, hosts, rate, 15 if quick else 60) for hosts, rate in (RUNS[:2] if quick else RUNS)]
+        runs = [drive(cluster, hosts, rate, seconds) for hosts, rate in STRAIGHT[:2 if quick else None]]
+        via = fleet_rig.Collector(cluster, max(hosts for hosts, _ in JOINED))
+        runs += [drive(cluster, hosts, rate, seconds, via) for hosts, rate in JOINED[:2 if quick else None]]
+        via.close()
         blocks = fill(cluster, 200_000 if quick else 2_000_000)
     finally:
         cluster.close()
     text = f"""{own}
 
-Simulated hosts (`tools/fleet-sim`: each a connection, its own batches of flows and of names every 5 s, quiet and busy ones), straight into
-a cluster of two shards of two replicas with ZooKeeper on this machine, 60 s each:
+Simulated hosts (`tools/fleet-sim`: each a connection, its own batches of flows and of names every 5 s, quiet and busy ones), into a
+cluster of two shards of two replicas with ZooKeeper, collector and all on this machine, {seconds} s each:
 
-{results.table(("hosts", "pieces/s asked", "inserts/s", "pieces/s", "an insert, mean / worst", "late at most", "servers, of a core",
-                "ZooKeeper", "CPU an insert", "bytes a piece sent", "on disk, not merged", "sums exact"), runs)}
+{results.table(("way", "hosts", "pieces/s", "batches/s", "answer to one, mean / worst", "late at most", "servers, of a core", "ZooKeeper",
+                "both, a row", "collector, a row", "bytes a piece sent", "on disk, not merged", "sums exact"), runs)}
 
-{blocks}"""
+A row: of flows, names or hosts. {blocks}"""
     results.write("fleet", "Fleets: shipping to a cluster", text + "\n\n" + results.versions("clickhouse-server", "libzstd1"),
                   "./dev bench fleet" + (" --quick" if quick else ""))
 

@@ -68,10 +68,8 @@ class Collector:
     def cpu(self):
         return cpu_of_family(self.collector.child.pid)
 
-    def sent(self):
-        """(batches to ClickHouse, rows)"""
-        s = self.collector.drained()["collector"]
-        return s
+    def drained(self):
+        self.collector.drained()
 
     def close(self):
         self.collector.stop()
