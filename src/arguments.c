@@ -8,10 +8,14 @@
 #include "base/log.h"
 
 static const char usage[] =
-	"usage: egretd [-c FILE] [-T] [--foreground] [--verbose]\n\n"
+	"usage: egretd [--console | --collector] [-c FILE] [-T] [--foreground] [--verbose]\n\n"
 	"Watches what leaves this host, and decides what may when there is a policy. Without\n"
 	"--foreground it goes to the background once it watches.\n\n"
-	"  -c FILE        configuration (" ARGUMENTS_DEFAULT_CONFIG
+	"  --console      watch nothing: serve page and API over the ClickHouse that `store\n"
+	"                 clickhouse` names, for all hosts; needs no rights\n"
+	"  --collector    watch nothing: take the batches of other machines where the statement\n"
+	"                 `collector` says, join them and send them on; needs no rights\n"
+	"  -c, --config FILE   configuration (" ARGUMENTS_DEFAULT_CONFIG
 	" when it is there, else the defaults)\n"
 	"  -T             test the configuration and its policy, and exit\n"
 	"  --foreground   stay\n"
@@ -25,6 +29,9 @@ static const char usage[] =
 int arguments_parse(int argc, char **argv, struct arguments *a)
 {
 	static const struct option options[] = {
+		{ "console", no_argument, NULL, 'C' },
+		{ "collector", no_argument, NULL, 'L' },
+		{ "config", required_argument, NULL, 'c' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' },
@@ -37,6 +44,12 @@ int arguments_parse(int argc, char **argv, struct arguments *a)
 		switch (o) {
 		case 'c':
 			a->config = optarg;
+			break;
+		case 'C':
+			a->console = true;
+			break;
+		case 'L':
+			a->collector = true;
 			break;
 		case 'T':
 			a->test = true;
@@ -57,7 +70,7 @@ int arguments_parse(int argc, char **argv, struct arguments *a)
 			return 2;
 		}
 	}
-	if (optind == argc)
+	if (optind == argc && !(a->console && a->collector))
 		return -1;
 	fputs(usage, stderr);
 	return 2;

@@ -214,7 +214,7 @@ _egretd() {
 	_init_completion || return
 	case $prev in
 	-c) _filedir ;;
-	*) _egret_words '-c -T --foreground --verbose --version --help' ;;
+	*) _egret_words '--collector -c -T --foreground --verbose --version --help' ;;
 	esac
 }
 

@@ -2,6 +2,7 @@
 # Completion of egretd for fish; tests/docs.py compares it with what the program says.
 
 complete -c egretd -f
+complete -c egretd -l collector -d 'Take batches of other machines'
 complete -c egretd -s c -r -F -d 'Configuration'
 complete -c egretd -s T -d 'Test the configuration and exit'
 complete -c egretd -l foreground -d 'Stay'

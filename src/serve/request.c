@@ -206,11 +206,14 @@ static int check_whole(struct request *r, char *error)
 	return 0;
 }
 
-/* Whoever answers reads its members, but for those that say who asks. */
+/* Whoever answers reads its members, but for those that say who asks. Findings may be asked of the history, too. */
 static int keep_question(struct request *r, json_t *j, char *error)
 {
 	json_object_del(j, "token");
 	json_object_del(j, "certificate");
+	if (r->ask == ASK_FINDINGS && (json_object_set_new(j, "ask", json_string("history")) < 0 ||
+				       json_object_set_new(j, "do", json_string("findings")) < 0))
+		return complain(error, "not enough memory", NULL);
 	r->history = json_dumps(j, JSON_COMPACT);
 	return r->history ? 0 : complain(error, "not enough memory", NULL);
 }
@@ -239,7 +242,7 @@ int request_parse(struct str line, struct request *ret, char error[REQUEST_ERROR
 		if (got < 0)
 			break;
 	}
-	if (got == 0 && r.ask == ASK_HISTORY)
+	if (got == 0 && (r.ask == ASK_HISTORY || r.ask == ASK_FINDINGS))
 		got = keep_question(&r, j, error);
 	if (got == 0)
 		got = check_whole(&r, error);
