@@ -287,8 +287,12 @@ def troubles(k, token):
     for path, words in (("", "ended the connection"), ("/cut", "cut off")):
         done = k.ask("usage", url=f"http://127.0.0.1:{CUT}{path}", ca=None)
         CASES.check(f"an answer without its end{path}", done.returncode == 1 and words in done.stderr, done)
-    said = [k.ask("status", token=wrong).stderr for _ in range(12)]
-    CASES.check("who tries tokens has to wait", "too many requests" in said[-1], said[-1])
+    said = ""
+    for _ in range(60):
+        said = k.ask("status", token=wrong).stderr
+        if "too many requests" in said:
+            break
+    CASES.check("who tries tokens has to wait", "too many requests" in said, said)
     time.sleep(5)
     CASES.equal("and then may ask again", k.ask("status", token=token).returncode, 0)
 
@@ -312,7 +316,6 @@ def ordinary(k):
     d.write(f"allow to {S4} quota 1gb/month\ndefault allow\n")
     d.start()
     n.python(f"import socket; s=socket.create_connection(('{S4}',7003)); s.sendall(b'x'*1000); s.shutdown(1)\nwhile s.recv(9999): pass")
-    n.wait_quiet()
     url = f"http://127.0.0.1:{PAGE}"
 
     def far(*argv):
