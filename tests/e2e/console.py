@@ -4,6 +4,7 @@
 `egret --console`: who may, what a console has not, what goes wrong on the way; and an ordinary egretd asked in the same way."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from lab import S4
 
 CASES = lab.golden.Cases()
 PORT, PAGE, CUT = 8720, 8721, 8722
+CHROMIUM = "chromium-headless-shell"
 URL = f"https://127.0.0.1:{PORT}"
 STRANGER = ("setpriv", "--reuid=65533", "--regid=65533", "--clear-groups")
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
@@ -267,6 +269,25 @@ def command_line(k, token):
     k.fails("not over a console: flows --follow", "not over HTTP", "flows", "--follow", "--json", token=token)
 
 
+def documented(k, token):
+    """The commands of docs/fleet.md about the console, in their order."""
+    with open(os.path.join(lab.SOURCE, "docs", "fleet.md"), encoding="utf-8") as f:
+        commands = "".join(re.findall(r"^```console\n(.*?)^```", f.read(), re.M | re.S))
+    commands = commands.replace("/run/egret-console", k.path("run")).replace("https://console.example:8720", URL).replace("$HOME/.egret-token", token)
+    done = k.run("sh", "-ex", "-c", commands, env={"PATH": k.n.tmp + ":" + os.environ["PATH"], "SSL_CERT_FILE": k.path("console.example.crt")})
+    CASES.check(f"docs/fleet.md: its {commands.count(chr(10))} commands work", done.returncode == 0 and commands.count("\n") > 8, done.stdout[-800:], done.stderr[-800:])
+
+
+def seen(k):
+    """The page as a browser shows it."""
+    if not shutil.which(CHROMIUM):
+        CASES.skip("the page in a browser", f"no {CHROMIUM} here")
+        return
+    for view, words in (("", "console of 3 hosts"), ("#/hosts", "web-2"), ("#/findings", "all.example.org"), ("#/flows", "db-1.example.net")):
+        done = k.run(CHROMIUM, "--no-sandbox", "--ignore-certificate-errors", "--virtual-time-budget=8000", "--dump-dom", f"{URL}/{view}")
+        CASES.check(f"the page in a browser: {view or 'its start'}", words in done.stdout and "Policy" not in done.stdout, done.stdout[-1500:], done.stderr[-300:])
+
+
 def troubles(k, token):
     """What goes wrong on the way, in words and with exit status 1."""
     wrong, loose = k.path("wrong"), k.path("loose")
@@ -354,7 +375,9 @@ def main():
         path, text = k.token()
         n.start("/usr/bin/python3", "-c", LIAR, CUT, ns=n.client, ready=lambda _: n.listens("t", CUT, n.client))
         questions(k, who_may(k, text))
+        seen(k)
         command_line(k, path)
+        documented(k, path)
         troubles(k, path)
         away_and_back(k, c, path)
         ordinary(k)
