@@ -67,9 +67,11 @@ static json_t *ask(const struct ship_settings *s, struct str query)
 	int r = clickhouse_http_new(&h, s, ANSWER_MAX);
 
 	if (r == 0)
-		r = clickhouse_http_login(h, why);
-	if (r == 0)
-		r = clickhouse_http_post(h, query.p, STR_NONE, "", why);
+		do {
+			r = clickhouse_http_login(h, why);
+			if (r == 0)
+				r = clickhouse_http_post(h, query.p, STR_NONE, "", why);
+		} while (r < 0 && clickhouse_http_next(h));
 	if (r == 0)
 		answer = json_loadb(clickhouse_http_answer(h).p ?: "", clickhouse_http_answer(h).n,
 				    0, NULL);
