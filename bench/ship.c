@@ -26,6 +26,8 @@
 
 #define CHUNK 2000 /* pieces: what the writer takes at once when they come fast */
 #define SENT_REPEATS 20
+#define RATE 50000 /* pieces a second */
+#define PACED 250
 
 enum stage { MAKE, QUEUE, TAKE, ROW_BINARY, COMMIT, PACK, SEND, ALL, STAGES };
 static const char *const stages[STAGES] = { "make",   "queue", "take", "row_binary",
@@ -133,10 +135,19 @@ static void run_stages(const char *dir, uint64_t flows)
 	       (double)small / (double)flows);
 }
 
-/* As egretd does it: whoever has the rows, the queue, the writer's thread. */
+static void pace(uint64_t began_ns, uint64_t done)
+{
+	uint64_t due_ns = began_ns + done * NSEC_PER_SEC / RATE, now_ns = time_now_boot();
+
+	if (due_ns > now_ns)
+		usleep((useconds_t)((due_ns - now_ns) / NSEC_PER_USEC));
+}
+
+/* As egretd does it, in real time: whoever has the rows, the queue, the writer's thread, house-keeping. */
 static void run_all(const char *dir, uint64_t flows)
 {
 	struct store_config cfg = { .dir = dir, .host = "bench", .max_bytes = 1ULL << 40 };
+	uint64_t began_ns = time_now_boot();
 	struct store *s = NULL;
 	struct store_stats st;
 	double at;
@@ -147,14 +158,13 @@ static void run_all(const char *dir, uint64_t flows)
 	at = cpu();
 	for (uint64_t i = 0; i < flows && bench_next(&bench); i++) {
 		store_put(s, &bench.row);
-		if (i % 4096)
-			continue;
-		for (store_stats(s, &st); st.queued_bytes > 16U << 20; store_stats(s, &st))
-			usleep(1000);
+		if (i % PACED == 0)
+			pace(began_ns, i);
 	}
 	if (store_flush(s, 600 * NSEC_PER_SEC) < 0)
 		exit(1);
 	since(ALL, &at);
+	printf("all_rate %.0f\n", (double)flows * 1e9 / (double)(time_now_boot() - began_ns));
 	store_stats(s, &st);
 	store_close(s);
 	if (st.rows != flows)

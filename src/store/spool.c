@@ -377,12 +377,6 @@ static void trim(struct spool *s)
 	}
 }
 
-/* Not in the middle of what is being committed: no batch holds rows that do not hold themselves. */
-static bool is_at_rest(const struct open_batch *o)
-{
-	return o->rows_committed && o->rows == o->rows_committed;
-}
-
 static uint64_t close_ns(const struct spool *s, size_t kind)
 {
 	if (s->stats.waiting_files >= MANY_WAIT)
@@ -396,8 +390,8 @@ int spool_keep_house(struct spool *s, uint64_t boot_ns)
 
 	s->now_ns = boot_ns;
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
-		if (is_at_rest(&s->open[i]) && s->now_ns - s->open[i].began_ns >= close_ns(s, i))
-			r = close_batch(s, i);
+		if (s->open[i].rows_committed && s->now_ns - s->open[i].began_ns >= close_ns(s, i))
+			r = spool_finish(s, i); /* also what waits for its commit */
 	if (boot_ns >= s->next_sweep_ns || s->stats.bytes > s->cfg.max_bytes) {
 		s->next_sweep_ns = boot_ns + SWEEP_NS;
 		sweep(s);
