@@ -36,3 +36,10 @@ enum clickhouse_fate clickhouse_http_fate(const struct clickhouse_http *h);
 bool clickhouse_http_collector(const struct clickhouse_http *h);
 /* Header lines of the next insert; borrowed, NULL: none. */
 void clickhouse_http_headers(struct clickhouse_http *h, const char *spool, const char *batch);
+/*
+ * Asks without being able to change anything, and hands on the answer as it comes, once it is known to be one. `part` gives false to end it;
+ * then 0. Else as clickhouse_http_post().
+ */
+int clickhouse_http_ask(struct clickhouse_http *h, struct str query,
+			bool (*part)(void *ctx, struct str part), void *ctx,
+			char why[SHIP_WHY_MAX]);
