@@ -176,6 +176,15 @@ static const char *key_column(const struct summing *s, enum clickhouse_column c,
 	}
 }
 
+#define OF_HOURS                                                                                 \
+	{ CLICKHOUSE_FLOWS,      CLICKHOUSE_UP,           CLICKHOUSE_DOWN,                       \
+	  CLICKHOUSE_UP_PACKETS, CLICKHOUSE_DOWN_PACKETS, CLICKHOUSE_CALLS,                      \
+	  CLICKHOUSE_PACKETS,    CLICKHOUSE_FROM,         CLICKHOUSE_TO },                       \
+		"toUInt64(sum(flows)), toUInt64(sum(up_bytes)), toUInt64(sum(down_bytes)), "     \
+		"toUInt64(sum(up_packets)), toUInt64(sum(down_packets)), toUInt64(sum(calls)), " \
+		"toUInt64(sum(packets)), toUInt64(toUInt32(min(hour))) * 1000000, "              \
+		"(toUInt64(toUInt32(max(hour))) + 3599) * 1000000"
+
 static const struct {
 	const char *from;
 	uint8_t columns[9];
@@ -191,16 +200,9 @@ static const struct {
 			    { CLICKHOUSE_CALLS, CLICKHOUSE_PACKETS, CLICKHOUSE_FROM,
 			      CLICKHOUSE_TO },
 			    "sum(calls), sum(packets), min(from_us), max(to_us)" },
-	[FLEET_USAGE_HOUR] = { "usage_hour",
-			       { CLICKHOUSE_FLOWS, CLICKHOUSE_UP, CLICKHOUSE_DOWN,
-				 CLICKHOUSE_UP_PACKETS, CLICKHOUSE_DOWN_PACKETS, CLICKHOUSE_CALLS,
-				 CLICKHOUSE_PACKETS, CLICKHOUSE_FROM, CLICKHOUSE_TO },
-			       "toUInt64(sum(flows)), toUInt64(sum(up_bytes)), "
-			       "toUInt64(sum(down_bytes)), "
-			       "toUInt64(sum(up_packets)), toUInt64(sum(down_packets)), "
-			       "toUInt64(sum(calls)), "
-			       "toUInt64(sum(packets)), toUInt64(toUInt32(min(hour))) * 1000000, "
-			       "(toUInt64(toUInt32(max(hour))) + 3599) * 1000000" },
+	[FLEET_USAGE_NAME] = { "usage_name", OF_HOURS },
+	[FLEET_USAGE_HOST] = { "usage_host", OF_HOURS },
+	[FLEET_USAGE_HOUR] = { "usage_hour", OF_HOURS },
 };
 
 static int take_sum(void *ctx, const struct clickhouse_piece *sum)
@@ -249,8 +251,7 @@ static int sum_table(struct summing *s, enum fleet_table table, struct store_spa
 	}
 	if (scan->series) {
 		buf_printf(&query, "toUInt32(intDiv(toUInt32(%s), %lu) * %lu) AS k%zu, ",
-			   table == FLEET_USAGE_HOUR ? "hour" : "ts", scan->step_s, scan->step_s,
-			   n);
+			   fleet_is_hours(table) ? "hour" : "ts", scan->step_s, scan->step_s, n);
 		columns[n++] = CLICKHOUSE_BUCKET;
 	}
 	n_keys = n;
@@ -279,12 +280,23 @@ static int sum_pieces(struct summing *s, struct store_span span)
 
 /* ---- from hours, or from pieces ---- */
 
-static bool hours_have_dims(const struct history_question *q)
+/* The smallest table of sums that knows all that is asked for; FLEET_FLOW: none does. */
+static enum fleet_table hours_for(const struct summing *s)
 {
+	const struct history_question *q = s->scan->question;
+
 	for (size_t i = 0; i < q->n_by; i++)
 		if (q->by[i] >= STORE_DIM_COUNT && q->by[i] != DIM_HOST)
-			return false;
-	return true;
+			return FLEET_FLOW;
+	for (enum fleet_table t = FLEET_USAGE_NAME; t <= FLEET_USAGE_HOUR; t++) {
+		bool has = fleet_holds_in_part(q->filter, t);
+
+		for (int c = 0; c < CLICKHOUSE_FLOW_COLUMNS; c++)
+			has &= !s->wanted[c] || fleet_column((enum clickhouse_column)c, t);
+		if (has)
+			return t;
+	}
+	return FLEET_FLOW;
 }
 
 static int take_end(void *ctx, const struct clickhouse_piece *p)
@@ -294,15 +306,15 @@ static int take_end(void *ctx, const struct clickhouse_piece *p)
 }
 
 /* Up to when hours have been summed, of this span; its begin: none has. */
-static int hours_end(struct scan *s, struct store_span span, uint64_t *ret)
+static int hours_end(struct scan *s, enum fleet_table table, struct store_span span, uint64_t *ret)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(4096);
 	static const uint8_t column = CLICKHOUSE_BUCKET;
 	uint64_t last = 0;
 	int r;
 
-	buf_puts(&query, "SELECT toUInt32(max(hour)) FROM usage_hour WHERE ");
-	fleet_put_span(&query, FLEET_USAGE_HOUR, span);
+	buf_printf(&query, "SELECT toUInt32(max(hour)) FROM %s WHERE ", tables[table].from);
+	fleet_put_span(&query, table, span);
 	r = fleet_read(s->fleet, &query, &column, 1, take_end, &last);
 	*ret = last >= span.from_ns ? last + HOUR_NS : span.from_ns;
 	return r;
@@ -314,14 +326,14 @@ static uint64_t round_up(uint64_t ns)
 }
 
 /* Widened to whole hours where those are summed. */
-static int sum_hours(struct summing *s)
+static int sum_hours(struct summing *s, enum fleet_table table)
 {
 	struct scan *scan = s->scan;
 	struct store_span *span = &scan->span;
 	struct store_span hours = { span->from_ns - span->from_ns % HOUR_NS,
 				    MIN(round_up(span->to_ns), round_up(scan->source->now_ns)) };
 	uint64_t end;
-	int r = hours_end(scan, hours, &end);
+	int r = hours_end(scan, table, hours, &end);
 
 	if (r < 0)
 		return r;
@@ -331,8 +343,7 @@ static int sum_hours(struct summing *s)
 	if (end >= span->to_ns)
 		span->to_ns = MIN(end, hours.to_ns);
 	scan->from_what = "hours";
-	r = sum_table(s, FLEET_USAGE_HOUR,
-		      (struct store_span){ span->from_ns, MIN(end, span->to_ns) });
+	r = sum_table(s, table, (struct store_span){ span->from_ns, MIN(end, span->to_ns) });
 	return r == 0 ? sum_pieces(s, (struct store_span){ end, span->to_ns }) : r;
 }
 
@@ -369,9 +380,9 @@ int fleet_run(struct scan *s, portion_fn fn, void *ctx)
 	_cleanup_buf_ struct buf scratch = BUF_INIT(QUERY_MAX);
 	struct summing summing = { .scan = s, .fn = fn, .ctx = ctx };
 	const struct history_question *q = s->question;
-	bool exact,
-		long_span = s->span.to_ns - s->span.from_ns > FLEET_SHORT_NS,
-		by_hours = long_span && (!s->series || s->step_s % 3600 == 0) && hours_have_dims(q);
+	bool exact, by_hours = s->span.to_ns - s->span.from_ns > FLEET_SHORT_NS &&
+			       (!s->series || s->step_s % 3600 == 0);
+	enum fleet_table hours;
 
 	for (size_t i = 0; i < q->n_by; i++)
 		want(&summing, q->by[i]);
@@ -382,12 +393,13 @@ int fleet_run(struct scan *s, portion_fn fn, void *ctx)
 	if (!fleet_holds_in_part(q->filter, FLEET_VERDICT))
 		scan_note(s, "what was refused is not in it: refusals do not know all that the "
 			     "filter asks for");
-	if (!by_hours || !fleet_holds_in_part(q->filter, FLEET_USAGE_HOUR))
+	hours = by_hours ? hours_for(&summing) : FLEET_FLOW;
+	if (hours == FLEET_FLOW)
 		return sum_pieces(&summing, s->span);
 	if (filter_uses(q->filter) & (filter_bit("name") | filter_bit("container")))
 		scan_note(s, "from sums by hour: these know the best name of a flow alone, and the "
 			     "name of a container");
-	return sum_hours(&summing);
+	return sum_hours(&summing, hours);
 }
 
 /* ---- pieces ---- */

@@ -68,15 +68,15 @@ static int candidates(struct page *p, struct store_span part, size_t limit)
 					   CLICKHOUSE_TO };
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
 	const struct filter *f = p->a->question->filter;
-	bool exact;
+	bool exact; /* or not: the filter is asked again of what is put together */
 
 	buf_puts(&query, "SELECT host, boot, flow_id, max(to_us) AS last FROM flow WHERE ");
 	fleet_put_span(&query, FLEET_FLOW, part);
 	buf_puts(&query, " AND ");
 	fleet_put_filter(&query, f, FLEET_FLOW, &exact);
-	buf_printf(&query,
-		   " GROUP BY host, boot, flow_id ORDER BY last DESC, flow_id DESC LIMIT %zu",
-		   limit);
+	buf_puts(&query, " GROUP BY host, boot, flow_id HAVING ");
+	fleet_put_filter(&query, f, FLEET_WHOLE, &exact);
+	buf_printf(&query, " ORDER BY last DESC, flow_id DESC LIMIT %zu", limit);
 	return fleet_read(p->a->scan.fleet, &query, columns, ARRAY_SIZE(columns), take_candidate,
 			  p);
 }
@@ -315,6 +315,9 @@ int fleet_flows(struct answering *a)
 	uint64_t step = HOUR_NS;
 	int r = 0;
 
+	/* what a flow is as a whole shows only where all of its pieces are looked at */
+	if (scan_filter_is_of_whole_flows(q->filter))
+		step = UINT64_MAX / 4;
 	part.to_ns = MIN(part.to_ns, a->scan.source->now_ns + HOUR_NS);
 	if (q->after.time_ns)
 		part.to_ns = MIN(part.to_ns, (q->after.time_ns / NSEC_PER_SEC + 1) * NSEC_PER_SEC);

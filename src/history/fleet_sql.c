@@ -16,9 +16,14 @@
 /* Bits of the tables that have what an expression is of. */
 #define FLOW (1U << FLEET_FLOW)
 #define VERDICT (1U << FLEET_VERDICT)
+#define NAMES (1U << FLEET_USAGE_NAME)
+#define HOSTS (1U << FLEET_USAGE_HOST)
 #define HOURS (1U << FLEET_USAGE_HOUR)
 #define WHOLE (1U << FLEET_WHOLE)
-#define ALL (FLOW | VERDICT | HOURS)
+/* columns of the other side, of this side, of both */
+#define THERE (FLOW | VERDICT | HOURS | NAMES)
+#define HERE (FLOW | VERDICT | HOURS | HOSTS)
+#define ALL (THERE | HERE)
 
 #define FILE_NAME(path) "if(endsWith(" path ", '/'), " path ", splitByChar('/', " path ")[-1])"
 #define PROGRAM "if(exe = '', comm, " FILE_NAME("exe") ")"
@@ -59,8 +64,8 @@ static const char *state_word(unsigned v)
 }
 
 static const struct sql_key keys[] = {
-	{ "host", ALL, 0, { "host" } },
-	{ "proc", ALL, 0, { PROGRAM, "exe" } },
+	{ "host", HERE, 0, { "host" } },
+	{ "proc", HERE, 0, { PROGRAM, "exe" } },
 	{ "parent",
 	  FLOW,
 	  0,
@@ -68,20 +73,20 @@ static const struct sql_key keys[] = {
 	  .array = "arrayConcat(ancestor_exes, arrayMap(x -> " FILE_NAME("x") ", ancestor_exes))" },
 	{ "args", FLOW, 0, { 0 }, .array = "args" },
 	{ "pid", FLOW | VERDICT, 0, { 0 }, .number = "pid", .known = KNOWN },
-	{ "user", ALL, 0, { "user", "if(" KNOWN ", toString(uid), '')" } },
-	{ "unit", ALL, 0, { "unit" } },
+	{ "user", HERE, 0, { "user", "if(" KNOWN ", toString(uid), '')" } },
+	{ "unit", HERE, 0, { "unit" } },
 	{ "container",
 	  FLOW,
-	  VERDICT | HOURS,
+	  VERDICT | HOURS | HOSTS,
 	  { "container_name", "container_id", "container_image" } },
 	{ "cgroup", FLOW, 0, { "cgroup" } },
-	{ "name", FLOW, VERDICT | HOURS, { "name" }, .array = "names" },
-	{ "domain", ALL, 0, { "domain" } },
+	{ "name", FLOW, VERDICT | HOURS | NAMES, { "name" }, .array = "names" },
+	{ "domain", THERE, 0, { "domain" } },
 	{ "source", FLOW | VERDICT, 0, { "if(name_source = '', 'none', name_source)" } },
 	{ "addr", FLOW | VERDICT, 0, { 0 }, .addr = "peer_ip" },
 	{ "segment", ALL, 0, { "segment" } },
-	{ "country", ALL, 0, { "country" } },
-	{ "asn", ALL, 0, { 0 }, .number = "asn", .known = "asn != 0" },
+	{ "country", THERE, 0, { "country" } },
+	{ "asn", THERE, 0, { 0 }, .number = "asn", .known = "asn != 0" },
 	{ "src", FLOW | VERDICT, 0, { 0 }, .addr = "if(inbound, peer_ip, our_ip)" },
 	{ "port",
 	  FLOW | VERDICT,
@@ -90,10 +95,10 @@ static const struct sql_key keys[] = {
 	  .number = DPORT,
 	  .known = "proto IN (6, 17, 33, 132, 136)" },
 	{ "proto", FLOW | VERDICT, 0, { 0 }, .number = "proto", .word = proto_word, .values = 256 },
-	{ "app", ALL, 0, { "app" } },
-	{ "protocol", ALL, 0, { "app" } },
+	{ "app", HERE, 0, { "app" } },
+	{ "protocol", HERE, 0, { "app" } },
 	{ "dir",
-	  FLOW | HOURS,
+	  FLOW | HOURS | HOSTS,
 	  0,
 	  { 0 },
 	  .number = "direction",
@@ -106,9 +111,9 @@ static const struct sql_key keys[] = {
 	  .number = "argMax(state, seq)",
 	  .word = state_word,
 	  .values = FLOW_CLOSED + 1 },
-	{ "verdict", ALL, 0, { "action", "if(would_refuse, 'would-deny', '')" } },
+	{ "verdict", HERE, 0, { "action", "if(would_refuse, 'would-deny', '')" } },
 	{ "rule",
-	  ALL,
+	  HERE,
 	  0,
 	  { "rule_text", "rule_note", "if(rule_line = 0, '', toString(rule_line))" } },
 	{ "up", WHOLE, 0, { 0 }, .number = "sum(up_bytes)" },
@@ -136,8 +141,8 @@ static void put_escaped(struct buf *out, struct str s, bool like, bool lower)
 	for (size_t i = 0; i < s.n; i++) {
 		char c = lower ? (char)tolower((unsigned char)s.p[i]) : s.p[i];
 
-		if (like && c == '*') {
-			buf_putc(out, '%');
+		if (like && (c == '*' || c == '?')) {
+			buf_putc(out, c == '*' ? '%' : '_');
 			continue;
 		}
 		if (like && (c == '%' || c == '_' || c == '\\'))
@@ -170,7 +175,7 @@ void fleet_put_span(struct buf *out, enum fleet_table table, struct store_span s
 	uint64_t from = MIN(span.from_ns / NSEC_PER_SEC, (uint64_t)UINT32_MAX),
 		 to = MIN(span.to_ns / NSEC_PER_SEC, (uint64_t)UINT32_MAX);
 
-	if (table == FLEET_USAGE_HOUR) {
+	if (fleet_is_hours(table)) {
 		buf_printf(out, "hour >= toDateTime(%lu) AND hour < toDateTime(%lu)", from, to);
 		return;
 	}
@@ -191,40 +196,34 @@ struct sides {
 
 static bool is_pattern(struct str s)
 {
-	return s.n && memchr(s.p, '*', s.n);
+	return s.n && (memchr(s.p, '*', s.n) || memchr(s.p, '?', s.n));
 }
 
-/* As str_glob(): ASCII case ignored. False: it cannot be said to the letter. */
-static bool put_glob(struct buf *out, const char *what, struct str pattern)
+/* As str_glob(): ASCII case ignored. */
+static void put_glob(struct buf *out, const char *what, struct str pattern)
 {
-	if (pattern.n && memchr(pattern.p, '?', pattern.n))
-		return false; /* one byte, and ClickHouse's '_' is one character */
 	if (is_pattern(pattern))
 		buf_printf(out, "(%s != '' AND lower(%s) LIKE '", what, what);
 	else
 		buf_printf(out, "(lower(%s) = '", what);
 	put_escaped(out, pattern, is_pattern(pattern), true);
 	buf_puts(out, "')");
-	return true;
 }
 
 /* In part: by the first of the texts alone. */
-static bool put_texts(struct buf *out, const struct sql_key *k, struct str pattern, bool in_part)
+static void put_texts(struct buf *out, const struct sql_key *k, struct str pattern, bool in_part)
 {
-	bool ok = true;
-
 	buf_putc(out, '(');
 	for (size_t i = 0; i < (in_part ? 1 : TEXTS_MAX) && k->texts[i]; i++) {
 		buf_puts(out, i ? " OR " : "");
-		ok &= put_glob(out, k->texts[i], pattern);
+		put_glob(out, k->texts[i], pattern);
 	}
 	if (k->array && !in_part) {
 		buf_printf(out, "%sarrayExists(t -> ", k->texts[0] ? " OR " : "");
-		ok &= put_glob(out, "t", pattern);
+		put_glob(out, "t", pattern);
 		buf_printf(out, ", %s)", k->array);
 	}
 	buf_putc(out, ')');
-	return ok;
 }
 
 static bool put_words(struct buf *out, const struct sql_key *k, struct str pattern)
@@ -293,28 +292,37 @@ void fleet_put_below(struct buf *out, const char *what, struct str name)
 	buf_puts(out, "'))");
 }
 
-/* A bare word is found anywhere in program, path, names and the address of who was called. */
+static void put_found(struct buf *out, const char *what, struct str word)
+{
+	if (is_pattern(word)) {
+		put_glob(out, what, word);
+		return;
+	}
+	buf_printf(out, "(positionCaseInsensitive(%s, '", what);
+	put_escaped(out, word, false, false);
+	buf_puts(out, "') > 0)");
+}
+
+/*
+ * A bare word is found anywhere in program, path, names and the address of who was called; with wildcards it is the whole of one of them.
+ * False: not to the letter, as IPv6 can be written in more ways than one.
+ */
 static bool put_word(struct buf *out, struct str word)
 {
-	static const char *const texts[] = { PROGRAM, "exe", "name" };
-	struct cidr c;
+	static const char *const texts[] = {
+		PROGRAM, "exe", "name",
+		"replaceOne(IPv6NumToString(if(inbound, our_ip, peer_ip)), '::ffff:', '')"
+	};
 
-	if (is_pattern(word) || memchr(word.p, '?', word.n))
-		return false;
 	buf_putc(out, '(');
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		buf_printf(out, "positionCaseInsensitive(%s, '", texts[i]);
-		put_escaped(out, word, false, false);
-		buf_puts(out, "') > 0 OR ");
+		put_found(out, texts[i], word);
+		buf_puts(out, " OR ");
 	}
-	buf_puts(out, "arrayExists(t -> positionCaseInsensitive(t, '");
-	put_escaped(out, word, false, false);
-	buf_puts(out, "') > 0, names) OR position(replaceOne(IPv6NumToString(if(inbound, our_ip, "
-		      "peer_ip)), '::ffff:', ''), '");
-	put_escaped(out, word, false, true);
-	buf_puts(out, "') > 0)");
-	return cidr_parse(word, &c) < 0 ||
-	       addr_is_v4(&c.addr); /* IPv6 is written in more ways than one */
+	buf_puts(out, "arrayExists(t -> ");
+	put_found(out, "t", word);
+	buf_puts(out, ", names))");
+	return !memchr(word.p, ':', word.n);
 }
 
 static const struct sql_key *key_of(const struct filter_key *k)
@@ -350,7 +358,7 @@ static bool put_term(struct buf *out, const struct filter_step *s, enum fleet_ta
 	else if (k->number)
 		put_number(out, k, s);
 	else
-		return put_texts(out, k, s->text, k->parts & 1U << table);
+		put_texts(out, k, s->text, k->parts & 1U << table);
 	return true;
 }
 
@@ -442,7 +450,7 @@ bool fleet_put_filter(struct buf *out, const struct filter *f, enum fleet_table 
 static unsigned tables_with(enum clickhouse_column c)
 {
 	static const uint8_t tables[CLICKHOUSE_COLUMN_COUNT] = {
-		[CLICKHOUSE_HOST] = ALL,
+		[CLICKHOUSE_HOST] = HERE,
 		[CLICKHOUSE_BOOT] = FLOW | VERDICT,
 		[CLICKHOUSE_FLOW_ID] = FLOW | VERDICT,
 		[CLICKHOUSE_SEQ] = FLOW | VERDICT,
@@ -451,34 +459,34 @@ static unsigned tables_with(enum clickhouse_column c)
 		[CLICKHOUSE_PROTO] = FLOW | VERDICT,
 		[CLICKHOUSE_OUR_IP] = FLOW | VERDICT,
 		[CLICKHOUSE_OUR_PORT] = FLOW | VERDICT,
-		[CLICKHOUSE_PEER_IP] = ALL,
+		[CLICKHOUSE_PEER_IP] = THERE,
 		[CLICKHOUSE_PEER_PORT] = FLOW | VERDICT,
 		[CLICKHOUSE_INBOUND] = FLOW | VERDICT,
 		[CLICKHOUSE_FORWARDED] = FLOW | VERDICT,
-		[CLICKHOUSE_APP] = ALL,
+		[CLICKHOUSE_APP] = HERE,
 		[CLICKHOUSE_PID] = FLOW | VERDICT,
-		[CLICKHOUSE_UID] = ALL,
-		[CLICKHOUSE_USER] = ALL,
-		[CLICKHOUSE_EXE] = ALL,
-		[CLICKHOUSE_COMM] = ALL,
-		[CLICKHOUSE_UNIT] = ALL,
-		[CLICKHOUSE_CONTAINER_NAME] = ALL,
-		[CLICKHOUSE_CONTAINER_ID] = FLOW | HOURS,
+		[CLICKHOUSE_UID] = HERE,
+		[CLICKHOUSE_USER] = HERE,
+		[CLICKHOUSE_EXE] = HERE,
+		[CLICKHOUSE_COMM] = HERE,
+		[CLICKHOUSE_UNIT] = HERE,
+		[CLICKHOUSE_CONTAINER_NAME] = HERE,
+		[CLICKHOUSE_CONTAINER_ID] = FLOW | HOURS | HOSTS,
 		[CLICKHOUSE_CONTAINER_IMAGE] = FLOW | VERDICT,
-		[CLICKHOUSE_NAME] = ALL,
+		[CLICKHOUSE_NAME] = THERE,
 		[CLICKHOUSE_NAME_SOURCE] = FLOW | VERDICT,
-		[CLICKHOUSE_DOMAIN] = ALL,
+		[CLICKHOUSE_DOMAIN] = THERE,
 		[CLICKHOUSE_SEGMENT] = ALL,
-		[CLICKHOUSE_COUNTRY] = ALL,
-		[CLICKHOUSE_ASN] = ALL,
-		[CLICKHOUSE_DIRECTION] = FLOW | HOURS,
-		[CLICKHOUSE_ACTION] = ALL,
-		[CLICKHOUSE_WOULD_REFUSE] = ALL,
+		[CLICKHOUSE_COUNTRY] = THERE,
+		[CLICKHOUSE_ASN] = THERE,
+		[CLICKHOUSE_DIRECTION] = FLOW | HOURS | HOSTS,
+		[CLICKHOUSE_ACTION] = HERE,
+		[CLICKHOUSE_WOULD_REFUSE] = HERE,
 		[CLICKHOUSE_REFUSED] = FLOW | VERDICT,
-		[CLICKHOUSE_RULE_FILE] = ALL,
-		[CLICKHOUSE_RULE_LINE] = ALL,
-		[CLICKHOUSE_RULE_TEXT] = ALL,
-		[CLICKHOUSE_RULE_NOTE] = ALL,
+		[CLICKHOUSE_RULE_FILE] = HERE,
+		[CLICKHOUSE_RULE_LINE] = HERE,
+		[CLICKHOUSE_RULE_TEXT] = HERE,
+		[CLICKHOUSE_RULE_NOTE] = HERE,
 		[CLICKHOUSE_CALLS] = VERDICT,
 		[CLICKHOUSE_PACKETS] = VERDICT,
 		[CLICKHOUSE_BYTES] = VERDICT,

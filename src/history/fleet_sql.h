@@ -15,7 +15,18 @@ struct cidr;
 struct filter;
 
 /* What is asked; their columns differ. FLEET_WHOLE: pieces put together by flow, of which counters and times are known alone. */
-enum fleet_table { FLEET_FLOW, FLEET_VERDICT, FLEET_USAGE_HOUR, FLEET_WHOLE };
+enum fleet_table {
+	FLEET_FLOW,
+	FLEET_VERDICT,
+	FLEET_USAGE_NAME, /* sums by hour, of all machines together: only what is of the other side */
+	FLEET_USAGE_HOST, /* of each machine: all but the other side's name and place */
+	FLEET_USAGE_HOUR, /* both */
+	FLEET_WHOLE
+};
+static inline bool fleet_is_hours(enum fleet_table t)
+{
+	return t >= FLEET_USAGE_NAME && t <= FLEET_USAGE_HOUR;
+}
 
 /* 'text', quoted. */
 void fleet_put_text(struct buf *out, struct str s);
