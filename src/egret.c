@@ -73,7 +73,7 @@ static void print_help(FILE *to)
 	fputs("\n  --run DIR         folder of egretd's control socket (/run/egret)\n"
 	      "  --console URL     ask a console of a fleet (egretd --console), or the page of any "
 	      "egretd\n"
-	      "  --token-file FILE with the token that 'egret page' made there\n"
+	      "  --token-file FILE a token that 'egret page' made there\n"
 	      "  --ca FILE         whom to trust with its certificate, instead of the system's "
 	      "list\n"
 	      "  --version         print the version\n"

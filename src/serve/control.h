@@ -14,7 +14,7 @@
  *     {"ask":"why","to":"example.com","port":443,"app":"/usr/bin/x"}   → one object
  *     {"ask":"findings","filter":"","last":86400,"low":true}       → an alert record each, heaviest first, then {"end":true,…};
  *                                                                    may name "id", "detector", "class", "level"
- *     {"ask":"rights"}, {"ask":"keys"}                         → what whoever asks may do; the keys of the filter language
+ *     {"ask":"rights"}, {"ask":"keys"}                         → what whoever asks may do, and whether anything lives here; the keys of the filter language
  *     {"ask":"page","do":"link","change":true,"for":28800}     → {"url":"…#token=…",…}; also revoke
  *     {"ask":"detect","do":"ack","id":"…","for":2592000}           → one object; also unack, exceptions, intel-list, intel-check,
  *                                                                    intel-add, intel-remove, intel-refresh

@@ -23,13 +23,13 @@ struct clickhouse_http {
 	char password[PASSWORD_MAX];
 	size_t answer_max;
 	struct buf answer;
+	bool (*part)(void *ctx, struct str part); /* who gets the answer; NULL: it is kept */
+	void *part_ctx;
+	bool enough;
 	size_t at;            /* which of the addresses */
 	const char *lines[2]; /* of the next insert's head */
 	enum clickhouse_fate fate;
 	bool collector;
-	bool (*part)(void *ctx, struct str part); /* who gets the answer; NULL: it is kept */
-	void *part_ctx;
-	bool enough;
 };
 
 static size_t on_answer(char *p, size_t size, size_t n, void *ctx)
@@ -105,17 +105,17 @@ int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX])
 	return r == CURLE_OK ? 0 : -EINVAL;
 }
 
-static CURLcode perform(struct clickhouse_http *h, const char *url, struct str body, bool packed)
+static CURLcode perform(struct clickhouse_http *h, const char *url, struct str body, bool insert)
 {
 	struct curl_slist *headers = NULL;
 	CURLcode r = url ? curl_easy_setopt(h->curl, CURLOPT_URL, url) : CURLE_OUT_OF_MEMORY;
 
 	headers = curl_slist_append(headers, "Expect:");
 	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
-	if (packed && spool_is_gzip(body))
+	if (insert && spool_is_gzip(body))
 		headers = curl_slist_append(headers, "Content-Encoding: gzip");
 	for (size_t i = 0; i < ARRAY_SIZE(h->lines); i++)
-		if (packed && h->lines[i])
+		if (insert && h->lines[i])
 			headers = curl_slist_append(headers, h->lines[i]);
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
@@ -130,6 +130,19 @@ static CURLcode perform(struct clickhouse_http *h, const char *url, struct str b
 		r = curl_easy_perform(h->curl);
 	curl_slist_free_all(headers);
 	return r;
+}
+
+/* How the request went, up to an answer with a status. 0 or -EIO. */
+static int explain(struct clickhouse_http *h, CURLcode r, char why[SHIP_WHY_MAX])
+{
+	if (r == CURLE_OK)
+		return 0;
+	if (r == CURLE_OPERATION_TIMEDOUT)
+		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
+	else
+		snprintf(why, SHIP_WHY_MAX, "%s",
+			 h->curl_why[0] ? h->curl_why : curl_easy_strerror(r));
+	return -EIO;
 }
 
 /* A gateway or a server that gave up on it may have handed it on all the same. */
@@ -150,19 +163,6 @@ static bool by_collector(struct clickhouse_http *h)
 
 	return curl_easy_header(h->curl, SHIP_COLLECTOR_HEADER, 0, CURLH_HEADER, -1, &header) ==
 	       CURLHE_OK;
-}
-
-/* How the request went, up to an answer with a status. 0 or -EIO. */
-static int explain(struct clickhouse_http *h, CURLcode r, char why[SHIP_WHY_MAX])
-{
-	if (r == CURLE_OK)
-		return 0;
-	if (r == CURLE_OPERATION_TIMEDOUT)
-		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
-	else
-		snprintf(why, SHIP_WHY_MAX, "%s",
-			 h->curl_why[0] ? h->curl_why : curl_easy_strerror(r));
-	return -EIO;
 }
 
 int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,
@@ -205,6 +205,7 @@ int clickhouse_http_ask(struct clickhouse_http *h, struct str query,
 	h->part = part;
 	h->part_ctx = ctx;
 	r = perform(h, url.failed ? NULL : url.p, query, false);
+	h->fate = fate_of(h, r);
 	h->part = NULL;
 	if (h->enough)
 		return 0;

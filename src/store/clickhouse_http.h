@@ -30,12 +30,6 @@ int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct st
 			 const char *more, char why[SHIP_WHY_MAX]);
 struct str clickhouse_http_answer(const struct clickhouse_http *h); /* until the next */
 
-/* The last question or insert: whether it got there, and who answered. */
-enum clickhouse_fate { CLICKHOUSE_NOT_SENT, CLICKHOUSE_IN_DOUBT, CLICKHOUSE_ANSWERED };
-enum clickhouse_fate clickhouse_http_fate(const struct clickhouse_http *h);
-bool clickhouse_http_collector(const struct clickhouse_http *h);
-/* Header lines of the next insert; borrowed, NULL: none. */
-void clickhouse_http_headers(struct clickhouse_http *h, const char *spool, const char *batch);
 /*
  * Asks without being able to change anything, and hands on the answer as it comes, once it is known to be one. `part` gives false to end it;
  * then 0. Else as clickhouse_http_post().
@@ -43,3 +37,10 @@ void clickhouse_http_headers(struct clickhouse_http *h, const char *spool, const
 int clickhouse_http_ask(struct clickhouse_http *h, struct str query,
 			bool (*part)(void *ctx, struct str part), void *ctx,
 			char why[SHIP_WHY_MAX]);
+
+/* The last question or insert: whether it got there, and who answered. */
+enum clickhouse_fate { CLICKHOUSE_NOT_SENT, CLICKHOUSE_IN_DOUBT, CLICKHOUSE_ANSWERED };
+enum clickhouse_fate clickhouse_http_fate(const struct clickhouse_http *h);
+bool clickhouse_http_collector(const struct clickhouse_http *h);
+/* Header lines of the next insert; borrowed, NULL: none. */
+void clickhouse_http_headers(struct clickhouse_http *h, const char *spool, const char *batch);

@@ -194,6 +194,11 @@ static bool take_rights(struct call *c, struct str line, uint64_t *ret_until_s)
 			  "group egret on this machine");
 		return false;
 	}
+	if (c->route->shape == WEB_LIVE && json_is_false(json_object_get(j, "live"))) {
+		call_fail(c, MHD_HTTP_NOT_IMPLEMENTED,
+			  "a console has nothing living: ask the machine, or the history");
+		return false;
+	}
 	*ret_until_s = (uint64_t)json_integer_value(json_object_get(j, "until"));
 	return true;
 }

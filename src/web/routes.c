@@ -172,7 +172,7 @@ static const struct web_route routes[] = {
 	{ "GET", "/fleet/hosts", "\"ask\":\"history\",\"do\":\"hosts\"", WEB_ROWS, hosts_params, "matched:i shown:i",
 	  "host:s seen:i version:s policy_mode:s flows:i lost:i waiting:i spool_bytes:i", "On a console: the machines that send to its ClickHouse, as each told it last." },
 	{ "GET", "/fleet/findings", "\"ask\":\"history\",\"do\":\"cases\"", WEB_ROWS, hosts_params, "matched:i shown:i",
-	  "detector:s class:s level:s peer:s hosts:i first:i last:i score:n", "On a console: findings by peer and detector, with how many machines show them." },
+	  "peer:s detector:s class:s level:s score:i hosts:i findings:i some_hosts:a programs:a ?contacted_by:i first:i last:i", "On a console: findings by peer and detector, with how many machines show them." },
 	{ "GET", "/who", "\"ask\":\"history\",\"do\":\"who\"", WEB_OBJECT, who_params,
 	  "what:s kind:s names:a addresses:a " SUMS " apps:a ports:a timeline:o", NULL, "All that is known of an address or a name." },
 	{ "GET", "/why", "\"ask\":\"why\"", WEB_OBJECT, why_params, NULL, NULL, "Would this leave, and which rule decides?" },

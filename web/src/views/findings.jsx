@@ -27,8 +27,9 @@ const COLUMNS = [
 /** What several machines show: one line a peer and detector. */
 const FLEET = [
 	{ key: "level", title: "level", render: (r) => <Level level={r.level} /> },
-	{ key: "hosts", title: "hosts", num: true, render: (r) => count(r.hosts) },
-	{ key: "peer", title: "to whom", grow: true, render: (r) => <span title={r.peer}>{r.name || r.peer}</span> },
+	{ key: "hosts", title: "hosts", num: true, render: (r) => <span title={r.some_hosts.join(", ")}>{count(r.hosts)}</span> },
+	{ key: "peer", title: "to whom", grow: true, render: (r) => r.peer },
+	{ key: "programs", title: "programs", less: 2, render: (r) => r.programs.join(", ") },
 	{ key: "detector", title: "found by", less: 1, render: (r) => r.detector },
 	{ key: "first", title: "since", num: true, less: 2, render: (r) => <Time at={r.first} relative /> },
 	{ key: "last", title: "last seen", num: true, less: 1, render: (r) => <Time at={r.last} relative /> },
@@ -40,7 +41,7 @@ function Fleet({ q }) {
 	return (
 		<Panel title="In the fleet" aside={<span class="dim">by peer, in 7 days</span>}>
 			{data && !rows.length ? <Empty title="Nothing was found" /> : <Table label="In the fleet" tall={false} columns={FLEET} rows={rows} rowKey={(r) => r.detector + " " + r.peer}
-				onOpen={(r) => change({ filter: dimTerm(r.name ? "name" : "address", r.name || r.peer) })} />}
+				onOpen={(r) => change({ filter: dimTerm("name", r.peer) })} />}
 			<Trouble problem={problem} said />
 		</Panel>
 	);
