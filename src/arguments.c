@@ -8,7 +8,8 @@
 #include "base/log.h"
 
 static const char usage[] =
-	"usage: egretd [--console | --collector] [--config FILE] [-T] [--foreground] [--verbose]\n\n"
+	"usage: egretd [--console | --collector] [--config FILE] [-T] [--foreground] "
+	"[--verbose]\n\n"
 	"Watches what leaves this host, and decides what may when there is a policy. Without\n"
 	"--foreground it goes to the background once it watches.\n\n"
 	"  --console      watch nothing: serve page and API over the ClickHouse that `store\n"
