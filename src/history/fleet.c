@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "flow/filter.h"
+#include "flow/flow.h"
 #include "history/whole.h"
 
 #define QUERY_MAX (4U << 20)
@@ -476,8 +477,11 @@ static int take_row(void *ctx, const struct clickhouse_piece *p)
 	struct rows *r = ctx;
 	struct store_row row = p->row;
 
-	if (r->refused)
+	if (r->refused) {
 		row.flow_id = 0;
+		row.start_ns = row.from_ns;
+		row.state = FLOW_CLOSED;
+	}
 	return r->fn(r->ctx, &row);
 }
 

@@ -79,12 +79,22 @@ static const struct member host_members[] = {
 };
 #define HOST_ASKED 3 /* those before are not columns */
 
+/* Of a machine the filter language knows its name, and nothing else. */
+static bool host_passes(struct answering *a, struct str host)
+{
+	struct store_row of = { .host = host };
+	const struct flow *f = a->question->filter ? flow_of_row(a->scan.maker, &of) : NULL;
+
+	return !a->question->filter ||
+	       (f && filter_match(a->question->filter, f, a->scan.source->now_ns));
+}
+
 int answer_fleet_hosts(struct answering *a)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
 	const struct history_question *q = a->question;
 	const json_t *rows, *row;
-	size_t i, shown = 0;
+	size_t i, matched = 0, shown = 0;
 	json_t *answer;
 	int r = 0;
 
@@ -101,8 +111,9 @@ int answer_fleet_hosts(struct answering *a)
 	rows = json_object_get(answer, "data");
 	json_array_foreach(rows, i, row)
 	{
-		if (r < 0 || shown == q->limit)
-			break;
+		if (r < 0 || !host_passes(a, text_of(json_array_get(row, 0))) ||
+		    matched++ >= q->limit)
+			continue;
 		line_begin(a);
 		for (size_t m = 0; m < ARRAY_SIZE(host_members); m++)
 			put_member(&a->j, &host_members[m], json_array_get(row, m));
@@ -110,7 +121,7 @@ int answer_fleet_hosts(struct answering *a)
 		shown++;
 	}
 	if (r == 0)
-		r = put_end(a, json_array_size(rows), shown);
+		r = put_end(a, matched, shown);
 	json_decref(answer);
 	return r;
 }
