@@ -83,7 +83,7 @@ def main():
     quick = "--quick" in sys.argv
     results.need_root()
     own = stages(200_000 if quick else 1_000_000)
-    cluster, seconds = fleet_rig.cluster(2, 2), 15 if quick else 40
+    cluster, seconds = fleet_rig.cluster(2, 2), 15 if quick else 30
     try:
         cluster.tool("migrate")
         runs = [drive(cluster, hosts, rate, seconds) for hosts, rate in STRAIGHT[:2 if quick else None]]
