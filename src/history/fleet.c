@@ -472,16 +472,20 @@ struct rows {
 	bool refused; /* of `verdict`: the piece that it belongs to is a row of its own */
 };
 
+void fleet_refusal(struct store_row *row)
+{
+	row->flow_id = 0;
+	row->start_ns = row->from_ns;
+	row->state = FLOW_CLOSED;
+}
+
 static int take_row(void *ctx, const struct clickhouse_piece *p)
 {
 	struct rows *r = ctx;
 	struct store_row row = p->row;
 
-	if (r->refused) {
-		row.flow_id = 0;
-		row.start_ns = row.from_ns;
-		row.state = FLOW_CLOSED;
-	}
+	if (r->refused)
+		fleet_refusal(&row);
 	return r->fn(r->ctx, &row);
 }
 

@@ -124,6 +124,8 @@ static const struct sql_key keys[] = {
 	{ "down", WHOLE, 0, { 0 }, .number = "sum(down_bytes)" },
 	{ "bytes", WHOLE, 0, { 0 }, .number = "sum(up_bytes + down_bytes)" },
 	{ "packets", WHOLE, 0, { 0 }, .number = "sum(up_packets + down_packets)" },
+	{ "age", WHOLE, 0, { 0 } },
+	{ "refused", WHOLE, 0, { 0 } },
 	{ "rtt",
 	  WHOLE,
 	  0,
