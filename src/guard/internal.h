@@ -114,9 +114,9 @@ struct feeds {
 	size_t n_resolvers;
 	struct file_stamp *list_stamps; /* by list of the policy in force */
 	int64_t looked_s, hosts_told_s;
-	uint64_t routes;          /* routes_stamp() of the policy in force */
-	struct list_fetch *fetch; /* one at a time */
-	char *fetching;           /* its list's url */
+	uint64_t routes;           /* routes_stamp() of the policy in force */
+	struct fetch_child *fetch; /* one at a time */
+	char *fetching;            /* its list's url */
 	struct fetch_failure failures[FAILURES_MAX];
 	size_t n_failures;
 };
