@@ -14,6 +14,7 @@
 #include "guard/guard.h"
 #include "guard/budget.h"
 #include "guard/quota.h"
+#include "guard/sealed.h"
 #include "policy/image.h"
 
 #define BLOCKS_MAX 512
@@ -71,10 +72,6 @@ int kept_write(const char *folder, const char *name, const struct kept *k,
 /* -ENOENT; -EBADMSG: damaged (it was set aside as NAME.damaged); -errno. `ids` NULL: not wanted. */
 int kept_read(const char *folder, const char *name, struct kept *ret, struct policy_ids *ids);
 void kept_remove(const char *folder, const char *name);
-
-/* sealed.c: `word` begins the file; -EBADMSG: damaged. What is left in `text` is what was written. */
-int sealed_write(const char *folder, const char *name, const char *word, const struct buf *body);
-int sealed_open(const char *word, struct str *text);
 
 struct built {
 	struct rule_set *rules;
@@ -152,6 +149,7 @@ struct guard {
 	int64_t kept_at_s;  /* when counts were last written */
 	int64_t retry_at_s; /* after a renewal that failed */
 	uint64_t swaps, refused_loads;
+	char origin[256]; /* who published it, in words; empty: nobody */
 	char last_problem
 		[256]; /* of something that goes on by itself; shown until it works again */
 };
@@ -163,6 +161,7 @@ struct rule_set *rule_set_put(struct rule_set *s); /* NULL is fine; returns NULL
 int guard_parse(const struct kept *k, struct rule_set **ret, struct buf *messages);
 int guard_build(struct guard *g, const struct kept *k, struct policy_ids *ids, struct built *ret,
 		struct buf *messages);
+struct compile_config guard_compile_config(struct guard *g, bool enforce, struct policy_ids *ids);
 /* An image in which rules with spent quotas do what they say; none when no quota is spent. */
 int guard_build_own(struct guard *g, const struct built *b, const struct kept *k,
 		    struct policy_image **ret, struct buf *messages);
