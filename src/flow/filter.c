@@ -19,27 +19,15 @@
 #include "base/human.h"
 #include "base/lex.h"
 #include "base/time.h"
-#include "flow/filter_keys.h"
+#include "flow/filter_steps.h"
 
 #define MAX_TEXT 4096
 #define MAX_OPS 512
 #define MAX_DEPTH 64
 
-enum op_kind { OP_TERM, OP_AND, OP_OR, OP_NOT };
-enum compare { EQUAL, GREATER, LESS, AT_LEAST, AT_MOST };
-
-struct op {
-	enum op_kind kind;
-	const struct filter_key *key; /* NULL: a bare word */
-	enum compare compare;
-	struct str text;
-	uint64_t from, to; /* numbers: `from`; ports: both ends */
-	struct cidr cidr;
-};
-
 struct filter {
 	size_t n_ops;
-	struct op *ops;
+	struct filter_step *ops;
 	char text[]; /* what the terms point into */
 };
 
@@ -62,9 +50,9 @@ __attribute__((format(printf, 3, 4))) static int fail(struct parser *p, const ch
 	return -EINVAL;
 }
 
-static int add_op(struct parser *p, struct op op)
+static int add_op(struct parser *p, struct filter_step op)
 {
-	struct op *ops;
+	struct filter_step *ops;
 
 	if (p->f->n_ops == MAX_OPS) {
 		fail(p, p->rest.p, "the filter has more than %d words", MAX_OPS / 2);
@@ -121,27 +109,27 @@ static bool take_char(struct parser *p, char c)
 
 /* ---- values ---- */
 
-static struct str take_compare(struct str v, enum compare *ret)
+static struct str take_compare(struct str v, enum filter_compare *ret)
 {
 	bool equal = v.n > 1 && v.p[1] == '=';
 
-	*ret = EQUAL;
+	*ret = FILTER_EQUAL;
 	if (!v.n || (v.p[0] != '>' && v.p[0] != '<'))
 		return v.n && v.p[0] == '=' ? str_sub(v, 1, v.n) : v;
 	if (v.p[0] == '>')
-		*ret = equal ? AT_LEAST : GREATER;
+		*ret = equal ? FILTER_AT_LEAST : FILTER_GREATER;
 	else
-		*ret = equal ? AT_MOST : LESS;
+		*ret = equal ? FILTER_AT_MOST : FILTER_LESS;
 	return str_sub(v, equal ? 2 : 1, v.n);
 }
 
-static int parse_ports(struct str v, struct op *op)
+static int parse_ports(struct str v, struct filter_step *op)
 {
 	struct str from = v, to;
 	const char *dash = v.n ? memchr(v.p, '-', v.n) : NULL;
 
 	if (!dash) {
-		op->compare = EQUAL;
+		op->compare = FILTER_EQUAL;
 		v = take_compare(v, &op->compare);
 		op->to = 0;
 		return str_parse_u64(v, &op->from) < 0 || op->from > 65535 ? -EINVAL : 0;
@@ -154,7 +142,7 @@ static int parse_ports(struct str v, struct op *op)
 	return 0;
 }
 
-static int parse_value(struct parser *p, struct op *op, struct str v)
+static int parse_value(struct parser *p, struct filter_step *op, struct str v)
 {
 	static const char *const wanted[] = {
 		[FILTER_ADDR] = "an address or network, as 10.0.0.0/8",
@@ -248,7 +236,7 @@ static int parse_term(struct parser *p)
 	int r = take_key(p, &key);
 
 	for (size_t n = 0; r == 0; n++) {
-		struct op op = { .kind = OP_TERM, .key = key };
+		struct filter_step op = { .op = FILTER_TERM, .key = key };
 
 		r = take_value(p, &value);
 		if (r == 0)
@@ -256,7 +244,7 @@ static int parse_term(struct parser *p)
 		if (r == 0)
 			r = add_op(p, op);
 		if (r == 0 && n)
-			r = add_op(p, (struct op){ .kind = OP_OR });
+			r = add_op(p, (struct filter_step){ .op = FILTER_OR });
 		if (r < 0 || !p->rest.n || p->rest.p[0] != ',')
 			break;
 		p->rest = str_sub(p->rest, 1, p->rest.n);
@@ -280,7 +268,7 @@ static int parse_unary(struct parser *p)
 	if (take_word(p, STR("not")) || take_char(p, '-')) {
 		r = parse_unary(p);
 		if (r == 0)
-			r = add_op(p, (struct op){ .kind = OP_NOT });
+			r = add_op(p, (struct filter_step){ .op = FILTER_NOT });
 	} else if (take_char(p, '(')) {
 		const char *open = p->rest.p - 1;
 
@@ -310,7 +298,7 @@ static int parse_all(struct parser *p)
 		take_word(p, STR("and"));
 		r = parse_unary(p);
 		if (r == 0)
-			r = add_op(p, (struct op){ .kind = OP_AND });
+			r = add_op(p, (struct filter_step){ .op = FILTER_AND });
 	}
 	return r;
 }
@@ -322,7 +310,7 @@ static int parse_any(struct parser *p)
 	while (r == 0 && take_word(p, STR("or"))) {
 		r = parse_all(p);
 		if (r == 0)
-			r = add_op(p, (struct op){ .kind = OP_OR });
+			r = add_op(p, (struct filter_step){ .op = FILTER_OR });
 	}
 	return r;
 }
@@ -378,26 +366,26 @@ static bool has_word(struct str text, struct str word)
 	return false;
 }
 
-static bool match_number(const struct op *op, uint64_t v)
+static bool match_number(const struct filter_step *op, uint64_t v)
 {
 	if (op->to)
 		return v >= op->from && v <= op->to;
 	switch (op->compare) {
-	case EQUAL:
+	case FILTER_EQUAL:
 		return v == op->from;
-	case GREATER:
+	case FILTER_GREATER:
 		return v > op->from;
-	case LESS:
+	case FILTER_LESS:
 		return v < op->from;
-	case AT_LEAST:
+	case FILTER_AT_LEAST:
 		return v >= op->from;
-	case AT_MOST:
+	case FILTER_AT_MOST:
 		return v <= op->from;
 	}
 	return false;
 }
 
-static bool match_term(const struct op *op, const struct flow *f, uint64_t now_ns)
+static bool match_term(const struct filter_step *op, const struct flow *f, uint64_t now_ns)
 {
 	struct str texts[FILTER_TEXTS_MAX];
 	char scratch[64];
@@ -423,16 +411,16 @@ bool filter_match(const struct filter *f, const struct flow *flow, uint64_t now_
 	if (!f)
 		return true;
 	for (size_t i = 0; i < f->n_ops; i++) {
-		const struct op *op = &f->ops[i];
+		const struct filter_step *op = &f->ops[i];
 
-		if (op->kind == OP_TERM) {
+		if (op->op == FILTER_TERM) {
 			stack[n++] = match_term(op, flow, now_ns);
-		} else if (op->kind == OP_NOT) {
+		} else if (op->op == FILTER_NOT) {
 			stack[n - 1] = !stack[n - 1];
 		} else {
 			n--;
-			stack[n - 1] = op->kind == OP_AND ? stack[n - 1] && stack[n]
-							  : stack[n - 1] || stack[n];
+			stack[n - 1] = op->op == FILTER_AND ? stack[n - 1] && stack[n]
+							    : stack[n - 1] || stack[n];
 		}
 	}
 	return stack[0];
@@ -461,7 +449,7 @@ uint64_t filter_uses(const struct filter *f)
 	uint64_t uses = 0;
 
 	for (size_t i = 0; f && i < f->n_ops; i++)
-		if (f->ops[i].kind == OP_TERM)
+		if (f->ops[i].op == FILTER_TERM)
 			uses |= bit_of(f->ops[i].key);
 	return uses;
 }
@@ -477,28 +465,28 @@ uint64_t filter_bit(const char *key)
 bool filter_any_value(const struct filter *f, const char *key, bool (*is)(struct str value))
 {
 	for (size_t i = 0; f && i < f->n_ops; i++)
-		if (f->ops[i].kind == OP_TERM && f->ops[i].key &&
+		if (f->ops[i].op == FILTER_TERM && f->ops[i].key &&
 		    !strcmp(f->ops[i].key->key, key) && is(f->ops[i].text))
 			return true;
 	return false;
 }
 
 /* A term of this key without which nothing matches: what ORs and negations hold is not required. */
-static const struct op *required(const struct filter *f, const char *key)
+static const struct filter_step *required(const struct filter *f, const char *key)
 {
-	const struct op *stack[MAX_OPS];
+	const struct filter_step *stack[MAX_OPS];
 	size_t n = 0;
 
 	for (size_t i = 0; f && i < f->n_ops; i++) {
-		const struct op *op = &f->ops[i];
+		const struct filter_step *op = &f->ops[i];
 
-		if (op->kind == OP_TERM) {
+		if (op->op == FILTER_TERM) {
 			stack[n++] = op->key && !strcmp(op->key->key, key) ? op : NULL;
-		} else if (op->kind == OP_NOT) {
+		} else if (op->op == FILTER_NOT) {
 			stack[n - 1] = NULL;
 		} else {
 			n--;
-			if (op->kind == OP_OR)
+			if (op->op == FILTER_OR)
 				stack[n - 1] = NULL;
 			else if (!stack[n - 1])
 				stack[n - 1] = stack[n];
@@ -509,7 +497,7 @@ static const struct op *required(const struct filter *f, const char *key)
 
 struct str filter_requires(const struct filter *f, const char *key)
 {
-	const struct op *op = required(f, key);
+	const struct filter_step *op = required(f, key);
 
 	if (!op || op->key->kind != FILTER_TEXT || memchr(op->text.p, '*', op->text.n) ||
 	    memchr(op->text.p, '?', op->text.n))
@@ -519,9 +507,15 @@ struct str filter_requires(const struct filter *f, const char *key)
 
 bool filter_requires_addr(const struct filter *f, struct cidr *ret)
 {
-	const struct op *op = required(f, "addr");
+	const struct filter_step *op = required(f, "addr");
 
 	if (op)
 		*ret = op->cidr;
 	return op != NULL;
+}
+
+const struct filter_step *filter_steps(const struct filter *f, size_t *ret_n)
+{
+	*ret_n = f ? f->n_ops : 0;
+	return f ? f->ops : NULL;
 }

@@ -5,7 +5,7 @@
  *     proc:curl name:*.example.org port:443 up:>1mb
  *
  * Words are ANDed; "-word" or "not word" negates, "a or b" and parentheses group. A bare word matches program, name
- * or address. Keys: proc (name or path, globs), pid, user, unit, container, name, addr (address or CIDR), src, port,
+ * or address. Keys: host (of a fleet), proc (name or path, globs), pid, user, unit, container, name, addr (address or CIDR), src, port,
  * proto, app, dir, state, up, down, bytes, packets (with > < >= <= and sizes), age, rtt (durations), source (of the
  * name), ja4, ja3, cgroup, args, parent (any ancestor), verdict, rule, refused. docs/filter.md has the table, made from this source.
  */

@@ -186,6 +186,11 @@ static size_t get_segment(const struct flow *f, struct str ret[FILTER_TEXTS_MAX]
 	return f->place ? one(f->place->segment, ret) : 0;
 }
 
+static size_t get_host(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
+{
+	return f->place ? one(f->place->host, ret) : 0;
+}
+
 static size_t get_country(const struct flow *f, struct str ret[FILTER_TEXTS_MAX], char scratch[64])
 {
 	return f->place ? one(str_of(f->place->country), ret) : 0;
@@ -280,6 +285,8 @@ static bool get_rtt(const struct flow *f, uint64_t now_ns, uint64_t *ret)
 }
 
 const struct filter_key filter_key_table[] = {
+	{ "host", "name of the machine that saw the flow (history of a fleet)", FILTER_TEXT,
+	  .texts = get_host },
 	{ "proc", "program: name or path of the executable", FILTER_TEXT, .texts = get_proc },
 	{ "parent", "name or path of any ancestor", FILTER_TEXT, .texts = get_parent },
 	{ "args", "any one argument of the program", FILTER_TEXT, .texts = get_args },

@@ -76,6 +76,7 @@ struct flow_place {
 	char country[3]; /* ISO 3166-1; empty: not known */
 	uint32_t asn;    /* 0: not known */
 	struct str segment;
+	struct str host; /* that saw the flow, in the history of a fleet; empty: this one */
 };
 
 /* Plain data; what a later stage needs of a conversation. Decoders' buffers come and go apart. */

@@ -2,6 +2,7 @@
 #include "history/answer.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/time.h"
 #include "history/verbs.h"
@@ -9,9 +10,11 @@
 #define LINE_MAX_BYTES (8U << 20)
 
 static int (*const verbs[])(struct answering *a) = {
-	[ASK_FLOWS_KEPT] = answer_flows_kept, [ASK_USAGE] = answer_usage,
-	[ASK_TIMELINE] = answer_timeline,     [ASK_WHO] = answer_who,
-	[ASK_FLOW_KEPT] = answer_flow_kept,   [ASK_REPLAY] = answer_replay,
+	[ASK_FLOWS_KEPT] = answer_flows_kept,   [ASK_USAGE] = answer_usage,
+	[ASK_TIMELINE] = answer_timeline,       [ASK_WHO] = answer_who,
+	[ASK_FLOW_KEPT] = answer_flow_kept,     [ASK_REPLAY] = answer_replay,
+	[ASK_FINDINGS] = answer_fleet_findings, [ASK_HOSTS] = answer_fleet_hosts,
+	[ASK_CASES] = answer_fleet_cases,
 };
 
 void line_begin(struct answering *a)
@@ -109,6 +112,12 @@ static void put_error(struct answering *a, const char *text)
 	line_end(a);
 }
 
+static int only_of_fleets(struct answering *a)
+{
+	snprintf(a->error, sizeof(a->error), "that is asked of a fleet: of `egretd --console`");
+	return -EINVAL;
+}
+
 int history_answer(const struct history_source *source, struct str question, FILE *out)
 {
 	struct answering a = { .out = out, .line = BUF_INIT(LINE_MAX_BYTES) };
@@ -118,7 +127,9 @@ int history_answer(const struct history_source *source, struct str question, FIL
 	if (r == 0) {
 		a.question = &q;
 		r = scan_open(&a.scan, source, &q, a.error);
-		if (r == 0)
+		if (r == 0 && q.verb >= ASK_FINDINGS && !source->fleet)
+			r = only_of_fleets(&a);
+		else if (r == 0)
 			r = verbs[q.verb](&a);
 		scan_close(&a.scan);
 		question_done(&q);

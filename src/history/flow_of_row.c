@@ -189,6 +189,7 @@ const struct flow *flow_of_row(struct flow_maker *m, const struct store_row *row
 	if (row->has_who)
 		set_who(m, &row->who);
 	set_peer(m, &row->peer);
+	m->place.host = row->host;
 	return f;
 }
 

@@ -63,11 +63,16 @@ static void drop_of_row(struct record_drop *ret, const struct store_row *row, co
 
 int put_record(struct answering *a, const struct store_row *row)
 {
-	const struct eve_format fmt = { .vantage = EVE_HOST, .host = a->scan.source->host };
+	struct eve_format fmt = { .vantage = EVE_HOST, .host = a->scan.source->host };
 	const struct flow *f = flow_of_row(a->scan.maker, row);
 	struct record r = { .type = RECORD_FLOW, .time_ns = row->to_ns, .flow_ends = row->ends };
 	struct record_drop drop;
+	char host[256];
 
+	if (row->host.n) {
+		snprintf(host, sizeof(host), "%.*s", STR_FMT(row->host));
+		fmt.host = host;
+	}
 	if (!f)
 		return -ENOMEM;
 	if (row->flow_id) {
@@ -332,7 +337,11 @@ int answer_flows_kept(struct answering *a)
 	struct store_hint hint;
 	struct addr addr;
 	char text[256];
-	int r = whole_new(&l.whole);
+	int r;
+
+	if (a->scan.fleet)
+		return fleet_flows(a);
+	r = whole_new(&l.whole);
 
 	scan_hint(a->question, &hint, text, &addr);
 	if (a->question->after.time_ns)

@@ -30,6 +30,8 @@ static struct str label_of(const struct portion *p, unsigned dim, struct label_s
 		return str_of(addr_format(row->key_is_ours_dst ? &row->key.src : &row->key.dst,
 					  t->address));
 	case DIM_HOST:
+		if (row->host.n)
+			return row->host;
 		return str_of(addr_format(&row->key.src, t->host));
 	case DIM_FROM:
 		/* a call that was refused before it had an address */

@@ -16,8 +16,9 @@
 #define LATEST_S 9223372036 /* of the year 2262: later ones have no nanoseconds */
 
 static const char *const verbs[] = {
-	[ASK_FLOWS_KEPT] = "flows", [ASK_USAGE] = "usage",    [ASK_TIMELINE] = "timeline",
-	[ASK_WHO] = "who",          [ASK_FLOW_KEPT] = "flow", [ASK_REPLAY] = "replay",
+	[ASK_FLOWS_KEPT] = "flows",  [ASK_USAGE] = "usage",    [ASK_TIMELINE] = "timeline",
+	[ASK_WHO] = "who",           [ASK_FLOW_KEPT] = "flow", [ASK_REPLAY] = "replay",
+	[ASK_FINDINGS] = "findings", [ASK_HOSTS] = "hosts",    [ASK_CASES] = "cases",
 };
 
 static const char *const dims[QUESTION_DIM_COUNT] = {
@@ -133,6 +134,30 @@ static int take_cursor(struct reading *r, struct str rest)
 	return 0;
 }
 
+/* 1: it was one; 0: another member. */
+static int take_finding_text(struct reading *r, const char *key, struct str v)
+{
+	struct history_question *q = r->q;
+	const struct {
+		const char *key;
+		char *to;
+		size_t size;
+	} texts[] = { { "id", q->id, sizeof(q->id) },
+		      { "level", q->level, sizeof(q->level) },
+		      { "class", q->class, sizeof(q->class) },
+		      { "detector", q->detector, sizeof(q->detector) } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (strcmp(key, texts[i].key))
+			continue;
+		if (v.n >= texts[i].size)
+			return complain(r, "\"%s\" is too long", key);
+		snprintf(texts[i].to, texts[i].size, "%.*s", STR_FMT(v));
+		return 1;
+	}
+	return 0;
+}
+
 static int take_text(struct reading *r, const char *key, struct str v)
 {
 	struct history_question *q = r->q;
@@ -141,8 +166,9 @@ static int take_text(struct reading *r, const char *key, struct str v)
 	if (!strcmp(key, "do")) {
 		at = word_of(v, verbs, ARRAY_SIZE(verbs));
 		if (at < 0)
-			return complain(
-				r, "\"do\" is none of flows, usage, timeline, who, flow, replay");
+			return complain(r, "\"do\" is none of flows, usage, timeline, who, flow, "
+					   "replay, findings, "
+					   "hosts, cases");
 		q->verb = (enum question_verb)at;
 		r->has_do = true;
 		return 0;
@@ -176,6 +202,9 @@ static int take_text(struct reading *r, const char *key, struct str v)
 		r->period = v.p[0] == 'd' ? "day" : v.p[0] == 'w' ? "week" : "month";
 		return 0;
 	}
+	at = take_finding_text(r, key, v);
+	if (at)
+		return at < 0 ? at : 0;
 	return complain(r, "unknown member \"%s\"", key);
 }
 
@@ -188,6 +217,10 @@ static int take_member(struct reading *r, const char *key, const json_t *v)
 	if (json_is_string(v))
 		return take_text(r, key,
 				 (struct str){ json_string_value(v), json_string_length(v) });
+	if (!strcmp(key, "low") && json_is_boolean(v)) {
+		q->low = json_is_true(v);
+		return 0;
+	}
 	if (!strcmp(key, "from")) {
 		r->has_from = true;
 		return take_number(r, key, v, LATEST_S, &r->from_s);

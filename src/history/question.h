@@ -19,7 +19,17 @@ struct filter;
 #define QUESTION_SERIES_MAX 20
 #define QUESTION_ERROR_MAX 256
 
-enum question_verb { ASK_FLOWS_KEPT, ASK_USAGE, ASK_TIMELINE, ASK_WHO, ASK_FLOW_KEPT, ASK_REPLAY };
+enum question_verb {
+	ASK_FLOWS_KEPT,
+	ASK_USAGE,
+	ASK_TIMELINE,
+	ASK_WHO,
+	ASK_FLOW_KEPT,
+	ASK_REPLAY,
+	ASK_FINDINGS,
+	ASK_HOSTS,
+	ASK_CASES
+};
 
 /* What usage is asked by: the dimensions of sums, and those that only pieces of flows have. */
 enum question_dim {
@@ -64,6 +74,9 @@ struct history_question {
 	uint64_t limit, step_s, flow_id;
 	struct question_cursor after; /* time_ns 0: from the newest */
 	char what[256];
+	/* findings of a fleet: only of these; empty: of any */
+	char id[16], level[16], class[16], detector[32];
+	bool low; /* those that are only for the log, too */
 };
 
 /* 0; -EINVAL, -ENOMEM with the reason in words, and then nothing is held. `now_ns` is where "last" ends. */

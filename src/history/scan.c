@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "flow/filter.h"
 #include "history/cover.h"
+#include "history/fleet.h"
 #include "history/whole.h"
 #include "policy/locate.h"
 #include "policy/policy.h"
@@ -140,6 +141,8 @@ int scan_open(struct scan *s, const struct history_source *source, const struct 
 		r = open_places(s);
 	if (r < 0)
 		return r;
+	if (source->fleet)
+		return fleet_open(&s->fleet, source->fleet, error);
 	r = store_reader_open(&s->reader, source->dir, error);
 	if (r == -ENOENT) {
 		scan_note(s, "nothing is kept yet");
@@ -151,6 +154,7 @@ int scan_open(struct scan *s, const struct history_source *source, const struct 
 void scan_close(struct scan *s)
 {
 	s->reader = store_reader_close(s->reader);
+	s->fleet = fleet_close(s->fleet);
 	s->maker = flow_maker_free(s->maker);
 	s->places = locator_free(s->places);
 	buf_done(&s->notes);
@@ -191,8 +195,11 @@ int scan_overlay(struct scan *s, struct store_span span, store_row_fn fn, void *
 int scan_rows(struct scan *s, struct store_span span, const struct store_hint *hint,
 	      bool newest_first, store_row_fn fn, void *ctx)
 {
-	int r = newest_first ? scan_overlay(s, span, fn, ctx) : 0;
+	int r;
 
+	if (s->fleet)
+		return fleet_rows(s, span, hint, newest_first, fn, ctx);
+	r = newest_first ? scan_overlay(s, span, fn, ctx) : 0;
 	if (r == 0 && s->reader)
 		r = store_read_pieces(s->reader, span, hint, newest_first, fn, ctx);
 	if (r == 0 && !newest_first)
@@ -381,6 +388,8 @@ int scan_run(struct scan *s, portion_fn fn, void *ctx)
 	struct taking t = { .scan = s, .fn = fn, .ctx = ctx };
 	int r;
 
+	if (s->fleet)
+		return fleet_run(s, fn, ctx);
 	if (scan_needs_pieces(s->question))
 		return read_both(&t);
 	if (!s->by_address)

@@ -12,6 +12,7 @@
 #include "history/question.h"
 #include "store/read.h"
 
+struct fleet;
 struct locator;
 struct policy;
 struct policy_file;
@@ -45,12 +46,14 @@ typedef int (*portion_fn)(
 struct scan {
 	const struct history_source *source;
 	const struct history_question *question;
-	struct store_reader *reader; /* NULL: nothing is kept yet */
+	struct store_reader *reader; /* NULL: nothing is kept yet, or a fleet is asked */
+	struct fleet *fleet;         /* NULL: the files are asked */
 	struct flow_maker *maker;
 	struct locator *places; /* NULL: not asked by from or to */
 	bool by_address; /* pieces as far back as they are kept, for what sums say no address of */
 	bool series;     /* portions of sums by bucket, none longer than `step` */
 	enum store_step step;
+	uint64_t step_s;        /* the same of a timeline, in seconds */
 	bool in_overlay;        /* the row at hand is in no file yet: such rows are in no order */
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */
 	const char *from_what;  /* "minutes", "hours", "days", "flows": the finest that was read */

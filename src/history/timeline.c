@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "flow/filter.h"
 #include "history/cover.h"
+#include "history/fleet.h"
 #include "history/verbs.h"
 
 #define POINTS_MAX 400
@@ -124,6 +125,7 @@ static void choose_step(struct timeline *t)
 
 	while (i + 1 < ARRAY_SIZE(steps) &&
 	       (steps[i] < q->step_s || length / NSEC_PER_SEC / steps[i] > POINTS_MAX ||
+		(s->fleet && !q->step_s && steps[i] < 3600 && length > FLEET_SHORT_NS) ||
 		(from_sums && !cover_is_kept(s->reader, sums_of(steps[i]), q->span.from_ns))))
 		i++;
 	t->step_ns = steps[i] * NSEC_PER_SEC;
@@ -132,6 +134,7 @@ static void choose_step(struct timeline *t)
 	t->points = MIN(t->points, (size_t)(100 * POINTS_MAX));
 	s->series = true;
 	s->step = sums_of(steps[i]);
+	s->step_s = steps[i];
 }
 
 static void put_points(struct json *j, const char *key, const uint64_t *v, size_t n)

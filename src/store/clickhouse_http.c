@@ -20,12 +20,22 @@ struct clickhouse_http {
 	char password[PASSWORD_MAX];
 	size_t answer_max;
 	struct buf answer;
+	bool (*part)(void *ctx, struct str part); /* who gets the answer; NULL: it is kept */
+	void *part_ctx;
+	bool enough;
 };
 
 static size_t on_answer(char *p, size_t size, size_t n, void *ctx)
 {
 	struct clickhouse_http *h = ctx;
+	long status = 0;
 
+	if (h->part)
+		curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200) {
+		h->enough = !h->part(h->part_ctx, (struct str){ p, size * n });
+		return h->enough ? 0 : size * n;
+	}
 	buf_put(&h->answer, p, MIN(size * n, h->answer_max - h->answer.n));
 	return size * n;
 }
@@ -87,59 +97,88 @@ int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX])
 	return r == CURLE_OK ? 0 : -EINVAL;
 }
 
-static CURLcode perform(struct clickhouse_http *h, const char *query, struct str body,
-			const char *more)
+static CURLcode perform(struct clickhouse_http *h, const char *url, struct str body, bool packed)
 {
-	_cleanup_buf_ struct buf url = BUF_INIT(URL_MAX);
-	char *text = curl_easy_escape(h->curl, query, 0);
 	struct curl_slist *headers = NULL;
-	CURLcode r;
+	CURLcode r = url ? curl_easy_setopt(h->curl, CURLOPT_URL, url) : CURLE_OUT_OF_MEMORY;
 
-	buf_printf(&url, "%s/?database=%s&query=%s%s", h->settings->url, h->settings->database,
-		   text ?: "", more);
-	curl_free(text);
 	headers = curl_slist_append(headers, "Expect:");
 	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
-	if (body.n)
+	if (packed)
 		headers = curl_slist_append(headers, "Content-Encoding: gzip");
-	r = url.failed ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(h->curl, CURLOPT_URL, url.p);
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
 	if (r == CURLE_OK)
 		r = curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, body.p ?: "");
+	buf_clear(&h->answer);
+	h->curl_why[0] = 0;
+	h->enough = false;
 	if (r == CURLE_OK)
 		r = curl_easy_perform(h->curl);
 	curl_slist_free_all(headers);
 	return r;
 }
 
+/* How the request went, up to an answer with a status. 0 or -EIO. */
+static int explain(struct clickhouse_http *h, CURLcode r, char why[SHIP_WHY_MAX])
+{
+	if (r == CURLE_OK)
+		return 0;
+	if (r == CURLE_OPERATION_TIMEDOUT)
+		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
+	else
+		snprintf(why, SHIP_WHY_MAX, "%s",
+			 h->curl_why[0] ? h->curl_why : curl_easy_strerror(r));
+	return -EIO;
+}
+
 int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,
 			 const char *more, char why[SHIP_WHY_MAX])
 {
+	_cleanup_buf_ struct buf url = BUF_INIT(URL_MAX);
+	char *text = curl_easy_escape(h->curl, query, 0);
 	long status = 0;
-	CURLcode r;
 
-	buf_clear(&h->answer);
-	h->curl_why[0] = 0;
-	r = perform(h, query, body, more);
+	buf_printf(&url, "%s/?database=%s&query=%s%s", h->settings->url, h->settings->database,
+		   text ?: "", more);
+	curl_free(text);
+	h->part = NULL;
+	if (explain(h, perform(h, url.failed ? NULL : url.p, body, body.n), why) < 0)
+		return -EIO;
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (r == CURLE_OPERATION_TIMEDOUT) {
-		snprintf(why, SHIP_WHY_MAX, "it is slow: no answer in time");
-		return -EIO;
-	}
-	if (r != CURLE_OK) {
-		snprintf(why, SHIP_WHY_MAX, "%s",
-			 h->curl_why[0] ? h->curl_why : curl_easy_strerror(r));
-		return -EIO;
-	}
 	/* ClickHouse says nothing to an insert that it took. */
 	if (status == 200 && !(body.n && h->answer.n))
 		return 0;
 	return ship_explain(status, buf_str(&h->answer), h->settings->database, why) == SHIP_NEVER
 		       ? -EBADMSG
 		       : -EIO;
+}
+
+/* The server keeps the answer until it is whole: what fails in its middle has a status that says so. */
+int clickhouse_http_ask(struct clickhouse_http *h, struct str query,
+			bool (*part)(void *ctx, struct str part), void *ctx, char why[SHIP_WHY_MAX])
+{
+	_cleanup_buf_ struct buf url = BUF_INIT(URL_MAX);
+	long status = 0;
+	CURLcode r;
+
+	buf_printf(&url, "%s/?database=%s&readonly=2&wait_end_of_query=1", h->settings->url,
+		   h->settings->database);
+	h->part = part;
+	h->part_ctx = ctx;
+	r = perform(h, url.failed ? NULL : url.p, query, false);
+	h->part = NULL;
+	if (h->enough)
+		return 0;
+	if (explain(h, r, why) < 0)
+		return -EIO;
+	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		return 0;
+	ship_explain(status, buf_str(&h->answer), h->settings->database, why);
+	return -EIO;
 }
 
 struct str clickhouse_http_answer(const struct clickhouse_http *h)

@@ -21,3 +21,11 @@ int clickhouse_http_login(struct clickhouse_http *h, char why[SHIP_WHY_MAX]);
 int clickhouse_http_post(struct clickhouse_http *h, const char *query, struct str body,
 			 const char *more, char why[SHIP_WHY_MAX]);
 struct str clickhouse_http_answer(const struct clickhouse_http *h); /* until the next */
+
+/*
+ * Asks without being able to change anything, and hands on the answer as it comes, once it is known to be one. `part` gives false to end it;
+ * then 0. Else as clickhouse_http_post().
+ */
+int clickhouse_http_ask(struct clickhouse_http *h, struct str query,
+			bool (*part)(void *ctx, struct str part), void *ctx,
+			char why[SHIP_WHY_MAX]);

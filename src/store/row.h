@@ -53,7 +53,8 @@ struct store_rule {
 };
 
 struct store_row {
-	uint64_t boot; /* which run of egretd: flow ids are unique within it */
+	struct str host; /* the machine, in the history of a fleet; empty: this one */
+	uint64_t boot;   /* which run of egretd: flow ids are unique within it */
 	uint64_t
 		flow_id; /* 0: what was refused before it became a flow; such a row is whole and moved nothing */
 	uint32_t seq;            /* pieces of this flow before this one */

@@ -131,6 +131,7 @@ static void walk_key(struct walk *w, struct event_key *k)
 /* Enumerations are numbers here; who looks names up by them checks the range, as for every other flow. */
 static void walk_row(struct walk *w, struct store_row *r)
 {
+	text(w, &r->host);
 	NUMBER(w, r->boot);
 	NUMBER(w, r->flow_id);
 	NUMBER(w, r->seq);

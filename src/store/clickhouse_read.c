@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/clickhouse_read.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/time.h"
+#include "decode/appproto.h"
+#include "flow/names.h"
+#include "flow/verdict.h"
+#include "store/leb.h"
+
+#define TEXT_MAX (1U << 20)
+#define PARTS_MAX 65536U
+#define PENDING_MAX (16U << 20) /* of a row that is not whole yet */
+
+const char *clickhouse_column_name(enum clickhouse_column c)
+{
+	static const char *const names[CLICKHOUSE_COLUMN_COUNT] = {
+#define X(id, name) [CLICKHOUSE_##id] = name,
+		CLICKHOUSE_COLUMNS(X)
+#undef X
+			[CLICKHOUSE_CALLS] = "calls",
+		[CLICKHOUSE_PACKETS] = "packets",
+		[CLICKHOUSE_BYTES] = "bytes",
+	};
+
+	return names[c];
+}
+
+/* ---- values ---- */
+
+struct taking {
+	struct str in;
+	bool is_short, is_bad;
+	struct clickhouse_piece *p;
+	struct addr our, peer;
+	uint16_t our_port, peer_port;
+};
+
+static struct str take_bytes(struct taking *t, size_t n)
+{
+	struct str s = str_sub(t->in, 0, n);
+
+	if (s.n < n) {
+		t->is_short = true;
+		return STR_NONE;
+	}
+	t->in = str_sub(t->in, n, t->in.n);
+	return n ? s : STR_NONE;
+}
+
+static uint64_t take_number(struct taking *t, size_t bytes)
+{
+	struct str s = take_bytes(t, bytes);
+	uint64_t v = 0;
+
+	for (size_t i = s.n; i--;)
+		v = v << 8 | (uint8_t)s.p[i];
+	return v;
+}
+
+static uint64_t take_us(struct taking *t)
+{
+	uint64_t us = take_number(t, 8);
+
+	t->is_bad = t->is_bad || us > UINT64_MAX / NSEC_PER_USEC;
+	return us * NSEC_PER_USEC;
+}
+
+static size_t take_count(struct taking *t, size_t most)
+{
+	uint64_t n = 0;
+
+	if (!leb_take(&t->in, &n)) {
+		t->is_bad = t->is_bad || t->in.n >= LEB_MAX;
+		t->is_short = true;
+		return 0;
+	}
+	t->is_bad = t->is_bad || n > most;
+	return t->is_bad ? 0 : n;
+}
+
+static struct str take_text(struct taking *t)
+{
+	return take_bytes(t, take_count(t, TEXT_MAX));
+}
+
+static void take_addr(struct taking *t, struct addr *ret)
+{
+	struct str s = take_bytes(t, sizeof(ret->b));
+
+	if (s.n)
+		memcpy(ret->b, s.p, sizeof(ret->b));
+}
+
+/* ---- columns ---- */
+
+static uint8_t action_of(struct str word)
+{
+	for (uint8_t a = 1; verdict_action_name(a); a++)
+		if (str_eq(word, str_of(verdict_action_name(a))))
+			return a;
+	return 0;
+}
+
+static uint8_t source_of(struct str word)
+{
+	for (int s = NAME_DNS; s <= NAME_HOSTS; s++)
+		if (str_eq(word, str_of(name_source_name((enum name_source)s))))
+			return (uint8_t)s;
+	return NAME_NONE;
+}
+
+static void take_names(struct taking *t, struct store_peer *p)
+{
+	size_t n = take_count(t, PARTS_MAX);
+
+	for (size_t i = 0; i < n && !t->is_short && !t->is_bad; i++) {
+		struct str s = take_text(t);
+
+		if (p->n_names < STORE_NAMES_MAX)
+			p->names[p->n_names++] = s;
+	}
+}
+
+/* An ancestor's executable or, where that is not known, what it is called: paths begin with '/'. */
+static void take_ancestors(struct taking *t, struct store_who *w, bool pids)
+{
+	size_t n = take_count(t, PARTS_MAX);
+
+	for (size_t i = 0; i < n && !t->is_short && !t->is_bad; i++) {
+		uint64_t pid = pids ? take_number(t, 4) : 0;
+		struct str s = pids ? STR_NONE : take_text(t);
+
+		if (i >= STORE_ANCESTORS_MAX)
+			continue;
+		if (pids)
+			w->ancestors[i].pid = (uint32_t)pid;
+		else if (s.n && s.p[0] == '/')
+			w->ancestors[i].exe = s;
+		else
+			w->ancestors[i].comm = s;
+		w->n_ancestors = i + 1;
+	}
+}
+
+enum kind { TEXT, NUMBER, FLAG, MICROSECONDS, ADDRESS, OTHER };
+
+#define ROW(field) offsetof(struct store_row, field), sizeof(((struct store_row *)0)->field)
+#define TAKING(field) offsetof(struct taking, field), sizeof(((struct taking *)0)->field)
+
+/* `bytes` of a number on the wire; where it goes: a field of the row, or (`own`) of what is being taken. */
+static const struct {
+	uint8_t kind, bytes;
+	bool own;
+	size_t offset, size;
+} kinds[CLICKHOUSE_COLUMN_COUNT] = {
+	[CLICKHOUSE_HOST] = { TEXT, 0, false, ROW(host) },
+	[CLICKHOUSE_BOOT] = { NUMBER, 8, false, ROW(boot) },
+	[CLICKHOUSE_FLOW_ID] = { NUMBER, 8, false, ROW(flow_id) },
+	[CLICKHOUSE_SEQ] = { NUMBER, 4, false, ROW(seq) },
+	[CLICKHOUSE_ENDS] = { FLAG, 1, false, ROW(ends) },
+	[CLICKHOUSE_START] = { MICROSECONDS, 8, false, ROW(start_ns) },
+	[CLICKHOUSE_FROM] = { MICROSECONDS, 8, false, ROW(from_ns) },
+	[CLICKHOUSE_TO] = { MICROSECONDS, 8, false, ROW(to_ns) },
+	[CLICKHOUSE_PROTO] = { NUMBER, 1, false, ROW(key.proto) },
+	[CLICKHOUSE_OUR_IP] = { ADDRESS, 16, true, TAKING(our) },
+	[CLICKHOUSE_OUR_PORT] = { NUMBER, 2, true, TAKING(our_port) },
+	[CLICKHOUSE_PEER_IP] = { ADDRESS, 16, true, TAKING(peer) },
+	[CLICKHOUSE_PEER_PORT] = { NUMBER, 2, true, TAKING(peer_port) },
+	[CLICKHOUSE_ZONE] = { NUMBER, 8, false, ROW(key.zone) },
+	[CLICKHOUSE_INBOUND] = { FLAG, 1, false, ROW(key_is_ours_dst) },
+	[CLICKHOUSE_FORWARDED] = { FLAG, 1, false, ROW(forwarded) },
+	[CLICKHOUSE_UP] = { NUMBER, 8, false, ROW(up_bytes) },
+	[CLICKHOUSE_DOWN] = { NUMBER, 8, false, ROW(down_bytes) },
+	[CLICKHOUSE_UP_PACKETS] = { NUMBER, 8, false, ROW(up_packets) },
+	[CLICKHOUSE_DOWN_PACKETS] = { NUMBER, 8, false, ROW(down_packets) },
+	[CLICKHOUSE_PAYLOAD_KNOWN] = { FLAG, 1, false, ROW(payload_known) },
+	[CLICKHOUSE_UP_PAYLOAD] = { NUMBER, 8, false, ROW(up_payload) },
+	[CLICKHOUSE_DOWN_PAYLOAD] = { NUMBER, 8, false, ROW(down_payload) },
+	[CLICKHOUSE_OPENER_FLAGS] = { NUMBER, 1, false, ROW(tcp_flags[0]) },
+	[CLICKHOUSE_RESPONDER_FLAGS] = { NUMBER, 1, false, ROW(tcp_flags[1]) },
+	[CLICKHOUSE_RETRANSMITS] = { NUMBER, 4, false, ROW(retransmits) },
+	[CLICKHOUSE_RESETS] = { NUMBER, 4, false, ROW(resets) },
+	[CLICKHOUSE_RTT] = { NUMBER, 4, false, ROW(rtt_us) },
+	[CLICKHOUSE_STATE] = { NUMBER, 1, false, ROW(state) },
+	[CLICKHOUSE_END] = { NUMBER, 1, false, ROW(end) },
+	[CLICKHOUSE_DIRECTION] = { NUMBER, 1, false, ROW(direction) },
+	[CLICKHOUSE_MID_STREAM] = { FLAG, 1, false, ROW(mid_stream) },
+	[CLICKHOUSE_IFINDEX] = { NUMBER, 4, false, ROW(ifindex) },
+	[CLICKHOUSE_APP] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_PID] = { NUMBER, 4, false, ROW(who.pid) },
+	[CLICKHOUSE_UID] = { NUMBER, 4, false, ROW(who.uid) },
+	[CLICKHOUSE_USER] = { TEXT, 0, false, ROW(who.user) },
+	[CLICKHOUSE_EXE] = { TEXT, 0, false, ROW(who.exe) },
+	[CLICKHOUSE_COMM] = { TEXT, 0, false, ROW(who.comm) },
+	[CLICKHOUSE_UNIT] = { TEXT, 0, false, ROW(who.unit) },
+	[CLICKHOUSE_CONTAINER_NAME] = { TEXT, 0, false, ROW(who.container_name) },
+	[CLICKHOUSE_CONTAINER_IMAGE] = { TEXT, 0, false, ROW(who.container_image) },
+	[CLICKHOUSE_PPID] = { NUMBER, 4, false, ROW(who.ppid) },
+	[CLICKHOUSE_PROC_START] = { MICROSECONDS, 8, false, ROW(who.start_ns) },
+	[CLICKHOUSE_EXE_STATE] = { NUMBER, 1, false, ROW(who.exe_state) },
+	[CLICKHOUSE_ARGS] = { TEXT, 0, false, ROW(who.args) },
+	[CLICKHOUSE_CGROUP] = { TEXT, 0, false, ROW(who.cgroup) },
+	[CLICKHOUSE_CONTAINER_ID] = { TEXT, 0, false, ROW(who.container_id) },
+	[CLICKHOUSE_CONTAINER_RUNTIME] = { TEXT, 0, false, ROW(who.container_runtime) },
+	[CLICKHOUSE_ANCESTOR_PIDS] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_ANCESTOR_EXES] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_NAME] = { TEXT, 0, false, ROW(peer.name) },
+	[CLICKHOUSE_NAME_SOURCE] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_DOMAIN] = { TEXT, 0, false, ROW(peer.domain) },
+	[CLICKHOUSE_SEGMENT] = { TEXT, 0, false, ROW(peer.segment) },
+	[CLICKHOUSE_COUNTRY] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_ASN] = { NUMBER, 4, false, ROW(peer.asn) },
+	[CLICKHOUSE_NAMES] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_AS_ORG] = { TEXT, 0, false, ROW(peer.as_org) },
+	[CLICKHOUSE_ACTION] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_WOULD_REFUSE] = { FLAG, 1, false, ROW(rule.would_refuse) },
+	[CLICKHOUSE_REFUSED] = { FLAG, 1, false, ROW(rule.refused) },
+	[CLICKHOUSE_RULE_FILE] = { TEXT, 0, false, ROW(rule.file) },
+	[CLICKHOUSE_RULE_LINE] = { NUMBER, 4, false, ROW(rule.line) },
+	[CLICKHOUSE_RULE_TEXT] = { TEXT, 0, false, ROW(rule.text) },
+	[CLICKHOUSE_RULE_NOTE] = { TEXT, 0, false, ROW(rule.note) },
+	[CLICKHOUSE_JA3] = { TEXT, 0, false, ROW(ja3) },
+	[CLICKHOUSE_JA4] = { TEXT, 0, false, ROW(ja4) },
+	[CLICKHOUSE_CALLS] = { NUMBER, 8, false, ROW(refused_calls) },
+	[CLICKHOUSE_PACKETS] = { NUMBER, 8, false, ROW(refused_packets) },
+	[CLICKHOUSE_BYTES] = { NUMBER, 8, false, ROW(refused_bytes) },
+	[CLICKHOUSE_FLOWS] = { OTHER, 0, false, 0, 0 },
+	[CLICKHOUSE_BUCKET] = { OTHER, 0, false, 0, 0 },
+};
+
+static void take_other(struct taking *t, enum clickhouse_column c)
+{
+	struct store_row *row = &t->p->row;
+	struct str s;
+
+	switch (c) {
+	case CLICKHOUSE_APP:
+		row->app = (uint16_t)app_parse(take_text(t));
+		break;
+	case CLICKHOUSE_ANCESTOR_PIDS:
+	case CLICKHOUSE_ANCESTOR_EXES:
+		take_ancestors(t, &row->who, c == CLICKHOUSE_ANCESTOR_PIDS);
+		break;
+	case CLICKHOUSE_NAME_SOURCE:
+		row->peer.name_source = source_of(take_text(t));
+		break;
+	case CLICKHOUSE_COUNTRY:
+		s = take_text(t);
+		if (s.n < sizeof(row->peer.country))
+			memcpy(row->peer.country, s.p ?: "", s.n);
+		break;
+	case CLICKHOUSE_NAMES:
+		take_names(t, &row->peer);
+		break;
+	case CLICKHOUSE_ACTION:
+		row->rule.action = action_of(take_text(t));
+		break;
+	case CLICKHOUSE_FLOWS:
+		t->p->flows = take_number(t, 8);
+		break;
+	case CLICKHOUSE_BUCKET:
+		t->p->bucket_ns = take_number(t, 4) * NSEC_PER_SEC;
+		break;
+	default:
+		t->is_bad = true;
+	}
+}
+
+static void take_column(struct taking *t, enum clickhouse_column c)
+{
+	char *to = kinds[c].own ? (char *)t : (char *)&t->p->row;
+	uint64_t v;
+
+	to += kinds[c].offset;
+	switch (kinds[c].kind) {
+	case TEXT:
+		*(struct str *)(void *)to = take_text(t);
+		break;
+	case ADDRESS:
+		take_addr(t, (struct addr *)(void *)to);
+		break;
+	case NUMBER:
+	case FLAG:
+	case MICROSECONDS:
+		v = kinds[c].kind == MICROSECONDS ? take_us(t) : take_number(t, kinds[c].bytes);
+		v = kinds[c].kind == FLAG ? v != 0 : v;
+		memcpy(to, &v, kinds[c].size); /* little-endian, as all that egret runs on */
+		break;
+	default:
+		take_other(t, c);
+	}
+}
+
+/* What several columns make together. */
+static void complete(struct taking *t)
+{
+	struct store_row *row = &t->p->row;
+	struct event_key *k = &row->key;
+	bool in = row->key_is_ours_dst;
+
+	k->src = in ? t->peer : t->our;
+	k->dst = in ? t->our : t->peer;
+	k->sport = in ? t->peer_port : t->our_port;
+	k->dport = in ? t->our_port : t->peer_port;
+	row->has_who = row->who.pid || row->who.exe.n || row->who.comm.n;
+	row->who.has_uid = row->has_who && row->who.uid != UINT32_MAX;
+	/* Runs of different machines may have the same number. */
+	if (row->host.n)
+		row->boot ^= hash_bytes(row->host.p, row->host.n, 0);
+}
+
+int clickhouse_take_row(struct str *in, const uint8_t *columns, size_t n,
+			struct clickhouse_piece *ret)
+{
+	struct taking t = { .in = *in, .p = ret };
+
+	*ret = (struct clickhouse_piece){ 0 };
+	for (size_t i = 0; i < n && !t.is_short && !t.is_bad; i++)
+		take_column(&t, (enum clickhouse_column)columns[i]);
+	if (t.is_bad)
+		return -EBADMSG;
+	if (t.is_short)
+		return 0;
+	complete(&t);
+	*in = t.in;
+	return 1;
+}
+
+/* ---- reading ---- */
+
+struct reading {
+	const uint8_t *columns;
+	size_t n;
+	clickhouse_piece_fn fn;
+	void *ctx;
+	struct buf pending; /* up to the next whole row */
+	int stopped;
+};
+
+static bool on_part(void *ctx, struct str part)
+{
+	struct clickhouse_piece p;
+	struct reading *r = ctx;
+	struct str rest;
+	int got = 1;
+
+	buf_put_str(&r->pending, part);
+	if (r->pending.failed) {
+		r->stopped = -EBADMSG;
+		return false;
+	}
+	rest = buf_str(&r->pending);
+	while (r->stopped == 0 && rest.n &&
+	       (got = clickhouse_take_row(&rest, r->columns, r->n, &p)) > 0)
+		r->stopped = r->fn(r->ctx, &p);
+	if (got < 0)
+		r->stopped = got;
+	buf_drop_front(&r->pending, r->pending.n - rest.n);
+	return r->stopped == 0;
+}
+
+int clickhouse_read(struct clickhouse_http *h, struct str query, const uint8_t *columns, size_t n,
+		    clickhouse_piece_fn fn, void *ctx, char why[SHIP_WHY_MAX])
+{
+	_cleanup_buf_ struct buf whole = BUF_INIT(query.n + 32);
+	struct reading reading = {
+		.columns = columns, .n = n, .fn = fn, .ctx = ctx, .pending = BUF_INIT(PENDING_MAX)
+	};
+	int r;
+
+	buf_put_str(&whole, query);
+	buf_puts(&whole, " FORMAT RowBinary");
+	r = clickhouse_http_ask(h, buf_str(&whole), on_part, &reading, why);
+	if (reading.stopped)
+		r = reading.stopped;
+	else if (r == 0 && reading.pending.n)
+		r = -EBADMSG;
+	if (r == -EBADMSG)
+		snprintf(why, SHIP_WHY_MAX, "its answer cannot be read");
+	buf_done(&reading.pending);
+	return r;
+}
