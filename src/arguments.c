@@ -8,10 +8,12 @@
 #include "base/log.h"
 
 static const char usage[] =
-	"usage: egretd [-c FILE] [-T] [--foreground] [--verbose]\n\n"
+	"usage: egretd [--console] [--config FILE] [-T] [--foreground] [--verbose]\n\n"
 	"Watches what leaves this host, and decides what may when there is a policy. Without\n"
 	"--foreground it goes to the background once it watches.\n\n"
-	"  -c FILE        configuration (" ARGUMENTS_DEFAULT_CONFIG
+	"  --console      watch nothing: serve page and API over the ClickHouse that the\n"
+	"                 configuration names, for all hosts; needs no rights\n"
+	"  --config FILE  configuration (" ARGUMENTS_DEFAULT_CONFIG
 	" when it is there, else the defaults)\n"
 	"  -T             test the configuration and its policy, and exit\n"
 	"  --foreground   stay\n"
@@ -25,6 +27,8 @@ static const char usage[] =
 int arguments_parse(int argc, char **argv, struct arguments *a)
 {
 	static const struct option options[] = {
+		{ "console", no_argument, NULL, 'C' },
+		{ "config", required_argument, NULL, 'c' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' },
@@ -37,6 +41,9 @@ int arguments_parse(int argc, char **argv, struct arguments *a)
 		switch (o) {
 		case 'c':
 			a->config = optarg;
+			break;
+		case 'C':
+			a->console = true;
 			break;
 		case 'T':
 			a->test = true;

@@ -4,7 +4,6 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-int daemon_drop_capabilities(void)
+int daemon_drop_capabilities(bool watches)
 {
 	static const unsigned keep[] = { CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_PTRACE,
 					 CAP_DAC_READ_SEARCH };
@@ -24,7 +23,7 @@ int daemon_drop_capabilities(void)
 
 	capng_get_caps_process();
 	for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
-		have[i] = capng_have_capability(CAPNG_PERMITTED, keep[i]);
+		have[i] = watches && capng_have_capability(CAPNG_PERMITTED, keep[i]);
 	capng_clear(CAPNG_SELECT_BOTH);
 	for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
 		if (have[i])
@@ -36,7 +35,7 @@ int daemon_drop_capabilities(void)
 	return 0;
 }
 
-void daemon_notify_ready(void)
+static void notify_systemd(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
@@ -52,6 +51,13 @@ void daemon_notify_ready(void)
 	if (fd < 0 || sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to,
 			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
 		log_warn("cannot tell systemd that egretd is ready, ignoring");
+}
+
+void daemon_ready(int *parent_fd)
+{
+	notify_systemd();
+	if (*parent_fd >= 0 && write(*parent_fd, "", 1) == 1)
+		close(TAKE_FD(*parent_fd));
 }
 
 int daemon_go_to_background(void)

@@ -29,8 +29,10 @@
 #include "base/loop.h"
 #include "base/time.h"
 #include "config.h"
+#include "console.h"
 #include "daemonize.h"
 #include "flow/record.h"
+#include "front.h"
 #include "guard/answer.h"
 #include "guard/guard.h"
 #include "inside.h"
@@ -41,8 +43,6 @@
 #include "policy/subject.h"
 #include "sentry/sentry.h"
 #include "serve/control.h"
-#include "serve/page.h"
-#include "serve/tokens.h"
 #include "shipper.h"
 #include "trial.h"
 #include "vitals.h"
@@ -61,14 +61,12 @@ struct daemon {
 	struct attach *attach;
 	struct pipeline *pipeline;
 	struct outputs *outputs;
-	struct control *control;
+	struct front front;
 	struct guard *guard;
 	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
 	struct inside *inside; /* NULL: no gateway */
 	struct vitals vitals;
-	struct tokens *tokens;
-	struct page *page;       /* NULL: off, or nothing of it works */
 	struct keeper *keeper;   /* NULL: no history */
 	struct shipper *shipper; /* NULL: no ClickHouse */
 	int mount_fd, cgroup_fd;
@@ -88,8 +86,8 @@ static void on_record(void *ctx, const struct record *r)
 	if (d->outputs)
 		outputs_put(d->outputs, r);
 	keeper_record(d->keeper, r);
-	if (d->control)
-		control_record(d->control, r);
+	if (d->front.control)
+		control_record(d->front.control, r);
 	if (d->sentry)
 		detect_record(sentry_detect(d->sentry), r);
 	if (d->guard && r->type == RECORD_FLOW && r->flow_ends)
@@ -186,7 +184,7 @@ static void tell_losses(struct daemon *d)
 		  &d->store_unwritten_told);
 	tell_more(d, LOSS_SPOOL_DROP, keeper_lost(d->keeper, LOSS_SPOOL_DROP),
 		  &d->spool_dropped_told);
-	tell_more(d, LOSS_CLIENT_QUEUE, control_lost(d->control), &d->control_lost_told);
+	tell_more(d, LOSS_CLIENT_QUEUE, control_lost(d->front.control), &d->control_lost_told);
 }
 
 /* How this machine is, once a minute. */
@@ -253,17 +251,6 @@ static void on_hup(void *ctx, int signo)
 		log_errno(r, "cannot reopen %s, going on with the old file", d->config.eve);
 	else if (d->config.eve[0])
 		log_info("%s reopened", d->config.eve);
-}
-
-static void on_page(void *ctx, const struct page_request *q, struct json *j)
-{
-	struct daemon *d = ctx;
-
-	if (d->page)
-		page_answer(d->page, q, j);
-	else
-		json_text(j, "error",
-			  "there is no page here: it is off in egret.conf, or could not start");
 }
 
 static void on_policy(void *ctx, const struct policy_request *q, int fd, struct json *j)
@@ -343,52 +330,32 @@ static int open_cgroup(struct daemon *d)
 	return 0;
 }
 
-static int make_folder(const char *path, mode_t mode)
-{
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return log_errno(errno, "cannot make the folder %s", path);
-	return 0;
-}
-
 static int open_outputs(struct daemon *d)
 {
 	struct eve_format format = { .vantage = EVE_HOST, .host = d->host, .locator = d->locator };
-	char path[sizeof(d->config.run) + 16];
-	int r;
+	int r = front_open(&d->front, &d->config,
+			   (struct control_config){
+				   .loop = d->loop,
+				   .flows = pipeline_flows(d->pipeline),
+				   .format = format,
+				   .status = vitals_status,
+				   .metrics = vitals_metrics,
+				   .status_ctx = &d->vitals,
+				   .now = time_now,
+				   .policy = on_policy,
+				   .why = on_why,
+				   .policy_ctx = d,
+				   .history = on_history,
+				   .history_ctx = d,
+				   .findings = on_findings,
+				   .detect = on_detect,
+				   .findings_open = on_findings_open,
+				   .detect_ctx = d,
+				   .texts = pipeline_texts(d->pipeline),
+				   .names = pipeline_names(d->pipeline),
+				   .procs = pipeline_procs(d->pipeline),
+			   });
 
-	r = make_folder(d->config.run, 0755);
-	if (r < 0)
-		return r;
-	r = tokens_new(&d->tokens, d->config.state);
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "%s/egret.sock", d->config.run);
-	r = control_new(&d->control, &(struct control_config){
-					     .path = path,
-					     .loop = d->loop,
-					     .flows = pipeline_flows(d->pipeline),
-					     .format = format,
-					     .status = vitals_status,
-					     .metrics = vitals_metrics,
-					     .status_ctx = &d->vitals,
-					     .now = time_now,
-					     .policy = on_policy,
-					     .why = on_why,
-					     .policy_ctx = d,
-					     .history = on_history,
-					     .history_ctx = d,
-					     .findings = on_findings,
-					     .detect = on_detect,
-					     .findings_open = on_findings_open,
-					     .detect_ctx = d,
-					     .page = on_page,
-					     .page_ctx = d,
-					     .tokens = d->tokens,
-					     .trust_certificates = d->config.page.client_ca[0] != 0,
-					     .texts = pipeline_texts(d->pipeline),
-					     .names = pipeline_names(d->pipeline),
-					     .procs = pipeline_procs(d->pipeline),
-				     });
 	return r < 0 ? r : outputs_new(&d->outputs, &d->config, &format);
 }
 
@@ -398,7 +365,7 @@ static int start_sentry(struct daemon *d)
 
 	if (!d->config.findings)
 		return 0;
-	r = make_folder(d->config.state, 0750);
+	r = front_make_folder(d->config.state, 0750);
 	if (r < 0)
 		return r;
 	r = sentry_new(&d->sentry, &(struct sentry_config){
@@ -514,24 +481,6 @@ static int start_inside(struct daemon *d)
 	return r < 0 ? log_errno(r, "cannot start what knows the machines inside") : 0;
 }
 
-/* The daemon's work does not hang on its page: what is wrong with it was logged. */
-static int open_page(struct daemon *d)
-{
-	int r = 0;
-
-	if (!d->config.page.on)
-		return 0;
-	r = make_folder(d->config.state, 0750);
-	if (r == 0)
-		page_new(&d->page, &(struct page_config){ .settings = &d->config.page,
-							  .run = d->config.run,
-							  .loop = d->loop,
-							  .control = d->control,
-							  .tokens = d->tokens,
-							  .now = time_now });
-	return r;
-}
-
 static int add_sources(struct daemon *d)
 {
 	int r = loop_add_io(d->loop, attach_fd(d->attach), EPOLLIN, on_ring, d, NULL);
@@ -558,7 +507,7 @@ static void tell_vitals(struct daemon *d)
 	d->vitals.outputs = d->outputs;
 	d->vitals.guard = d->guard;
 	d->vitals.sentry = d->sentry;
-	d->vitals.page = d->page;
+	d->vitals.page = d->front.page;
 	d->vitals.keeper = d->keeper;
 	d->vitals.inside = d->inside;
 	d->vitals.shipper = d->shipper;
@@ -603,9 +552,10 @@ static int run(struct daemon *d)
 	if (r >= 0)
 		r = add_sources(d);
 	if (r >= 0)
-		r = open_page(d);
+		r = front_open_page(&d->front, &d->config,
+				    d->loop); /* its work does not hang on it */
 	if (r >= 0)
-		r = daemon_drop_capabilities();
+		r = daemon_drop_capabilities(true);
 	if (r >= 0)
 		r = keep_ship(&d->shipper, &d->config, d->loop);
 	if (r >= 0)
@@ -614,11 +564,8 @@ static int run(struct daemon *d)
 		return r;
 	log_info("watching %s", d->config.cgroup[1] ? d->config.cgroup : "the whole host");
 	tell_vitals(d);
-	if (d->page)
-		page_start(d->page);
-	daemon_notify_ready();
-	if (d->ready_fd >= 0 && write(d->ready_fd, "", 1) == 1)
-		close(TAKE_FD(d->ready_fd));
+	front_start(&d->front);
+	daemon_ready(&d->ready_fd);
 	r = loop_run(d->loop);
 	if (r < 0)
 		return log_errno(r, "the event loop failed");
@@ -638,9 +585,8 @@ static void shut_down(struct daemon *d)
 	attach_free(d->attach); /* hands on the last notices */
 	if (d->pipeline)
 		flow_table_finish(pipeline_flows(d->pipeline));
-	d->vitals.page = d->page = page_free(d->page);
-	control_free(d->control);
-	tokens_free(d->tokens);
+	d->vitals.page = NULL;
+	front_close(&d->front);
 	d->outputs = outputs_free(d->outputs);
 	d->vitals.shipper = d->shipper = shipper_free(d->shipper);
 	keeper_free(d->keeper);
@@ -683,6 +629,8 @@ int main(int argc, char **argv)
 		log_errno(r, "cannot read %s", path);
 	if (r < 0)
 		return EXIT_FAILURE;
+	if (args.console && console_check(&d.config, path) < 0)
+		return EXIT_FAILURE;
 	if (args.test) {
 		log_set_level(LOG_WARN);
 		return trial_run(&d.config, path);
@@ -693,6 +641,8 @@ int main(int argc, char **argv)
 		if (d.ready_fd < 0)
 			return EXIT_FAILURE;
 	}
+	if (args.console)
+		return console_run(&d.config, d.ready_fd);
 	r = run(&d);
 	shut_down(&d);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

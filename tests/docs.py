@@ -251,12 +251,13 @@ def check_unit():
     if not shutil.which("systemd-analyze"):
         CASES.skip("systemd-analyze verify", "no systemd-analyze here")
         return
-    with tempfile.TemporaryDirectory() as tmp:
-        path = os.path.join(tmp, "egretd.service")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text.replace("@sbindir@", os.path.dirname(EGRETD)))
-        done = run("systemd-analyze", "verify", "--man=no", path)
-    CASES.check("systemd-analyze verify", done.returncode == 0 and not done.stderr.strip(), done.stderr)
+    for unit in listed("packaging/systemd", ".service.in"):
+        with tempfile.TemporaryDirectory() as tmp:
+            path = os.path.join(tmp, os.path.basename(unit)[:-len(".in")])
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text_of(unit).replace("@sbindir@", os.path.dirname(EGRETD)))
+            done = run("systemd-analyze", "verify", "--man=no", path)
+        CASES.check(f"systemd-analyze verify {unit}", done.returncode == 0 and not done.stderr.strip(), done.stderr)
 
 
 # --- examples, files, names ---------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ _egret_command() {
 
 	while [ "$i" -lt "$cword" ]; do
 		case ${words[i]} in
-		--run) i=$((i + 1)) ;;
+		--run | --console | --token-file | --ca) i=$((i + 1)) ;;
 		-*) ;;
 		*)
 			command=${words[i]}
@@ -121,7 +121,8 @@ _egret() {
 		_egret_filter
 		return
 		;;
-	--app | --policy | --config | --against | --intel | --exe)
+	--console) return ;;
+	--app | --policy | --config | --token-file | --ca | --against | --intel | --exe)
 		_filedir
 		return
 		;;
@@ -130,7 +131,7 @@ _egret() {
 		;;
 	esac
 	case $egret_command in
-	'') _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm fleet page doctor help --run --version --help' ;;
+	'') _egret_words 'top flows usage cost segments timeline who status exec read findings finding ack intel explain policy block unblock quota why disarm fleet page doctor help --run --console --token-file --ca --version --help' ;;
 	top)
 		case $cur in
 		-*) _egret_words '--by --sort --once --limit --help' ;;
@@ -213,8 +214,8 @@ _egretd() {
 
 	_init_completion || return
 	case $prev in
-	-c) _filedir ;;
-	*) _egret_words '-c -T --foreground --verbose --version --help' ;;
+	-c | --config) _filedir ;;
+	*) _egret_words '--console --config -T --foreground --verbose --version --help' ;;
 	esac
 }
 

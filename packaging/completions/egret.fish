@@ -7,6 +7,9 @@ set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c egret -f
 complete -c egret -n $none -l run -r -F -d 'Folder of the control socket'
+complete -c egret -n $none -l console -r -f -d 'Ask a console or the page of an egretd'
+complete -c egret -n $none -l token-file -r -F -d 'With a token of egret page'
+complete -c egret -n $none -l ca -r -F -d 'Whom to trust with its certificate'
 complete -c egret -n $none -l version -d 'Print the version'
 complete -c egret -l help -d 'Print a short help'
 

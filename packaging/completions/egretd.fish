@@ -2,7 +2,8 @@
 # Completion of egretd for fish; tests/docs.py compares it with what the program says.
 
 complete -c egretd -f
-complete -c egretd -s c -r -F -d 'Configuration'
+complete -c egretd -l console -d 'Serve page and API over the ClickHouse of a fleet'
+complete -c egretd -l config -r -F -d 'Configuration'
 complete -c egretd -s T -d 'Test the configuration and exit'
 complete -c egretd -l foreground -d 'Stay'
 complete -c egretd -l verbose -d 'Say more'

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cli/console.h"
+
 static const char *reason(int r)
 {
 	switch (r) {
@@ -25,8 +27,19 @@ int ask_daemon(struct client **ret, const char *run, struct str request, char wh
 
 int ask_daemon_with(struct client **ret, const char *run, struct str request, int fd, char why[256])
 {
-	int r = client_new_with(ret, run, request, fd);
+	int r;
 
+	if (console_used() && fd >= 0) {
+		snprintf(why, 256, "not over a console: on the machine itself");
+		return -EOPNOTSUPP;
+	}
+	if (console_used()) {
+		r = console_ask(ret, request);
+		if (r < 0)
+			snprintf(why, 256, "cannot ask the console: %s", strerror(-r));
+		return r;
+	}
+	r = client_new_with(ret, run, request, fd);
 	if (r < 0)
 		snprintf(why, 256, "%.100s/egret.sock: %s", run, reason(r));
 	return r;

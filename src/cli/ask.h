@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asking the running egretd, with its errors in words. */
+/* Asking the running egretd, or with `egret --console` another one, with errors in words. */
 #pragma once
 
 #include <jansson.h>

@@ -292,12 +292,37 @@ static void print_losses(const json_t *j, struct buf *safe)
 		       human_bytes(number(unreported, "bytes_rx"), b));
 }
 
+/* A console: nothing is watched there, so that all else would be noughts. */
+static void print_console(const json_t *j, struct buf *safe)
+{
+	const json_t *c = json_object_get(j, "clickhouse");
+	char a[HUMAN_TEXT_MAX], up[TIME_TEXT_MAX];
+
+	printf("egretd     %s", text(j, "version", safe));
+	printf(" on %s, a console, pid %llu, for %s\n", text(j, "host", safe),
+	       (unsigned long long)number(j, "pid"),
+	       duration_format(number(j, "uptime_s") * NSEC_PER_SEC, up));
+	printf("clickhouse %s", text(c, "url", safe));
+	printf(", database %s", text(c, "database", safe));
+	if (json_is_true(json_object_get(c, "answers")))
+		printf(": answers, %s hosts in 24 h", human_count(number(c, "hosts"), a));
+	putchar('\n');
+	if (json_object_get(c, "problem"))
+		printf("           %s\n", text(c, "problem", safe));
+	printf("memory     %s resident\n", human_bytes(number(j, "rss_bytes"), a));
+	printf("clients    %s\n", human_count(number(j, "clients"), a));
+}
+
 enum form { FORM_PEOPLE, FORM_JSON, FORM_METRICS };
 
 static void print_all(const json_t *j)
 {
 	_cleanup_buf_ struct buf safe = BUF_INIT(4096);
 
+	if (json_is_true(json_object_get(j, "console"))) {
+		print_console(j, &safe);
+		return;
+	}
 	print_losses(j, &safe);
 	print_watching(j, &safe);
 	print_ipfix(j, &safe);

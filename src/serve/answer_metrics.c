@@ -43,7 +43,6 @@ static void put_flows(const struct answer_source *s, struct metrics_out *m)
 		put_labelled(m, METRIC_LOST, "reason", loss_name((enum loss_reason)i), st.loss[i]);
 	if (s->cfg->findings_open)
 		metric_put(m, METRIC_OPEN_FINDINGS, s->cfg->findings_open(s->cfg->detect_ctx));
-	metric_put(m, METRIC_CLIENTS, s->clients);
 }
 
 static uint64_t open_fds(void)
@@ -88,7 +87,9 @@ void answer_metrics(const struct answer_source *s, struct conn *c)
 	metric_begin(&m, METRIC_BUILD_INFO);
 	metric_label(&m, "version", STR(EGRET_VERSION));
 	metric_u64(&m, 1);
-	put_flows(s, &m);
+	if (s->cfg->flows)
+		put_flows(s, &m);
+	metric_put(&m, METRIC_CLIENTS, s->clients);
 	if (s->cfg->metrics)
 		s->cfg->metrics(s->cfg->status_ctx, s->totals, &m);
 	put_process(s, &m);

@@ -5,15 +5,20 @@
 #include "serve/answer.h"
 #include "serve/conn.h"
 
-void answer_put_rights(struct json *j, const char *key, const struct rights *r)
+static void put_rights(struct json *j, const struct rights *r)
 {
-	json_object_begin(j, key);
 	json_bool(j, "read", r->read);
 	json_bool(j, "change", r->change);
 	if (r->how[0])
 		json_text(j, "how", r->how);
 	if (r->until_s)
 		json_u64(j, "until", r->until_s);
+}
+
+void answer_put_rights(struct json *j, const char *key, const struct rights *r)
+{
+	json_object_begin(j, key);
+	put_rights(j, r);
 	json_object_end(j);
 }
 
@@ -28,7 +33,10 @@ void answer_rights(const struct answer_source *s, struct conn *c)
 	size_t from;
 	struct json j = JSON_INIT(conn_line_begin(c, &from));
 
-	answer_put_rights(&j, NULL, &c->rights);
+	json_object_begin(&j, NULL);
+	put_rights(&j, &c->rights);
+	json_bool(&j, "live", s->cfg->flows != NULL);
+	json_object_end(&j);
 	end_line(s, c, from);
 }
 

@@ -54,24 +54,31 @@ static void put_losses(const struct answer_source *s, struct json *j,
 	json_object_end(j);
 }
 
-void answer_status(const struct answer_source *s, struct conn *c)
+static void put_flows(const struct answer_source *s, struct json *j)
 {
 	struct flow_table_stats stats;
+
+	flow_table_stats(s->cfg->flows, &stats);
+	put_losses(s, j, &stats);
+	json_u64(j, "flows_now", stats.flows_now);
+	json_u64(j, "flows_total", stats.flows_total);
+	json_u64(j, "packets", stats.packets);
+	json_u64(j, "bytes", stats.bytes);
+	json_u64(j, "memory_bytes", stats.memory_bytes);
+}
+
+void answer_status(const struct answer_source *s, struct conn *c)
+{
 	char text[TIME_TEXT_MAX];
 	uint64_t resident = answer_resident_bytes();
 	struct json j;
 	size_t from;
 
-	flow_table_stats(s->cfg->flows, &stats);
 	j = JSON_INIT(conn_line_begin(c, &from));
 	json_object_begin(&j, NULL);
 	json_text(&j, "time", time_format(s->cfg->now(), text));
-	put_losses(s, &j, &stats);
-	json_u64(&j, "flows_now", stats.flows_now);
-	json_u64(&j, "flows_total", stats.flows_total);
-	json_u64(&j, "packets", stats.packets);
-	json_u64(&j, "bytes", stats.bytes);
-	json_u64(&j, "memory_bytes", stats.memory_bytes);
+	if (s->cfg->flows)
+		put_flows(s, &j);
 	if (resident)
 		json_u64(&j, "rss_bytes", resident);
 	json_u64(&j, "clients", s->clients);

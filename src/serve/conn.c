@@ -65,15 +65,25 @@ void conn_error(struct conn *c, const char *text)
 	buf_putc(&c->out, '\n');
 }
 
-void conn_refuse(struct conn *c, const char *text)
+static void error_with_code(struct conn *c, const char *text, unsigned code)
 {
 	struct json j = JSON_INIT(&c->out);
 
 	json_object_begin(&j, NULL);
 	json_text(&j, "error", text);
-	json_u64(&j, "code", c->rights.read ? 403 : 401);
+	json_u64(&j, "code", code);
 	json_object_end(&j);
 	buf_putc(&c->out, '\n');
+}
+
+void conn_refuse(struct conn *c, const char *text)
+{
+	error_with_code(c, text, c->rights.read ? 403 : 401);
+}
+
+void conn_absent(struct conn *c, const char *text)
+{
+	error_with_code(c, text, 501);
 }
 
 int conn_send(struct conn *c)

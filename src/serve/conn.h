@@ -57,6 +57,8 @@ void conn_line(struct conn *c, struct str line, uint64_t *total_lost);
 void conn_error(struct conn *c, const char *text); /* {"error":"…"} */
 /* {"error":"…","code":401|403}: 401 when a token could help, 403 when the one who asks is known and may not. */
 void conn_refuse(struct conn *c, const char *text);
+/* {"error":"…","code":501}: that cannot be asked of this daemon, by nobody. */
+void conn_absent(struct conn *c, const char *text);
 
 /* An answer of several turns is complete; the control goes on with what came meanwhile. */
 void conn_answered(struct conn *c);

@@ -103,6 +103,26 @@ static void conn_free(struct conn *k)
 	}
 }
 
+/* What a console cannot answer, whoever asks, in words; NULL: it can. */
+static const char *absent(const struct control_config *cfg, enum ask ask)
+{
+	if (cfg->flows)
+		return NULL;
+	switch (ask) {
+	case ASK_FLOWS:
+	case ASK_TOP:
+	case ASK_EVENTS:
+		return "a console has no living flows: ask the machine, or the history (--last)";
+	case ASK_POLICY:
+	case ASK_WHY:
+		return "a console has no policy of its own: ask the machine";
+	case ASK_DETECT:
+		return "a console detects nothing itself: ask the machine";
+	default:
+		return NULL;
+	}
+}
+
 static int begin_answer(struct control *c, struct conn *k)
 {
 	struct answer_source s = source_of(c);
@@ -125,7 +145,10 @@ static int begin_answer(struct control *c, struct conn *k)
 		answer_detect(&s, k);
 		break;
 	case ASK_FINDINGS:
-		answer_findings(&s, k);
+		if (c->cfg.flows)
+			answer_findings(&s, k);
+		else
+			answer_history(&s, &c->children, k);
 		break;
 	case ASK_HISTORY:
 		answer_history(&s, &c->children, k);
@@ -201,6 +224,11 @@ static void on_request(struct conn *k, struct str line)
 		conn_refuse(k, "not allowed: this needs a token ('egret page'), or root or a "
 			       "member of the "
 			       "group egret on this machine");
+		return;
+	}
+	if (absent(&c->cfg, q.ask)) {
+		conn_absent(k, absent(&c->cfg, q.ask));
+		request_done(&q);
 		return;
 	}
 	if (q.ask == ASK_TOP && c->n_tops[k->web] >= ANSWER_TOPS_MAX) {

@@ -14,7 +14,7 @@
  *     {"ask":"why","to":"example.com","port":443,"app":"/usr/bin/x"}   → one object
  *     {"ask":"findings","filter":"","last":86400,"low":true}       → an alert record each, heaviest first, then {"end":true,…};
  *                                                                    may name "id", "detector", "class", "level"
- *     {"ask":"rights"}, {"ask":"keys"}                         → what whoever asks may do; the keys of the filter language
+ *     {"ask":"rights"}, {"ask":"keys"}                         → what whoever asks may do, and whether anything lives here; the keys of the filter language
  *     {"ask":"page","do":"link","change":true,"for":28800}     → {"url":"…#token=…",…}; also revoke
  *     {"ask":"detect","do":"ack","id":"…","for":2592000}           → one object; also unack, exceptions, intel-list, intel-check,
  *                                                                    intel-add, intel-remove, intel-refresh
@@ -32,7 +32,8 @@
  * A connection may ask again once it has its answer; a new request ends a running "top" or "events".
  * Errors: {"error":"…"}. Who may ask is told by the peer credentials: root, the daemon's own user, and group egret.
  * The process that serves the page hands over connections of its own, each with the socket of the HTTP client that it asks for
- * (control_adopt()); such a request may show a "token", and is refused with a "code" (401, 403).
+ * (control_adopt()); such a request may show a "token", and is refused with a "code" (401, 403). What a
+ * console has not, as living flows, is refused with the code 501; it is asked for findings of the fleet like a host for its own.
  * "rights" takes "filter", "types", "by" and "limit", too, so that a question can be tried before it is asked.
  *
  * Requests are at most 8 KiB, a client at most 8 MiB behind (then it loses records, counted, and is told by
@@ -63,7 +64,8 @@ struct why_request;
 struct control_config {
 	const char *path; /* of the socket; its folder must exist */
 	struct loop *loop;
-	struct flow_table *flows;
+	struct flow_table
+		*flows; /* NULL: this is a console, which asks the history even for findings */
 	struct eve_format format;
 	void (*status)(void *ctx, struct json *j);
 	/* Adds what the daemon knows to the metrics (serve/metrics.h); NULL: nothing. */

@@ -62,6 +62,10 @@
 	  "1 when something hinders the writing.")                                              \
 	X(STORE_BATCH, "egret_store_batch_seconds", "histogram", "",                            \
 	  "How long it took to write a batch.")                                                 \
+	X(CONSOLE_HOSTS, "egret_console_hosts", "gauge", "",                                    \
+	  "Hosts of the last 24 h in the ClickHouse of a console.")                             \
+	X(CONSOLE_FAILING, "egret_console_failing", "gauge", "",                                \
+	  "1 when the ClickHouse of a console does not answer.")                                \
 	X(CPU, "process_cpu_seconds_total", "counter", "", "User and system time of egretd.")   \
 	X(RESIDENT, "process_resident_memory_bytes", "gauge", "", "Resident memory of egretd.") \
 	X(OPEN_FDS, "process_open_fds", "gauge", "", "Open file descriptors of egretd.")        \

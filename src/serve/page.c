@@ -301,6 +301,11 @@ void page_start(struct page *p)
 
 /* ---- what is asked about it ---- */
 
+const char *page_problem(const struct page *p)
+{
+	return p->error[0] ? p->error : NULL;
+}
+
 void page_status(const struct page *p, struct json *j)
 {
 	char at[320];

@@ -59,8 +59,9 @@ struct page_config {
  * on with what is left. -errno: nothing of it works, logged.
  */
 int page_new(struct page **ret, const struct page_config *cfg);
-struct page *page_free(struct page *p); /* ends the child, removes api.sock */
-void page_start(struct page *p);        /* the child; from now on it is kept running */
+struct page *page_free(struct page *p);         /* ends the child, removes api.sock */
+void page_start(struct page *p);                /* the child; from now on it is kept running */
+const char *page_problem(const struct page *p); /* NULL: all of it works */
 void page_status(const struct page *p, struct json *j);
 void page_answer(struct page *p, const struct page_request *q,
 		 struct json *j); /* control_config.page */

@@ -15,6 +15,9 @@
 #include "serve/request_take.h"
 
 #define DEFAULT_LIMIT 1000
+/* Of findings that are asked of the history. */
+#define FINDINGS_MOST 10000
+#define FINDINGS_LAST_S (7 * 86400)
 
 static int complain(char *error, const char *what, const char *about)
 {
@@ -206,11 +209,28 @@ static int check_whole(struct request *r, char *error)
 	return 0;
 }
 
-/* Whoever answers reads its members, but for those that say who asks. */
+/* The same question in the words of the history, which wants to know how far back, and has a most for "all". */
+static int ask_history_for_findings(const struct request *r, json_t *j)
+{
+	uint64_t limit = r->limit ? MIN(r->limit, (uint64_t)FINDINGS_MOST) : FINDINGS_MOST;
+	int got = json_object_set_new(j, "ask", json_string("history"));
+
+	if (got == 0)
+		got = json_object_set_new(j, "do", json_string("findings"));
+	if (got == 0)
+		got = json_object_set_new(j, "limit", json_integer((json_int_t)limit));
+	if (got == 0 && !json_object_get(j, "last"))
+		got = json_object_set_new(j, "last", json_integer(FINDINGS_LAST_S));
+	return got;
+}
+
+/* Whoever answers reads its members, but for those that say who asks. Findings may be asked of the history, too. */
 static int keep_question(struct request *r, json_t *j, char *error)
 {
 	json_object_del(j, "token");
 	json_object_del(j, "certificate");
+	if (r->ask == ASK_FINDINGS && ask_history_for_findings(r, j) < 0)
+		return complain(error, "not enough memory", NULL);
 	r->history = json_dumps(j, JSON_COMPACT);
 	return r->history ? 0 : complain(error, "not enough memory", NULL);
 }
@@ -239,7 +259,7 @@ int request_parse(struct str line, struct request *ret, char error[REQUEST_ERROR
 		if (got < 0)
 			break;
 	}
-	if (got == 0 && r.ask == ASK_HISTORY)
+	if (got == 0 && (r.ask == ASK_HISTORY || r.ask == ASK_FINDINGS))
 		got = keep_question(&r, j, error);
 	if (got == 0)
 		got = check_whole(&r, error);

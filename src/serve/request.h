@@ -66,7 +66,7 @@ struct request {
 	enum rollup_key group_by;
 	size_t group_label_n;
 	char group_label[REQUEST_LABEL_MAX];
-	char *history; /* ASK_HISTORY: the line; history/question.h has what it may hold */
+	char *history; /* ASK_HISTORY, ASK_FINDINGS: the line as asked of the history; history/question.h has what it may hold */
 	char token[REQUEST_TOKEN_MAX],
 		certificate[REQUEST_TOKEN_MAX]; /* with it asks who came over HTTP */
 	union {

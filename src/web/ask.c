@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -286,6 +288,8 @@ int ask_from_body(const struct web_route *route, struct str body, struct buf *me
 	json_t *v;
 	int r = 0;
 
+	if (route->shape == WEB_LINES)
+		return ask_from_line(body, members, error);
 	body = str_trim(body);
 	if (!body.n)
 		return finish(&a);
@@ -299,4 +303,70 @@ int ask_from_body(const struct web_route *route, struct str body, struct buf *me
 			return r;
 	}
 	return finish(&a);
+}
+
+/* ---- a request line ---- */
+
+/* What reads and ends; of those with verbs the ones that do. */
+static bool line_may(const char *ask, const char *verb)
+{
+	static const struct {
+		const char *ask, *verbs; /* NULL: any */
+	} known[] = {
+		{ "status", NULL },
+		{ "metrics", NULL },
+		{ "keys", NULL },
+		{ "rights", NULL },
+		{ "flows", NULL },
+		{ "findings", NULL },
+		{ "why", NULL },
+		{ "history", NULL },
+		{ "policy", "show text quota" },
+		{ "detect", "exceptions intel-list intel-check" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(known[i].ask, ask))
+			return !known[i].verbs || web_word_known(known[i].verbs, str_of(verb));
+	return false;
+}
+
+static int check_line(struct asking *a, const json_t *j)
+{
+	const char *ask = json_string_value(json_object_get(j, "ask"));
+	const char *verb = json_string_value(json_object_get(j, "do"));
+	char what[64];
+
+	if (!ask)
+		return complain(a, "ask", "is missing, or no text");
+	if (json_object_get(j, "token") || json_object_get(j, "certificate"))
+		return complain(a, "the request", "who asks is told by its head, not by its body");
+	snprintf(what, sizeof(what), "%.30s%s%.30s", ask, verb ? " " : "", verb ?: "");
+	return line_may(ask, verb ?: "")
+		       ? 0
+		       : complain(a, what,
+				  "not over HTTP: only what reads and ends is asked this way");
+}
+
+int ask_from_line(struct str line, struct buf *members, char error[ASK_ERROR_MAX])
+{
+	struct asking a = { .error = error };
+	json_error_t where;
+	_cleanup_(json_decrefp) json_t *j =
+		json_loadb(line.n ? line.p : "", line.n, JSON_REJECT_DUPLICATES, &where);
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (!json_is_object(j))
+		return complain(&a, "the body", j ? "not a JSON object" : where.text);
+	r = check_line(&a, j);
+	if (r < 0)
+		return r;
+	text = json_dumps(j, JSON_COMPACT);
+	if (text)
+		buf_put(members, text + 1, strlen(text) - 2);
+	if (text && !members->failed)
+		return 0;
+	complain(&a, "the request", "too long");
+	return -E2BIG;
 }

@@ -22,5 +22,10 @@ int ask_from_query(const struct web_route *route, struct str query, struct buf *
 /* The same from a body: a JSON object, or nothing. A WEB_FILE goes to `file`, in the form of guard/bundle.h. */
 int ask_from_body(const struct web_route *route, struct str body, struct buf *members,
 		  struct buf *file, char error[ASK_ERROR_MAX]);
+/*
+ * A request line of the control socket as it is (a route of WEB_LINES): its members without the braces. Refused is what changes
+ * something, what never ends, and whoever says himself who he is.
+ */
+int ask_from_line(struct str line, struct buf *members, char error[ASK_ERROR_MAX]);
 /* Unix seconds, or RFC 3339 section 5.6 ("2026-01-02T03:04:05Z", "…+01:00"). 0; -EINVAL. */
 int ask_parse_time(struct str s, uint64_t *ret_s);

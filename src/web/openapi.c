@@ -108,7 +108,7 @@ static void put_body(struct json *j, const struct web_route *r)
 	json_object_begin(j, "application/json");
 	json_object_begin(j, "schema");
 	json_text(j, "type", "object");
-	json_bool(j, "additionalProperties", false);
+	json_bool(j, "additionalProperties", r->shape == WEB_LINES);
 	json_object_begin(j, "properties");
 	for (const struct web_param *p = r->params; p && p->name; p++)
 		put_param_schema(j, p->name, p);
@@ -181,6 +181,8 @@ static const char *media_type(const struct web_route *r)
 {
 	if (r->shape == WEB_LIVE)
 		return "text/event-stream";
+	if (r->shape == WEB_LINES)
+		return "application/x-ndjson";
 	return r->shape == WEB_TEXT ? "text/plain" : "application/json";
 }
 
@@ -197,7 +199,7 @@ static void put_replies(struct json *j, const struct web_route *r)
 		put_members(j, "schema", r->answer ? r->answer : "", rows ? r->row : NULL);
 	} else {
 		json_object_begin(j, "schema");
-		if (r->shape == WEB_LIVE || r->shape == WEB_TEXT)
+		if (r->shape == WEB_LIVE || r->shape == WEB_TEXT || r->shape == WEB_LINES)
 			json_text(j, "type", "string");
 		json_object_end(j);
 	}
@@ -210,6 +212,7 @@ static void put_replies(struct json *j, const struct web_route *r)
 	if (r->method[0] == 'P')
 		put_error_reply(j, "413", "the body is larger than 256 KiB");
 	put_error_reply(j, "429", "too many requests from there");
+	put_error_reply(j, "501", "a console has nothing of the kind; a machine has");
 	put_error_reply(j, "503", "egretd is gone or busy");
 	json_object_end(j);
 }

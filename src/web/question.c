@@ -20,6 +20,7 @@
 #define LIVE_FOR_S 600 /* then a live view asks anew, and whoever has lost his right is out */
 #define SESSION_FOR_S (12 * 3600U)
 #define REQUEST_MAX 8100
+#define FLOWING_MAX (256U << 10) /* of lines that the client has not taken; then the daemon waits */
 
 /* ---- who asks ---- */
 
@@ -75,7 +76,8 @@ static void fail_as_told(struct call *c, struct str line)
 	const char *words = json_string_value(json_object_get(j, "error"));
 	json_int_t code = json_integer_value(json_object_get(j, "code"));
 
-	call_fail(c, code == 401 || code == 403 ? (unsigned)code : MHD_HTTP_BAD_REQUEST,
+	call_fail(c,
+		  code == 401 || code == 403 || code == 501 ? (unsigned)code : MHD_HTTP_BAD_REQUEST,
 		  words ? words : "the daemon did not say why not");
 }
 
@@ -127,12 +129,30 @@ static void take_row(struct call *c, struct str line)
 	call_done(c, MHD_HTTP_OK);
 }
 
+/* Sent as it comes. An error is a status of its own as long as nothing was sent. */
+static void pass_line(struct call *c, struct str line)
+{
+	buf_put_str(&c->answer, line);
+	buf_putc(&c->answer, '\n');
+	c->cut |= c->answer.failed;
+	if (c->answer.n > FLOWING_MAX)
+		upstream_hold(c->up);
+	if (!c->flows) {
+		c->flows = true;
+		c->type = "application/x-ndjson";
+		c->status = MHD_HTTP_OK;
+	}
+	call_wake(c);
+}
+
 static void on_line(void *ctx, struct str line)
 {
 	struct call *c = ctx;
 
-	if (str_has_prefix(line, STR("{\"error\":"))) {
+	if (str_has_prefix(line, STR("{\"error\":")) && !c->flows) {
 		fail_as_told(c, line);
+	} else if (c->route->shape == WEB_LINES) {
+		pass_line(c, line);
 	} else if (c->route->shape == WEB_TEXT) {
 		finish_text(c, line);
 	} else if (c->route->shape == WEB_ROWS) {
@@ -146,7 +166,15 @@ static void on_line(void *ctx, struct str line)
 
 static void on_end(void *ctx)
 {
-	call_fail(ctx, MHD_HTTP_SERVICE_UNAVAILABLE, "egretd went away");
+	struct call *c = ctx;
+
+	if (c->flows) {
+		c->over = true;
+		question_over(c);
+		call_wake(c);
+		return;
+	}
+	call_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, "egretd went away");
 }
 
 /* ---- what begins with the question who asks ---- */
@@ -164,6 +192,11 @@ static bool take_rights(struct call *c, struct str line, uint64_t *ret_until_s)
 			  "not allowed: this needs a token ('egret page'), or root or a member of "
 			  "the "
 			  "group egret on this machine");
+		return false;
+	}
+	if (c->route->shape == WEB_LIVE && json_is_false(json_object_get(j, "live"))) {
+		call_fail(c, MHD_HTTP_NOT_IMPLEMENTED,
+			  "a console has nothing living: ask the machine, or the history");
 		return false;
 	}
 	*ret_until_s = (uint64_t)json_integer_value(json_object_get(j, "until"));
@@ -290,6 +323,8 @@ static void send_question(struct call *c)
 		call_fail(c, MHD_HTTP_SERVICE_UNAVAILABLE, "egretd does not answer");
 	else
 		s->n_calls++;
+	if (r == 0 && c->route->shape == WEB_LINES)
+		upstream_ask_no_more(c->up);
 }
 
 void question_next(struct server *s)

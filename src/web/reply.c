@@ -9,10 +9,13 @@
 #include "base/loop.h"
 #include "web/page_assets.h"
 #include "web/server.h"
+#include "web/upstream.h"
 
 #define GZIP_FROM (4U << 10)
 #define GZIP_UP_TO (1U << 20) /* more would hold up everybody else */
 #define STREAM_BLOCK 4096
+#define LINES_BLOCK (32U << 10)
+#define LINES_LOW (64U << 10) /* less waits: the daemon may go on */
 
 static const char no_page[] = "egretd has an API here (" API_BASE
 			      "/openapi.json), but no page: it was built without Node.\n";
@@ -127,12 +130,20 @@ static void on_hang_up(void *ctx, int fd, uint32_t events)
 	c->hang_up = NULL;
 	hub_leave(&c->place->server->hubs, &c->stream);
 	c->stream.waiting = false;
+	c->cut = true;
 	call_wake(c);
+}
+
+static void watch_hang_up(struct call *c)
+{
+	int fd = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+
+	if (loop_add_io(c->place->server->loop, fd, EPOLLRDHUP, on_hang_up, c, &c->hang_up) < 0)
+		c->hang_up = NULL; /* found later, when something is to be sent */
 }
 
 static enum MHD_Result send_stream(struct call *c)
 {
-	int fd = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
 								   read_stream, c, NULL);
 
@@ -140,14 +151,52 @@ static enum MHD_Result send_stream(struct call *c)
 		return MHD_NO;
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (loop_add_io(c->place->server->loop, fd, EPOLLRDHUP, on_hang_up, c, &c->hang_up) < 0)
-		c->hang_up = NULL; /* found later, when something is to be sent */
+	watch_hang_up(c);
 	link_set(c->conn, LINK_LIVE);
 	return queue(c, MHD_HTTP_OK, r);
 }
 
+/* ---- lines as they come ---- */
+
+static ssize_t read_lines(void *ctx, uint64_t at, char *to, size_t max)
+{
+	struct call *c = ctx;
+	size_t n = MIN(max, c->answer.n);
+
+	if (c->cut)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (!n && c->over)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (!n) {
+		c->suspended = true;
+		MHD_suspend_connection(c->mhd);
+		return 0;
+	}
+	memcpy(to, c->answer.p, n);
+	buf_drop_front(&c->answer, n);
+	if (c->up && c->answer.n < LINES_LOW)
+		upstream_let_go(c->up);
+	return (ssize_t)n;
+}
+
+static enum MHD_Result send_lines(struct call *c)
+{
+	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LINES_BLOCK,
+								   read_lines, c, NULL);
+
+	if (!r)
+		return MHD_NO;
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, c->type);
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	watch_hang_up(c);
+	link_set(c->conn, LINK_SENDING);
+	return queue(c, c->status, r);
+}
+
 enum MHD_Result reply_send(struct call *c)
 {
+	if (c->flows)
+		return send_lines(c);
 	return c->live ? send_stream(c) : send_answer(c);
 }
 

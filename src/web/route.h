@@ -16,9 +16,10 @@
 enum web_shape {
 	WEB_OBJECT, /* the one line of the answer, as it is */
 	WEB_ROWS,   /* {"rows":[…lines…], …members of the end line…} */
-	WEB_TEXT,   /* the member "text" of the answer, as text */
-	WEB_LIVE,   /* server-sent events, as long as both sides live */
-	WEB_LOCAL,  /* answered by the page's process itself */
+	WEB_LINES, /* the lines of the answer as they come; the body is a line of the control socket that reads and ends (ask.h) */
+	WEB_TEXT,  /* the member "text" of the answer, as text */
+	WEB_LIVE,  /* server-sent events, as long as both sides live */
+	WEB_LOCAL, /* answered by the page's process itself */
 };
 
 enum web_kind {

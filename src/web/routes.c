@@ -141,15 +141,22 @@ static const struct web_param intel_params[] = {
 	{ 0 },
 };
 
+static const struct web_param hosts_params[] = {
+	FROM, TO, LAST, FILTER, LIMIT(10000),
+	{ 0 },
+};
+
 #define EVE_ROW "timestamp:s event_type:s"
 #define SUMS "flows:i up:i down:i"
 #define DONE "done:b ?messages:s ?again:b ?mode:s ?gen:i"
 
 static const struct web_route routes[] = {
 	{ "GET", "/status", "\"ask\":\"status\"", WEB_OBJECT, NULL,
-	  "time:s lost_total:i lost:o unreported:o flows_now:i flows_total:i packets:i bytes:i memory_bytes:i clients:i version:s "
-	  "host:s uptime_s:i policy:o detect:o page:o you:o",
-	  NULL, "What egretd watches, how much it saw and lost; `you`: what you may do." },
+	  "time:s ?lost_total:i ?lost:o ?unreported:o ?flows_now:i ?flows_total:i ?packets:i ?bytes:i ?memory_bytes:i clients:i version:s "
+	  "host:s ?console:b ?clickhouse:o uptime_s:i ?policy:o ?detect:o page:o you:o",
+	  NULL, "What egretd watches, how much it saw and lost, or of a console whether its ClickHouse answers; `you`: what you may do." },
+	{ "POST", "/ask", "", WEB_LINES, NULL, NULL, NULL,
+	  "A request line of the control socket that only reads and ends, as it is, and its answer lines as they come." },
 	{ "GET", "/flows", "\"ask\":\"flows\"", WEB_ROWS, flows_params, "matched:i shown:i", EVE_ROW " flow_id:i flow:o egret:o",
 	  "The living flows, as `flow` records of eve.json." },
 	{ "GET", "/top", "\"ask\":\"top\"", WEB_OBJECT, top_params,
@@ -162,6 +169,10 @@ static const struct web_route routes[] = {
 	  "start:i step:i points:i totals:o source:s", "key:o up:a down:a flows:a ?others:b", "The past over time." },
 	{ "GET", "/history/flow", "\"ask\":\"history\",\"do\":\"flow\"", WEB_OBJECT, flow_params, EVE_ROW " flow_id:i flow:o", NULL,
 	  "One flow of the past with all its pieces." },
+	{ "GET", "/fleet/hosts", "\"ask\":\"history\",\"do\":\"hosts\"", WEB_ROWS, hosts_params, "matched:i shown:i",
+	  "host:s seen:i version:s policy_mode:s flows:i lost:i waiting:i spool_bytes:i", "On a console: the machines that send to its ClickHouse, as each told it last." },
+	{ "GET", "/fleet/findings", "\"ask\":\"history\",\"do\":\"cases\"", WEB_ROWS, hosts_params, "matched:i shown:i",
+	  "peer:s detector:s class:s level:s score:i hosts:i findings:i some_hosts:a programs:a ?contacted_by:i first:i last:i", "On a console: findings by peer and detector, with how many machines show them." },
 	{ "GET", "/who", "\"ask\":\"history\",\"do\":\"who\"", WEB_OBJECT, who_params,
 	  "what:s kind:s names:a addresses:a " SUMS " apps:a ports:a timeline:o", NULL, "All that is known of an address or a name." },
 	{ "GET", "/why", "\"ask\":\"why\"", WEB_OBJECT, why_params, NULL, NULL, "Would this leave, and which rule decides?" },

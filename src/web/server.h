@@ -86,6 +86,8 @@ struct call {
 	uint64_t rows, lost;
 	bool live;
 	struct hub_stream stream;
+	/* WEB_LINES: `answer` is sent as it grows, until it is over; cut: it lacks its end */
+	bool flows, over, cut;
 	struct loop_source *hang_up; /* a live view is left as soon as its client is gone */
 };
 

@@ -17,6 +17,7 @@ struct upstream {
 	struct loop_source *source;
 	struct upstream_out out;
 	bool busy, dead; /* in a callback; freed within it */
+	bool held;
 };
 
 struct upstream *upstream_free(struct upstream *u)
@@ -39,9 +40,9 @@ static void on_readable(void *ctx, int fd, uint32_t events)
 	int r = 1;
 
 	u->busy = true;
-	while (!u->dead && (r = client_line(u->client, &line)) > 0)
+	while (!u->dead && !u->held && (r = client_line(u->client, &line)) > 0)
 		u->out.line(u->out.ctx, line);
-	if (!u->dead && r != -EAGAIN) {
+	if (!u->dead && !u->held && r != -EAGAIN) {
 		loop_remove(u->source);
 		u->source = NULL;
 		u->out.end(u->out.ctx);
@@ -49,6 +50,26 @@ static void on_readable(void *ctx, int fd, uint32_t events)
 	u->busy = false;
 	if (u->dead)
 		upstream_free(u);
+}
+
+void upstream_ask_no_more(struct upstream *u)
+{
+	shutdown(client_fd(u->client), SHUT_WR);
+}
+
+void upstream_hold(struct upstream *u)
+{
+	if (!u->held && loop_set_events(u->source, 0) == 0)
+		u->held = true;
+}
+
+/* Lines may lie here already, of which the socket says nothing any more. */
+void upstream_let_go(struct upstream *u)
+{
+	if (!u->held || loop_set_events(u->source, EPOLLIN) < 0)
+		return;
+	u->held = false;
+	on_readable(u, client_fd(u->client), EPOLLIN);
 }
 
 /* The daemon gets its end of the connection, and the socket of whoever asks. */

@@ -18,3 +18,7 @@ struct upstream_out {
 int upstream_new(struct upstream **ret, struct loop *loop, int channel, int asker_fd,
 		 struct str request, int file_fd, struct upstream_out out);
 struct upstream *upstream_free(struct upstream *u);
+void upstream_ask_no_more(struct upstream *u); /* the daemon hangs up after its answer */
+/* No lines come while it is held. Letting it go may call back at once. */
+void upstream_hold(struct upstream *u);
+void upstream_let_go(struct upstream *u);

@@ -314,8 +314,10 @@ static void wake_suspended(struct server *s)
 
 		if (l->call && l->call->suspended && !l->call->status)
 			call_fail(l->call, MHD_HTTP_SERVICE_UNAVAILABLE, "egretd is ending");
-		else if (l->call)
-			call_wake(l->call);
+		if (!l->call)
+			continue;
+		l->call->cut = !l->call->over;
+		call_wake(l->call);
 	}
 }
 

@@ -214,6 +214,46 @@ static void test_bodies(void **state)
 	assert_non_null(strstr(query("/api/v1/policy", "text=x"), "!text: no such parameter"));
 }
 
+/* A line of the control socket goes on as it is, if it reads and ends; whoever asks does not say himself who he is. */
+static void test_lines(void **state)
+{
+	static const char *const refused[][2] = {
+		{ "", "the body" },
+		{ "[]", "the body" },
+		{ "{\"ask\":\"flows\",\"ask\":\"page\"}", "the body" },
+		{ "{\"ask\":\"flows\"}{\"ask\":\"page\"}", "the body" },
+		{ "{}", "ask: is missing" },
+		{ "{\"ask\":7}", "ask: is missing" },
+		{ "{\"ask\":\"events\"}", "events: not over HTTP" },
+		{ "{\"ask\":\"top\"}", "top: not over HTTP" },
+		{ "{\"ask\":\"page\",\"do\":\"link\"}", "page link: not over HTTP" },
+		{ "{\"ask\":\"policy\"}", "policy: not over HTTP" },
+		{ "{\"ask\":\"policy\",\"do\":\"load\"}", "policy load: not over HTTP" },
+		{ "{\"ask\":\"policy\",\"do\":\"show text\"}", "not over HTTP" },
+		{ "{\"ask\":\"detect\",\"do\":\"ack\"}", "detect ack: not over HTTP" },
+		{ "{\"ask\":\"status\",\"token\":\"x\"}", "who asks" },
+		{ "{\"ask\":\"status\",\"certificate\":\"root\"}", "who asks" },
+	};
+	char large[ASK_MEMBERS_MAX + 256];
+
+	assert_string_equal(body("/api/v1/ask", "{\"ask\":\"status\"}", NULL),
+			    "{\"ask\":\"status\"}");
+	assert_string_equal(body("/api/v1/ask",
+				 " { \"ask\":\"history\",\n\"do\":\"usage\",\"last\":9}\n", NULL),
+			    "{\"ask\":\"history\",\"do\":\"usage\",\"last\":9}");
+	assert_string_equal(body("/api/v1/ask", "{\"ask\":\"policy\",\"do\":\"quota\"}", NULL),
+			    "{\"ask\":\"policy\",\"do\":\"quota\"}");
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		const char *got = body("/api/v1/ask", refused[i][0], NULL);
+
+		if (got[0] != '!' || !strstr(got, refused[i][1]))
+			fail_msg("%s: %s", refused[i][0], got);
+	}
+	snprintf(large, sizeof(large), "{\"ask\":\"flows\",\"filter\":\"%0*d\"}", ASK_MEMBERS_MAX,
+		 1);
+	assert_non_null(strstr(body("/api/v1/ask", large, NULL), "!the request: too long"));
+}
+
 static void test_times(void **state)
 {
 	static const struct {
@@ -391,11 +431,17 @@ static void test_openapi(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_routes),      cmocka_unit_test(test_the_daemon_takes_them),
-		cmocka_unit_test(test_queries),     cmocka_unit_test(test_bodies),
-		cmocka_unit_test(test_times),       cmocka_unit_test(test_hosts_and_sites),
-		cmocka_unit_test(test_credentials), cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_sessions),    cmocka_unit_test(test_openapi),
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_the_daemon_takes_them),
+		cmocka_unit_test(test_queries),
+		cmocka_unit_test(test_bodies),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_hosts_and_sites),
+		cmocka_unit_test(test_credentials),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_openapi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

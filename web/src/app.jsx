@@ -3,18 +3,19 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { takeToken, useLink } from "./api.js";
-import { ago, count, duration } from "./format.js";
-import { Chip, kept as store, Note, useStatus } from "./parts.jsx";
-import { format, parse, VIEWS } from "./route.js";
+import { ago, count, duration, plural } from "./format.js";
+import { Chip, kept as store, Note, useNow, useStatus } from "./parts.jsx";
+import { FAR_VIEWS, format, parse, VIEWS } from "./route.js";
 import { Findings } from "./views/findings.jsx";
 import { Flows } from "./views/flows.jsx";
 import { Health } from "./views/health.jsx";
+import { Hosts } from "./views/hosts.jsx";
 import { Now } from "./views/now.jsx";
 import { Policy } from "./views/policy.jsx";
 import { Usage } from "./views/usage.jsx";
 import "./app.css";
 
-const SHOW = { now: Now, flows: Flows, findings: Findings, policy: Policy, usage: Usage, health: Health };
+const SHOW = { now: Now, flows: Flows, findings: Findings, policy: Policy, usage: Usage, health: Health, hosts: Hosts };
 const THEMES = { auto: "as the system", light: "light", dark: "dark" };
 
 function useRoute() {
@@ -45,11 +46,7 @@ function Theme() {
 }
 
 function Gone({ link }) {
-	const [, tick] = useState(0);
-	useEffect(() => {
-		const timer = setInterval(() => tick((n) => n + 1), 1000);
-		return () => clearInterval(timer);
-	}, []);
+	useNow(true);
 	return <Note kind="bad" role="alert"><strong>egretd does not answer</strong> since {ago(link.since).replace(" ago", "")}. What you see is old; it is asked again until it does.</Note>;
 }
 
@@ -63,7 +60,7 @@ function NoRights({ problem }) {
 }
 
 /** Keys that work everywhere: / to the filter, 1 to 6 for the views. */
-function useKeys() {
+function useKeys(views) {
 	useEffect(() => {
 		const on = (e) => {
 			if (e.ctrlKey || e.altKey || e.metaKey || e.target.matches("input, textarea, select")) return;
@@ -74,25 +71,26 @@ function useKeys() {
 					box.focus();
 					box.select();
 				}
-			} else if (/^[1-6]$/.test(e.key)) {
-				location.hash = format(VIEWS[Number(e.key) - 1]);
+			} else if (views[e.key - 1]) {
+				location.hash = format(views[e.key - 1]);
 			}
 		};
 		addEventListener("keydown", on);
 		return () => removeEventListener("keydown", on);
-	}, []);
+	}, [views]);
 }
 
 function App() {
-	const { view, q } = useRoute(), link = useLink(), asked = useStatus();
+	const { view: wanted, q } = useRoute(), link = useLink(), asked = useStatus();
 	const main = useRef(null), first = useRef(true);
 	const s = asked.data, refused = asked.problem?.status === 401 || asked.problem?.status === 403;
-	const kept = !!s?.history?.kind;
-	const View = SHOW[view];
-	useKeys();
+	const far = !!s?.console, kept = far || !!s?.history?.kind;
+	const views = far ? FAR_VIEWS : VIEWS, view = views.includes(wanted) ? wanted : views[0], View = SHOW[view];
+	const name = far ? `console${s.clickhouse.hosts ? ` of ${plural(s.clickhouse.hosts, "host")}` : ""}` : s?.host;
+	useKeys(views);
 	useEffect(() => {
-		document.title = `${view[0].toUpperCase() + view.slice(1)} · ${s?.host ? s.host + " · " : ""}egret`;
-	}, [view, s?.host]);
+		document.title = `${view[0].toUpperCase() + view.slice(1)} · ${name ? name + " · " : ""}egret`;
+	}, [view, name]);
 	useEffect(() => {
 		if (!first.current) {
 			main.current?.focus({ preventScroll: true });
@@ -108,15 +106,15 @@ function App() {
 				main.current.focus();
 			}}>To the content</a>
 			<header class="top">
-				<a class="brand" href="#/now" aria-label="egret, now"><svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true"><path d="M8 25c7 1 13-2 13-9 0-4-4-4-4-7 0-2 2-4 4-3l6 2-5 1c-1 2 3 4 3 8 0 7-6 11-13 11z" fill="currentColor" /></svg>egret</a>
+				<a class="brand" href={format(views[0])} aria-label={`egret, ${views[0]}`}><img src="favicon.svg" width="22" alt="" />egret</a>
 				<nav aria-label="Views">
-					{VIEWS.map((v) => (
+					{views.map((v) => (
 						<a key={v} href={format(v)} aria-current={v === view ? "page" : undefined}>{v[0].toUpperCase() + v.slice(1)}
 							{v === "findings" && findings > 0 && <span class="count" aria-label={`, ${findings} open`}>{count(findings)}</span>}</a>
 					))}
 				</nav>
 				<div class="state">
-					{s && <span class="host" title={`egret ${s.version}, runs ${duration(s.uptime_s)}`}>{s.host}</span>}
+					{s && <span class="host" title={`egret ${s.version}, runs ${duration(s.uptime_s)}`}>{name}</span>}
 					{s && s.lost_total > 0 && <a href="#/health"><Chip kind="bad">{count(s.lost_total)} lost</Chip></a>}
 					{s?.policy && <a href="#/policy"><Chip kind={s.policy.mode === "enforce" ? "ok" : s.policy.mode === "watch" ? "warn" : ""} title="the policy">{s.policy.mode === "off" ? "no policy" : s.policy.mode}</Chip></a>}
 					<Theme />
@@ -125,7 +123,8 @@ function App() {
 			<main ref={main} id="main" tabIndex={-1} aria-label={view}>
 				<h1 class="sr">{view[0].toUpperCase() + view.slice(1)}</h1>
 				{!link.up && <Gone link={link} />}
-				{refused ? <NoRights problem={asked.problem} /> : s || !asked.busy ? <View q={q} status={s} kept={kept} asked={asked} /> : <p class="dim">…</p>}
+				{s?.clickhouse?.answers === false && <Note kind="bad"><strong>ClickHouse does not answer:</strong> {s.clickhouse.problem}</Note>}
+				{refused ? <NoRights problem={asked.problem} /> : s || !asked.busy ? <View q={q} status={s} kept={kept} far={far} asked={asked} /> : <p class="dim">…</p>}
 			</main>
 		</>
 	);

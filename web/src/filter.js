@@ -17,11 +17,14 @@ export function term(key, value) {
 	return /^[^\s,()":*?]+$/.test(text) || key === "addr" || key === "src" ? `${key}:${text}` : `${key}:"${text}"`;
 }
 
+const ADDRESS = /^[\d.]+$|^[0-9a-f:]*:[0-9a-f:]*$/i;
+
 /** The term for one value of a dimension. */
 export function dimTerm(dim, value) {
 	const key = KEYS[dim];
 	if (!key) return "";
-	if (dim === "name" && /^[\d.]+$|^[0-9a-f:]*:[0-9a-f:]*$/i.test(String(value))) return term("addr", value);
+	if (dim === "host" && !ADDRESS.test(value)) return term("host", value); // of a fleet
+	if (dim === "name" && ADDRESS.test(value)) return term("addr", value);
 	return term(key, value);
 }
 

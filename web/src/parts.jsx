@@ -32,6 +32,17 @@ export function useKept(key, otherwise) {
 	}];
 }
 
+/** The time, twice a second while `on`. */
+export function useNow(on) {
+	const [now, set] = useState(() => Date.now() / 1000);
+	useEffect(() => {
+		if (!on) return undefined;
+		const timer = setInterval(() => set(Date.now() / 1000), 500);
+		return () => clearInterval(timer);
+	}, [on]);
+	return now;
+}
+
 export const Up = ({ n, per }) => <span class="up">{per ? rate(n) : bytes(n)}</span>;
 export const Down = ({ n, per }) => <span class="down">{per ? rate(n) : bytes(n)}</span>;
 
@@ -58,13 +69,21 @@ export function Note({ kind = "info", children, role }) {
 	return <div class={cls("note", kind)} role={role ?? (kind === "bad" ? "alert" : undefined)}>{children}</div>;
 }
 
-/** What is wrong with an answer, in words that say what to do. */
-export function Trouble({ problem }) {
-	if (!problem || problem.status === 0 || problem.status >= 502) return null; // the banner says so
+/** What is wrong with an answer, in words that say what to do. `said`: a question that makes no sense is told by the filter box. */
+export function Trouble({ problem, said }) {
+	if (!problem || (said && problem.status === 400) || problem.status === 0 || problem.status >= 502) return null; // the banner says so
 	return <Note kind="bad">{problem.message}</Note>;
 }
 
 export const Empty = ({ title, children }) => <div class="empty"><strong>{title}</strong>{children && <p>{children}</p>}</div>;
+
+/** "what|#how many|~less1": the first line of a plain table; #: numbers, ~: not on narrow screens, .: heard, not seen. */
+export const Head = ({ of }) => (
+	<thead><tr>{of.split("|").map((t) => {
+		const text = t.replace(/^[#~.]+/, "");
+		return <th key={t} scope="col" class={cls(/^#/.test(t) && "num", /^#?~/.test(t) && "less1")}>{t[0] === "." ? <span class="sr">{text}</span> : text}</th>;
+	})}</tr></thead>
+);
 
 export function Panel({ title, aside, children, class: extra, label }) {
 	const id = useId();
@@ -163,7 +182,8 @@ export function Act({ run, children, kind, disabled, title }) {
 
 let keys = null;
 
-export function FilterBox({ filter, problem, onFilter = (f) => change({ filter: f || undefined, open: undefined }) }) {
+export function FilterBox({ filter, problem: asked, onFilter = (f) => change({ filter: f || undefined, open: undefined }) }) {
+	const problem = asked?.status === 400 && asked.message;
 	const [text, setText] = useState(filter ?? "");
 	const [known, setKnown] = useState(keys ?? []);
 	const [open, setOpen] = useState(null);

@@ -63,7 +63,7 @@ function whyOf(r) {
 	return q;
 }
 
-function Why({ record }) {
+function Why({ record, far }) {
 	const [answer, setAnswer] = useState(null);
 	const egret = record.egret ?? {};
 	useEffect(() => setAnswer(null), [record.flow_id]);
@@ -84,7 +84,7 @@ function Why({ record }) {
 					{egret.rule.note && <span> “{egret.rule.note}”</span>}</p>
 			)}
 			{!egret.rule && <p class="dim">No policy judged this flow.</p>}
-			<button type="button" onClick={ask} disabled={answer?.busy}>{refused ? "Why was this refused?" : "Why was this allowed?"}</button>
+			{!far && <button type="button" onClick={ask} disabled={answer?.busy}>{refused ? "Why was this refused?" : "Why was this allowed?"}</button>}
 			<div aria-live="polite">
 				{answer?.error && <Note kind="bad">{answer.error}</Note>}
 				{answer?.verdict && (
@@ -109,7 +109,7 @@ function Pieces({ pieces }) {
 }
 
 /** `id`: which flow; `record`: what the list had of it, shown until the whole record is there. */
-export function FlowRecord({ id, record, onClose, kept }) {
+export function FlowRecord({ id, record, onClose, kept, far }) {
 	const asked = useAsk(kept ? "/history/flow" : "", { id });
 	const r = asked.data?.event_type ? asked.data : record;
 	const head = useRef(null);
@@ -136,6 +136,7 @@ export function FlowRecord({ id, record, onClose, kept }) {
 						<h3>Who</h3>
 						<ProcessTree process={r.process} />
 						<Facts rows={[
+							["host", far && <Value k="host">{r.host}</Value>],
 							["user", r.user && <Value k="user" value={r.user.name ?? r.user.id}>{r.user.name ?? r.user.id}</Value>],
 							["unit", r.service?.name && <Value k="unit">{r.service.name}</Value>],
 							["container", r.container && <Value k="container" value={r.container.name ?? r.container.id}>{r.container.name ?? r.container.id}</Value>],
@@ -161,7 +162,7 @@ export function FlowRecord({ id, record, onClose, kept }) {
 							["seen from its begin", e.mid_stream ? "no: it was there before egret" : undefined],
 						]} />
 						<h3>Verdict</h3>
-						<Why record={r} />
+						<Why record={r} far={far} />
 						<details class="raw"><summary>The record as it is written</summary><pre tabIndex={0}>{JSON.stringify(r, null, 1)}</pre></details>
 					</>
 				)}

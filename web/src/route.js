@@ -2,11 +2,13 @@
 // The address of what is seen: #/VIEW?filter=…&last=…&open=…; a link to it shows the same.
 
 export const VIEWS = ["now", "flows", "findings", "policy", "usage", "health"];
+/** Of a console, which sees nothing live and has no policy. */
+export const FAR_VIEWS = ["usage", "flows", "findings", "hosts", "health"];
 
 export function parse(hash) {
 	const [path, query = ""] = hash.replace(/^#\/?/, "").split(/\?(.*)/s);
 	const q = Object.fromEntries(new URLSearchParams(query));
-	return VIEWS.includes(path) ? { view: path, q } : { view: "now", q: path ? {} : q };
+	return VIEWS.includes(path) || FAR_VIEWS.includes(path) ? { view: path, q } : { view: "now", q: path ? {} : q };
 }
 
 export function format(view, q = {}) {

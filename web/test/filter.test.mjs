@@ -23,6 +23,8 @@ test("dimensions are asked for by the keys of the language", () => {
 	assert.equal(dimTerm("name", "example.org"), "name:example.org");
 	assert.equal(dimTerm("name", "203.0.113.9"), "addr:203.0.113.9");
 	assert.equal(dimTerm("name", "fd77::2"), "addr:fd77::2");
+	assert.equal(dimTerm("host", "10.0.0.5"), "src:10.0.0.5");
+	assert.equal(dimTerm("host", "web-01.example"), "host:web-01.example");
 });
 
 test("terms are added once, and never change what an or means", () => {

@@ -12,6 +12,7 @@ test("an address holds the view and its query, both ways", () => {
 test("what is no view is the first one", () => {
 	for (const hash of ["", "#", "#/", "#/nothing?x=1", "#token=abc"]) assert.equal(parse(hash).view, "now");
 	assert.deepEqual(parse("#/nothing?x=1").q, {});
+	assert.equal(parse("#/hosts").view, "hosts");
 });
 
 test("a span is from and to, or the last so long", () => {

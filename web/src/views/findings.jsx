@@ -4,16 +4,18 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { post, useAsk } from "../api.js";
 import { dimTerm } from "../filter.js";
 import { bytes, count, duration, NONE, seconds } from "../format.js";
-import { Act, Bar, Choice, Chip, Copy, Empty, Facts, FilterBox, Level, Note, Panel, Time, Trouble } from "../parts.jsx";
+import { Act, Bar, Chip, Choice, Copy, Empty, Facts, FilterBox, Head, Level, Note, Panel, Time, Trouble } from "../parts.jsx";
 import { ProcessTree } from "../record.jsx";
 import { change, format } from "../route.js";
 import { Table } from "../table.jsx";
 import { denyRule, strip } from "../finding.js";
 
+const idOf = (r) => r.egret.finding.id;
 const FORS = [["86400", "1 day"], ["604800", "7 days"], ["2592000", "30 days"], ["31536000", "1 year"]];
 
 const COLUMNS = [
 	{ key: "level", title: "level", render: (r) => <Level level={r.egret.finding.level} /> },
+	{ key: "host", title: "host", far: true, render: (r) => r.host },
 	{ key: "who", title: "who", render: (r) => <span title={r.egret.finding.entity}>{r.egret.finding.entity}</span> },
 	{ key: "whom", title: "to whom", grow: true, render: (r) => <span title={r.egret.finding.peer}>{r.egret.finding.peer}</span> },
 	{ key: "detector", title: "found by", less: 2, render: (r) => r.egret.finding.detector },
@@ -21,6 +23,29 @@ const COLUMNS = [
 	{ key: "flows", title: "flows", num: true, less: 2, render: (r) => count(r.egret.finding.flows_total) },
 	{ key: "last", title: "last seen", num: true, less: 1, render: (r) => <Time at={r.egret.finding.last_seen} relative /> },
 ];
+
+/** What several machines show: one line a peer and detector. */
+const FLEET = [
+	{ key: "level", title: "level", render: (r) => <Level level={r.level} /> },
+	{ key: "hosts", title: "hosts", num: true, render: (r) => <span title={r.some_hosts.join(", ")}>{count(r.hosts)}</span> },
+	{ key: "peer", title: "to whom", grow: true, render: (r) => r.peer },
+	{ key: "programs", title: "programs", less: 2, render: (r) => r.programs.join(", ") },
+	{ key: "detector", title: "found by", less: 1, render: (r) => r.detector },
+	{ key: "first", title: "since", num: true, less: 2, render: (r) => <Time at={r.first} relative /> },
+	{ key: "last", title: "last seen", num: true, less: 1, render: (r) => <Time at={r.last} relative /> },
+];
+
+function Fleet({ q }) {
+	const { data, problem } = useAsk("/fleet/findings", { last: "7d", filter: q.filter, limit: 1000 }, 30000);
+	const rows = data?.rows ?? [];
+	return (
+		<Panel title="In the fleet" aside={<span class="dim">by peer, in 7 days</span>}>
+			{data && !rows.length ? <Empty title="Nothing was found" /> : <Table label="In the fleet" tall={false} columns={FLEET} rows={rows} rowKey={(r) => r.detector + " " + r.peer}
+				onOpen={(r) => change({ filter: dimTerm("name", r.peer) })} />}
+			<Trouble problem={problem} said />
+		</Panel>
+	);
+}
 
 /** Check-ins as ticks on a line of time, or amounts as columns; the dashed line is their median. */
 function Plot({ plot }) {
@@ -45,7 +70,7 @@ function Evidence({ f }) {
 	return (
 		<table class="plain evidence">
 			<caption class="sr">Evidence, heaviest first</caption>
-			<thead><tr><th scope="col">evidence</th><th scope="col">what was measured</th><th scope="col" class="num">weight</th></tr></thead>
+			<Head of="evidence|what was measured|#weight" />
 			<tbody>
 				{f.evidence.map((e, i) => (
 					<tr key={i}>
@@ -82,7 +107,7 @@ function Acknowledge({ record, onDone }) {
 	);
 }
 
-function Case({ record, may, onDone, onClose }) {
+function Case({ record, may, far, onDone, onClose }) {
 	const f = record.egret.finding, rule = denyRule(record);
 	const head = useRef(null);
 	useEffect(() => head.current?.focus({ preventScroll: true }), [f.id]);
@@ -107,12 +132,12 @@ function Case({ record, may, onDone, onClose }) {
 				<h3>Process</h3>
 				<ProcessTree process={record.process} />
 				<h3>What to do</h3>
-				{!may && <Note>You may read but not change. As root: <code>sudo egret page</code> gives a page that may.</Note>}
+				{far ? <Note>A console changes nothing: block and acknowledge on {record.host} itself.</Note> : !may && <Note>You may read but not change. As root: <code>sudo egret page</code> gives a page that may.</Note>}
 				<div class="row">
-					<Act disabled={!may || !rule} kind="danger" title={rule} run={async () => {
+					{!far && <Act disabled={!may || !rule} kind="danger" title={rule} run={async () => {
 						const r = await post("/policy/block", { rule, for: 3600, note: `finding ${f.id}` });
 						return r.done ? "blocked for an hour" : r;
-					}}>Block for an hour</Act>
+					}}>Block for an hour</Act>}
 					{rule && <Copy text={rule}>Copy as rule</Copy>}
 				</div>
 				{rule && <p><code>{rule}</code></p>}
@@ -132,7 +157,7 @@ function Exceptions({ may, round }) {
 	return (
 		<Panel title="Acknowledged" aside={<span class="dim">found and shown, not told</span>}>
 			<table class="plain">
-				<thead><tr><th scope="col">program</th><th scope="col">peer</th><th scope="col">detector</th><th scope="col">until</th><th scope="col">note</th><th scope="col"><span class="sr">take back</span></th></tr></thead>
+				<Head of="program|peer|detector|until|note|.take back" />
 				<tbody>
 					{list.map((e) => (
 						<tr key={e.number}>
@@ -150,33 +175,34 @@ function Exceptions({ may, round }) {
 	);
 }
 
-export function Findings({ q, status }) {
+export function Findings({ q, status, far }) {
 	const low = q.low === "1";
 	const asked = useAsk("/findings", { low: low ? 1 : undefined, filter: q.filter, limit: 1000 }, 5000);
 	const [round, setRound] = useState(0);
-	const rows = asked.data?.rows ?? [], may = !!status?.you?.change;
-	const open = rows.find((r) => r.egret.finding.id === q.open);
+	const rows = asked.data?.rows ?? [], may = !far && !!status?.you?.change;
+	const open = rows.find((r) => idOf(r) === q.open);
 	const learning = status?.detect?.learning;
 	return (
 		<>
 			<div class="tools">
-				<FilterBox filter={q.filter} problem={asked.problem?.status === 400 ? asked.problem.message : null} />
+				<FilterBox filter={q.filter} problem={asked.problem} />
 				<label class="check"><input type="checkbox" checked={low} onChange={() => change({ low: low ? undefined : "1" }, true)} /> also the low ones</label>
 			</div>
 			{learning && <Note>egret learns what is ordinary here, for {duration(seconds(status.detect.learning_until) - Date.now() / 1000)} more: until then only what needs no comparison is told.</Note>}
+			{far && <Fleet q={q} />}
 			<div class={open ? "with-drawer" : ""}>
 				<Panel title="Cases" aside={<span class="dim" role="status">{asked.data && `${count(rows.length)}${asked.data.matched > rows.length ? ` of ${count(asked.data.matched)}` : ""}, heaviest first`}</span>}>
 					{asked.data && !rows.length ? <Empty title="Nothing was found">{q.filter ? "No case matches the filter." : "When a program does what should worry you, it stands here with the evidence."}</Empty> :
-						<Table label="Cases" columns={COLUMNS} rows={rows} rowKey={(r) => r.egret.finding.id} open={q.open} onOpen={(r) => change({ open: r.egret.finding.id })} />}
-					<Trouble problem={asked.problem?.status === 400 ? null : asked.problem} />
+						<Table label="Cases" columns={COLUMNS.filter((c) => far || !c.far)} rows={rows} rowKey={idOf} open={q.open} onOpen={(r) => change({ open: idOf(r) })} />}
+					<Trouble problem={asked.problem} said />
 				</Panel>
-				{open && <Case record={open} may={may} onClose={() => change({ open: undefined })} onDone={() => {
+				{open && <Case record={open} may={may} far={far} onClose={() => change({ open: undefined })} onDone={() => {
 					asked.again();
 					setRound((n) => n + 1);
 				}} />}
 				{q.open && !open && asked.data && <Note>Case <code>{q.open}</code> is not in this list{low ? "." : ": it may be a low one."}</Note>}
 			</div>
-			<Exceptions may={may} round={round} />
+			{!far && <Exceptions may={may} round={round} />}
 		</>
 	);
 }

@@ -14,6 +14,7 @@ const FIRST = 500, MORE = 2500, MOST = 10000;
 
 const COLUMNS = [
 	{ key: "start", title: "began", value: (r) => seconds(r.flow.start), num: true, render: (r) => when(seconds(r.flow.start)) },
+	{ key: "host", title: "host", less: 1, off: true, value: (r) => r.host, render: (r) => r.host },
 	{ key: "app", title: "program", value: (r) => base(program(r)), render: (r) => <span title={program(r)}>{base(program(r)) || NONE}</span> },
 	{ key: "user", title: "user", less: 2, value: (r) => r.user?.name, render: (r) => r.user?.name ?? r.user?.id ?? NONE },
 	{ key: "name", title: "name", grow: true, value: nameOf, render: (r) => <span title={nameOf(r)}>{nameOf(r)}</span> },
@@ -92,8 +93,8 @@ function ColumnsMenu({ shown, onChange }) {
 	);
 }
 
-export function Flows({ q, kept }) {
-	const [shown, setShown] = useKept("columns", COLUMNS.filter((c) => !c.off).map((c) => c.key));
+export function Flows({ q, kept, far }) {
+	const [shown, setShown] = useKept("columns", COLUMNS.filter((c) => !c.off || (far && c.key === "host")).map((c) => c.key));
 	const flows = useFlows(q, kept);
 	const columns = useMemo(() => COLUMNS.filter((c) => shown.includes(c.key)), [shown]);
 	const rows = useMemo(() => sorted(flows.rows, q.sort, COLUMNS), [flows.rows, q.sort]);
@@ -104,7 +105,7 @@ export function Flows({ q, kept }) {
 	return (
 		<>
 			<div class="tools">
-				<FilterBox filter={q.filter} problem={flows.problem?.status === 400 ? flows.problem.message : null} />
+				<FilterBox filter={q.filter} problem={flows.problem} />
 				{kept && <SpanBox q={q} />}
 				<ColumnsMenu shown={shown} onChange={setShown} />
 			</div>
@@ -123,9 +124,9 @@ export function Flows({ q, kept }) {
 						<Table label="Flows" columns={columns} rows={rows} rowKey={(r) => r.flow_id} total={total} open={q.open}
 							onOpen={(r) => change({ open: r.flow_id })} sort={q.sort} onSort={(s) => change({ sort: s }, true)} />}
 					<Source data={flows.data} />
-					<Trouble problem={flows.problem?.status === 400 ? null : flows.problem} />
+					<Trouble problem={flows.problem} said />
 				</Panel>
-				{q.open && <FlowRecord id={q.open} kept={kept} record={rows.find((r) => String(r.flow_id) === q.open)} onClose={() => change({ open: undefined })} />}
+				{q.open && <FlowRecord id={q.open} kept={kept} far={far} record={rows.find((r) => String(r.flow_id) === q.open)} onClose={() => change({ open: undefined })} />}
 			</div>
 		</>
 	);

@@ -2,7 +2,7 @@
 // Whether egret sees everything: losses first.
 import { useAsk } from "../api.js";
 import { bytes, count, duration, NONE } from "../format.js";
-import { Bar, Chip, Facts, Figure, Note, Panel, Time, Trouble } from "../parts.jsx";
+import { Bar, Chip, Facts, Figure, Head, Note, Panel, Time, Trouble } from "../parts.jsx";
 
 const words = (key) => key.replace(/_s$/, "").replace(/_bytes$/, "").replace(/_ms/, "").replace(/[_-]/g, " ");
 
@@ -21,7 +21,7 @@ function Losses({ status }) {
 	return (
 		<Panel title="Losses">
 			{!status.lost_total ? <p class="good"><span aria-hidden="true">✓ </span>Nothing was lost since egretd started, {duration(status.uptime_s)} ago.</p> : (
-				<table class="plain"><thead><tr><th scope="col" class="num">how many</th><th scope="col">what</th><th scope="col">what helps</th></tr></thead>
+				<table class="plain"><Head of="#how many|what|what helps" />
 					<tbody>{lost.map((l) => <tr key={l.reason}><td class="num bad">{count(l.lost)}</td><td class="wrap">{l.means} <code class="dim">{l.reason}</code></td><td class="wrap">{l.helps}</td></tr>)}</tbody></table>
 			)}
 			{Object.values(status.unreported ?? {}).some((n) => n > 0) && <p>Counted by the kernel and never told of a flow: {bytes(status.unreported.bytes_tx)} out, {bytes(status.unreported.bytes_rx)} in.</p>}
@@ -35,17 +35,30 @@ function Feeds() {
 	return (
 		<Panel title="Feeds" aside={<span class="dim">{count(data.indicators)} indicators, {count(data.matched)} matched</span>}>
 			{!data.feeds?.length ? <p class="dim">There are none: <code>egret intel add</code>.</p> : (
-				<table class="plain"><thead><tr><th scope="col">feed</th><th scope="col">class</th><th scope="col" class="num">entries</th><th scope="col">age</th><th scope="col">problem</th></tr></thead>
+				<table class="plain"><Head of="feed|class|#entries|age|problem" />
 					<tbody>{data.feeds.map((f) => <tr key={f.name}><td>{f.name}</td><td>{f.class}</td><td class="num">{count(f.entries)}</td><td>{f.age_s !== undefined ? duration(f.age_s) : NONE}{f.expired && <Chip kind="bad">expired</Chip>}</td><td>{f.problem ?? NONE}</td></tr>)}</tbody></table>
 			)}
 		</Panel>
 	);
 }
 
-export function Health({ asked }) {
+export function Health({ asked, far }) {
 	const s = asked.data;
 	if (!s) return <><Trouble problem={asked.problem} /><p class="dim">…</p></>;
-	const h = s.history;
+	const h = s.history, looks = (
+		<Panel title="Who looks">
+			<Facts rows={[["clients of the control socket", count(s.clients)], ["you are", s.you?.how], ["you may", s.you?.change && !far ? "read and change" : "read"]]} />
+			<General of={s.page} />
+		</Panel>
+	);
+	if (far) {
+		return (
+			<div class="two">
+				<Panel title="Console"><General of={s.clickhouse} /><Facts rows={[["running for", duration(s.uptime_s)], ["on", s.host], ["version", s.version], ["memory", bytes(s.rss_bytes)]]} /></Panel>
+				{looks}
+			</div>
+		);
+	}
 	return (
 		<>
 			<dl class="figures">
@@ -87,10 +100,7 @@ export function Health({ asked }) {
 			</div>
 			<div class="two">
 				<Feeds />
-				<Panel title="Who looks">
-					<Facts rows={[["clients of the control socket", count(s.clients)], ["you are", s.you?.how], ["you may", s.you?.change ? "read and change" : "read"]]} />
-					<General of={s.page} />
-				</Panel>
+				{looks}
 			</div>
 			<Trouble problem={asked.problem} />
 		</>

@@ -104,7 +104,7 @@ export function Now({ q, kept }) {
 	return (
 		<>
 			<div class="tools">
-				<FilterBox filter={q.filter} problem={problem?.status === 400 ? problem.message : null} />
+				<FilterBox filter={q.filter} problem={problem} />
 				<Choice label="by" value={by} options={BY} onChange={(v) => change({ by: v === "program" ? undefined : v, sort: undefined })} />
 			</div>
 			<dl class="figures" data-live={live ? live.time_ms : undefined}>
@@ -114,7 +114,7 @@ export function Now({ q, kept }) {
 				<Figure label={plural(2, BY.find(([v]) => v === by)[1]).slice(2)}>{count(live?.totals.groups)}</Figure>
 				<Figure label="findings open" kind={live?.findings?.open ? "bad" : ""}><a href="#/findings">{count(live?.findings?.open ?? 0)}</a></Figure>
 			</dl>
-			<Trouble problem={problem?.status === 400 ? null : problem} />
+			<Trouble problem={problem} said />
 			<div class="two">
 				<Panel title="Rate" class="rates" aside={<span class="dim">by {BY.find(([v]) => v === by)[1]}, 5 minutes</span>}>
 					<Rates recent={recent.current.data} tick={live?.time_ms} onPick={pick} />

@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What may leave: the rules in force, what they did, and an edited policy tried on the past before it is loaded.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { post, useAsk } from "../api.js";
 import { base, bytes, count, duration, money, NONE, plural, seconds } from "../format.js";
-import { Act, Chip, Choice, Down, Empty, Figure, Note, Panel, Time, Trouble, Up } from "../parts.jsx";
+import { Act, Chip, Choice, Down, Empty, Figure, Head, Note, Panel, Time, Trouble, Up, useNow } from "../parts.jsx";
 import { format } from "../route.js";
-
-function useNow(on) {
-	const [now, set] = useState(() => Date.now() / 1000);
-	useEffect(() => {
-		if (!on) return undefined;
-		const timer = setInterval(() => set(Date.now() / 1000), 500);
-		return () => clearInterval(timer);
-	}, [on]);
-	return now;
-}
 
 function Confirm({ policy, may, again }) {
 	const by = seconds(policy.confirm_by), now = useNow(Number.isFinite(by));
@@ -35,8 +25,7 @@ function Rules({ policy }) {
 	return (
 		<table class="plain rules">
 			<caption class="sr">Rules in the order in which they are asked</caption>
-			<thead><tr><th scope="col" class="num">line</th><th scope="col">rule</th><th scope="col" class="num">hits</th><th scope="col" class="num">refused</th>
-				<th scope="col" class="num">out</th><th scope="col" class="num less1">in</th><th scope="col" class="num less1">last match</th></tr></thead>
+			<Head of="#line|rule|#hits|#refused|#out|#~in|#~last match" />
 			<tbody>
 				{policy.rules.map((r, i) => {
 					const refused = r.refused_calls + r.refused_packets;
@@ -93,7 +82,7 @@ function Quotas() {
 	return (
 		<Panel title="Quotas and budgets">
 			<table class="plain">
-				<thead><tr><th scope="col">what</th><th scope="col">used</th><th scope="col" class="num less1">left</th><th scope="col" class="num less1">until</th><th scope="col" class="less1">runs out</th><th scope="col">state</th></tr></thead>
+				<Head of="what|used|#~left|#~until|~runs out|state" />
 				<tbody>
 					{quotas.map((x, i) => (
 						<tr key={i}><td class="wrap"><code>{x.text}</code></td><td>{bytes(x.used)} of {bytes(x.of)}</td><td class="num less1">{bytes(x.left)}</td>
@@ -118,7 +107,7 @@ function WouldDeny({ kept }) {
 		<Panel title="Would have been refused" aside={<span class="dim">{kept ? "last 24 hours" : "living flows and those that ended lately"}</span>}>
 			{rows?.length > 0 && (
 				<table class="plain">
-					<thead><tr><th scope="col">program</th><th scope="col">name</th><th scope="col">by the rule</th><th scope="col" class="num">flows</th><th scope="col" class="num">out</th></tr></thead>
+					<Head of="program|name|by the rule|#flows|#out" />
 					<tbody>{rows.map((r, i) => (
 						<tr key={i}><td><a href={from(r)} title={r.app}>{base(r.app) || NONE}</a></td><td>{r.name || NONE}</td><td class="wrap"><code>{r.rule}</code></td><td class="num">{count(r.flows)}</td><td class="num"><Up n={r.up} /></td></tr>
 					))}</tbody>
@@ -136,7 +125,7 @@ function Changed({ title, rows, all }) {
 	return (
 		<table class="plain">
 			<caption>{title}{all > rows.length ? `: ${count(all)}, the heaviest ${count(rows.length)}` : ""}</caption>
-			<thead><tr><th scope="col">program</th><th scope="col">to</th><th scope="col">port</th><th scope="col" class="num">flows</th><th scope="col">by the rule</th></tr></thead>
+			<Head of="program|to|port|#flows|by the rule" />
 			<tbody>{rows.map((r, i) => <tr key={i}><td>{r.program}</td><td>{r.to}</td><td>{r.port}</td><td class="num">{count(r.flows + r.attempts)}</td><td class="wrap"><code>{r.rule}</code></td></tr>)}</tbody>
 		</table>
 	);
@@ -209,7 +198,7 @@ function Editor({ policy, may, again }) {
 				}}>Load</Act>
 				{!tried && may && <span class="dim">after a replay of this text</span>}
 			</div>
-			<Trouble problem={asked.problem?.status === 400 ? null : asked.problem} />
+			<Trouble problem={asked.problem} said />
 		</Panel>
 	);
 }
@@ -237,7 +226,7 @@ export function Policy({ status, kept }) {
 			{policy.rules && <Quotas />}
 			{policy.lists?.length > 0 && (
 				<Panel title="Lists">
-					<table class="plain"><thead><tr><th scope="col">list</th><th scope="col">from</th><th scope="col" class="num">entries</th><th scope="col">as of</th><th scope="col">problem</th></tr></thead>
+					<table class="plain"><Head of="list|from|#entries|as of|problem" />
 						<tbody>{policy.lists.map((l) => <tr key={l.name}><td>{l.name}</td><td class="wrap">{l.from}</td><td class="num">{count(l.entries)}</td><td>{l.as_of ? <Time at={l.as_of} relative /> : NONE}{l.expired && <Chip kind="bad">expired</Chip>}</td><td>{l.problem ?? NONE}</td></tr>)}</tbody></table>
 				</Panel>
 			)}

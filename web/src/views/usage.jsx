@@ -80,7 +80,7 @@ export function Usage({ q, kept }) {
 	return (
 		<>
 			<div class="tools">
-				<FilterBox filter={q.filter} problem={problem?.status === 400 ? problem.message : null} />
+				<FilterBox filter={q.filter} problem={problem} />
 				<Switch label="Period" value={month ? "month" : "span"} options={[["span", "span"], ["month", "this month"]]} onChange={(v) => change({ period: v === "month" ? "month" : undefined })} />
 				{!month && <SpanBox q={q} />}
 				<Choice label="by" value={pairs ? q.by : by} options={[...DIMS.map((d) => [d, title(d)]), ["segments", "segment × segment"]]} onChange={(v) => change({ by: v === "app" ? undefined : v, then: then === v ? undefined : then || undefined })} />
@@ -101,7 +101,7 @@ export function Usage({ q, kept }) {
 							location.hash = flowsOf(q, [dimTerm(by, r[by]), then && dimTerm(then, r[then])].filter(Boolean));
 						}} />}
 				<Source data={data} />
-				<Trouble problem={problem?.status === 400 ? null : problem} />
+				<Trouble problem={problem} said />
 			</Panel>
 		</>
 	);
