@@ -131,10 +131,11 @@ static uint64_t around(uint64_t ns)
 static void next(struct follower *f, bool failed)
 {
 	uint64_t every = (uint64_t)f->cfg.settings->every_s, wait = every;
+	uint64_t soon = MAX(every / 8, (uint64_t)AGAIN_MIN_S);
 
 	f->failed = failed ? MIN(f->failed + 1, 10U) : 0;
 	if (failed)
-		wait = MIN(MAX(every / 8, (uint64_t)AGAIN_MIN_S) << (f->failed - 1), 2 * every);
+		wait = MIN(soon << (f->failed - 1), 2 * every);
 	f->ask_ns = time_now_boot() + around(wait * NSEC_PER_SEC);
 }
 
@@ -210,10 +211,11 @@ void follower_ask_tick(struct follower *f)
 {
 	if (!f->cfg.loop || f->fetch)
 		return;
-	if (!f->ask_ns)
-		f->ask_ns = time_now_boot() +
-			    hash_random_seed() % MIN(FIRST_NS, (uint64_t)f->cfg.settings->every_s *
-								       NSEC_PER_SEC);
+	if (!f->ask_ns) {
+		uint64_t every = (uint64_t)f->cfg.settings->every_s * NSEC_PER_SEC;
+
+		f->ask_ns = time_now_boot() + hash_random_seed() % MIN(FIRST_NS, every);
+	}
 	if (time_now_boot() >= f->ask_ns)
 		ask(f);
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "fleet/internal.h"
+#include "flow/record.h"
 
 #define CONFIRM_MORE_S \
 	60 /* the guard goes back by itself so long after the trial, should nobody confirm */
@@ -48,14 +49,6 @@ void follower_over(char said[WHY_MAX], const char *what)
 	said[0] = 0;
 }
 
-const char *follow_state_name(enum follow_state s)
-{
-	static const char *const names[] = { "took", "enforced", "kept", "stepped-back",
-					     "refused" };
-
-	return names[s];
-}
-
 static enum guard_mode mode_of(const struct follower *f)
 {
 	return f->taken.group->watch ? GUARD_WATCH : GUARD_ENFORCE;
@@ -80,42 +73,54 @@ static double after_minute(const struct follower *f)
 	return f->at.enforced_s && s > 0 ? (double)f->at.refused_after * 60 / (double)s : 0;
 }
 
-static void log_event(const struct follow_event *e)
+static void log_event(enum follow_state state, const struct record_policy *p)
 {
 	static const char *const words[] = { "was taken", "is in force, on trial", "is kept",
-					     "is taken back", "is refused" };
-	bool bad = e->state >= FOLLOW_STEPPED_BACK;
+					     "is taken back" };
 
-	log_msg(bad ? LOG_WARN : LOG_INFO,
-		"fleet policy: version %" PRIu64 " %s: group %.*s, stage %.*s%s%.*s", e->version,
-		words[e->state], STR_FMT(e->group), STR_FMT(e->stage), e->text.n ? ": " : "",
-		STR_FMT(e->text));
+	log_msg(state == FOLLOW_STEPPED_BACK ? LOG_WARN : LOG_INFO,
+		"fleet policy: version %" PRIu64 " %s: group %.*s, stage %.*s%s%.*s", p->version,
+		words[state], STR_FMT(p->group), STR_FMT(p->stage), p->reason.n ? ": " : "",
+		STR_FMT(p->reason));
 }
 
-void follower_tell(struct follower *f, enum follow_state state, uint64_t version, const char *text)
+static void put_own(const struct follower *f, struct record_policy *ret)
 {
 	const struct policy *p = f->taken.policy;
-	bool own = f->has && version == f->at.version;
-	struct follow_event e = { .state = state, .version = version, .text = str_of(text) };
 
-	if (own) {
-		e.group = f->taken.group ? f->taken.group->name : STR("none");
-		e.stage = str_of(fleet_stage_name(stage_now(f)));
-		e.file = p ? p->files[0] : STR_NONE;
-		e.rules = p ? (uint32_t)p->n_rules : 0;
-		e.watched = f->at.watched;
-		e.would_refuse = f->at.would_refuse;
-		if (!text)
-			e.text = f->taken.parcel.manifest.note;
-	}
+	ret->group = f->taken.group ? f->taken.group->name : STR("none");
+	ret->stage = str_of(fleet_stage_name(stage_now(f)));
+	ret->file = p ? p->files[0] : STR_NONE;
+	ret->rules = p ? (uint32_t)p->n_rules : 0;
+	ret->watched = f->at.watched;
+	ret->would_refuse = f->at.would_refuse;
+	if (!ret->reason.n)
+		ret->reason = f->taken.parcel.manifest.note;
+}
+
+void follower_tell(struct follower *f, enum follow_state state, uint64_t version,
+		   const char *reason)
+{
+	static const char *const names[] = { "took", "enforced", "kept", "stepped-back",
+					     "refused" };
+	struct record_policy p = { .state = names[state],
+				   .version = version,
+				   .reason = reason ? str_of(reason) : STR_NONE };
+
+	if (f->has && version == f->at.version)
+		put_own(f, &p);
 	if (state >= FOLLOW_ENFORCED && state <= FOLLOW_STEPPED_BACK) {
-		e.before = fleet_rate_minute(&f->at.refused_before);
-		e.after = after_minute(f);
+		p.before = fleet_rate_minute(&f->at.refused_before);
+		p.after = after_minute(f);
 	}
-	if (state != FOLLOW_REFUSED)
-		log_event(&e);
-	if (f->cfg.told)
-		f->cfg.told(f->cfg.told_ctx, &e);
+	if (state != FOLLOW_REFUSED) /* follower_say() has said it */
+		log_event(state, &p);
+	if (f->cfg.told.on_record)
+		f->cfg.told.on_record(
+			f->cfg.told.ctx,
+			&(struct record){ .type = RECORD_POLICY,
+					  .time_ns = (uint64_t)follower_now_s(f) * NSEC_PER_SEC,
+					  .policy = &p });
 }
 
 static void set_origin(struct follower *f)

@@ -13,10 +13,10 @@
 
 #include "fleet/rollout.h"
 #include "fleet/signature.h"
+#include "flow/flow.h"
 
 #define FOLLOW_KEYS_MAX 4
 
-struct flow;
 struct follower;
 struct guard;
 struct json;
@@ -34,32 +34,13 @@ struct follow_settings {
 	int64_t every_s;
 };
 
-/* What became of a version here. Texts are borrowed for the length of the call. */
-enum follow_state {
-	FOLLOW_TOOK,
-	FOLLOW_ENFORCED,
-	FOLLOW_KEPT,
-	FOLLOW_STEPPED_BACK,
-	FOLLOW_REFUSED
-};
-const char *follow_state_name(enum follow_state s); /* "took", "enforced", "kept", … */
-struct follow_event {
-	enum follow_state state;
-	uint64_t version; /* 0: not known, the signature was not good */
-	struct str group, stage, file, text;
-	uint32_t rules;
-	double before, after;           /* refusals a minute */
-	uint64_t watched, would_refuse; /* flows, while it was not in force */
-};
-
 struct follower_config {
 	const struct follow_settings *settings; /* borrowed, as all that follows */
 	const char *state, *host;
 	struct guard *guard;
-	struct loop *loop;                                     /* NULL: nothing is fetched */
-	uint64_t (*now)(void);                                 /* Unix ns; NULL: the clock */
-	void (*told)(void *ctx, const struct follow_event *e); /* NULL: nobody is */
-	void *told_ctx;
+	struct loop *loop;      /* NULL: nothing is fetched */
+	uint64_t (*now)(void);  /* Unix ns; NULL: the clock */
+	struct record_out told; /* RECORD_POLICY */
 };
 
 /* After guard_restore(): what was taken before is read. */

@@ -78,7 +78,16 @@ int64_t follower_now_s(const struct follower *f);
 /* Said in the log when it is something else than before: then true. And that it is over. */
 bool follower_say(char said[WHY_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void follower_over(char said[WHY_MAX], const char *what);
-void follower_tell(struct follower *f, enum follow_state state, uint64_t version, const char *text);
+enum follow_state {
+	FOLLOW_TOOK,
+	FOLLOW_ENFORCED,
+	FOLLOW_KEPT,
+	FOLLOW_STEPPED_BACK,
+	FOLLOW_REFUSED
+};
+/* For the log, and as a record. */
+void follower_tell(struct follower *f, enum follow_state state, uint64_t version,
+		   const char *reason);
 
 /* take.c */
 int taken_verify(struct follower *f, struct str signature, struct str bundle, struct taken *ret,

@@ -105,7 +105,7 @@ static int recall(struct follower *f, struct str text)
 	char why[WHY_MAX] = "";
 	int64_t signed_s;
 	struct str line;
-	size_t n;
+	size_t n = 0;
 	int r = sealed_open(WORD, &text);
 
 	if (r == 0 && !str_cut(&text, '\n', &line))

@@ -61,7 +61,7 @@ const char *follower_harm(const struct follower *f, char why[WHY_MAX])
 		 most = fleet_limit(&f->taken.parcel.manifest.rollout, &f->at.refused_before);
 
 	if (f->own_refused[0]) {
-		snprintf(why, WHY_MAX, "it refuses egretd itself: %s", f->own_refused);
+		snprintf(why, WHY_MAX, "it refuses egretd itself: %.300s", f->own_refused);
 		return why;
 	}
 	for (size_t i = 0; i < WINDOW_S; i++)
