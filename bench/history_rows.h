@@ -58,7 +58,7 @@ static unsigned bench_zipf(struct bench *b, unsigned n)
 	return lo;
 }
 
-static void bench_init(struct bench *b, uint64_t flows, unsigned days)
+static inline void bench_init(struct bench *b, uint64_t flows, unsigned days)
 {
 	double sum = 0;
 
@@ -151,7 +151,7 @@ static void bench_peer(struct bench *b, struct store_row *row, unsigned program)
 }
 
 /* The next flow; its later pieces, if any, by bench_piece(). false: that was all. */
-static bool bench_next(struct bench *b)
+static inline bool bench_next(struct bench *b)
 {
 	struct store_row *row = &b->row;
 	unsigned program = bench_zipf(b, BENCH_PROGRAMS);

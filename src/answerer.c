@@ -30,11 +30,7 @@ enum {
 	ARG_HOST,
 	ARG_COUNTRY,
 	ARG_ASN,
-	ARG_URL, /* of ClickHouse; empty: STATE/history is asked */
-	ARG_DATABASE,
-	ARG_USER,
-	ARG_PASSWORD_FILE,
-	ARG_CA,
+	ARG_FLEET, /* of ClickHouse, ship_settings_put(); empty: STATE/history is asked */
 	ARG_END
 };
 
@@ -85,19 +81,14 @@ static int file_of_policy(const struct policy *p)
 
 int answerer_start(const struct answerer_inputs *in, pid_t *ret_pid)
 {
-	static const struct ship_settings none;
-	const struct ship_settings *fleet = in->fleet ?: &none;
+	_cleanup_buf_ struct buf fleet = BUF_INIT(sizeof(struct ship_settings) + 64);
 	char *argv[ARG_END + 1] = { "egretd",
 				    "--answer",
 				    (char *)in->state,
 				    (char *)in->host,
 				    (char *)in->geo_country,
 				    (char *)in->geo_asn,
-				    (char *)fleet->url,
-				    (char *)fleet->database,
-				    (char *)fleet->user,
-				    (char *)fleet->password_file,
-				    (char *)fleet->ca };
+				    "" };
 	_cleanup_close_ int question = file_of(in->question), policy = file_of_policy(in->policy);
 	_cleanup_close_ int out = -1, back = -1;
 	int fds[FD_END] = { -1, -1, -1, -1, -1, -1 }, ends[2], r = 0;
@@ -105,6 +96,12 @@ int answerer_start(const struct answerer_inputs *in, pid_t *ret_pid)
 
 	if (question < 0)
 		return question;
+	if (in->fleet) {
+		ship_settings_put(&fleet, in->fleet);
+		if (fleet.failed)
+			return -ENOMEM;
+		argv[ARG_FLEET] = fleet.p;
+	}
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	back = ends[0];
@@ -180,15 +177,6 @@ static const char *or_null(const char *s)
 	return s[0] ? s : NULL;
 }
 
-static void fleet_of(char **argv, struct ship_settings *ret)
-{
-	snprintf(ret->url, sizeof(ret->url), "%s", argv[ARG_URL]);
-	snprintf(ret->database, sizeof(ret->database), "%s", argv[ARG_DATABASE]);
-	snprintf(ret->user, sizeof(ret->user), "%s", argv[ARG_USER]);
-	snprintf(ret->password_file, sizeof(ret->password_file), "%s", argv[ARG_PASSWORD_FILE]);
-	snprintf(ret->ca, sizeof(ret->ca), "%s", argv[ARG_CA]);
-}
-
 int answerer_main(int argc, char **argv)
 {
 	struct ship_settings fleet = { 0 };
@@ -205,8 +193,11 @@ int answerer_main(int argc, char **argv)
 	n = fread(question, 1, sizeof(question), stdin);
 	snprintf(dir, sizeof(dir), "%s/history", argv[ARG_STATE]);
 	snprintf(lists, sizeof(lists), "%s/lists", argv[ARG_STATE]);
-	fleet_of(argv, &fleet);
-	source.fleet = fleet.url[0] ? &fleet : NULL;
+	if (argv[ARG_FLEET][0]) {
+		if (ship_settings_take(&fleet, str_of(argv[ARG_FLEET])) < 0)
+			return EXIT_FAILURE;
+		source.fleet = &fleet;
+	}
 	source.host = or_null(argv[ARG_HOST]);
 	source.geo_country = or_null(argv[ARG_COUNTRY]);
 	source.geo_asn = or_null(argv[ARG_ASN]);

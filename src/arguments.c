@@ -8,12 +8,14 @@
 #include "base/log.h"
 
 static const char usage[] =
-	"usage: egretd [--console] [--config FILE] [-T] [--foreground] [--verbose]\n\n"
+	"usage: egretd [--console | --collector] [-c FILE] [-T] [--foreground] [--verbose]\n\n"
 	"Watches what leaves this host, and decides what may when there is a policy. Without\n"
 	"--foreground it goes to the background once it watches.\n\n"
-	"  --console      watch nothing: serve page and API over the ClickHouse that the\n"
-	"                 configuration names, for all hosts; needs no rights\n"
-	"  --config FILE  configuration (" ARGUMENTS_DEFAULT_CONFIG
+	"  --console      watch nothing: serve page and API over the ClickHouse that `store\n"
+	"                 clickhouse` names, for all hosts; needs no rights\n"
+	"  --collector    watch nothing: take the batches of other machines where the statement\n"
+	"                 `collector` says, join them and send them on; needs no rights\n"
+	"  -c, --config FILE   configuration (" ARGUMENTS_DEFAULT_CONFIG
 	" when it is there, else the defaults)\n"
 	"  -T             test the configuration and its policy, and exit\n"
 	"  --foreground   stay\n"
@@ -28,6 +30,7 @@ int arguments_parse(int argc, char **argv, struct arguments *a)
 {
 	static const struct option options[] = {
 		{ "console", no_argument, NULL, 'C' },
+		{ "collector", no_argument, NULL, 'L' },
 		{ "config", required_argument, NULL, 'c' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "verbose", no_argument, NULL, 'v' },
@@ -44,6 +47,9 @@ int arguments_parse(int argc, char **argv, struct arguments *a)
 			break;
 		case 'C':
 			a->console = true;
+			break;
+		case 'L':
+			a->collector = true;
 			break;
 		case 'T':
 			a->test = true;
@@ -64,7 +70,7 @@ int arguments_parse(int argc, char **argv, struct arguments *a)
 			return 2;
 		}
 	}
-	if (optind == argc)
+	if (optind == argc && !(a->console && a->collector))
 		return -1;
 	fputs(usage, stderr);
 	return 2;

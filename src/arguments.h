@@ -8,7 +8,7 @@
 
 struct arguments {
 	const char *config; /* NULL: not given */
-	bool test, foreground, console;
+	bool test, foreground, console, collector;
 };
 
 /* Prints help, version and mistakes itself. -1: go on; else the exit status. */

@@ -10,7 +10,9 @@
 #include "base/human.h"
 #include "base/lex.h"
 #include "base/time.h"
+#include "config_block.h"
 #include "config_clickhouse.h"
+#include "config_collector.h"
 #include "config_follow.h"
 #include "store/ipfix.h"
 
@@ -160,23 +162,6 @@ static void parse_inside(struct parser *p)
 	} while (t.kind == LEX_COMMA && (lex_next(&p->lex), true));
 }
 
-/* 127.0.0.1:8710, [::1]:8710 */
-static bool parse_endpoint(struct str s, struct addr *ret_addr, uint16_t *ret_port)
-{
-	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
-	size_t n = colon ? (size_t)(colon - s.p) : 0;
-	struct str host = str_sub(s, 0, n);
-	bool bracket = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
-	uint64_t port;
-
-	if (!colon || str_parse_u64(str_sub(s, n + 1, s.n), &port) < 0 || !port ||
-	    port > UINT16_MAX)
-		return false;
-	*ret_port = (uint16_t)port;
-	host = bracket ? str_sub(host, 1, host.n - 2) : host;
-	return addr_parse(host, ret_addr) == 0 && bracket == !addr_is_v4(ret_addr);
-}
-
 /* ADDRESS:PORT [tls "CERT" "KEY" [client-ca "CA"]]; or off. */
 static void parse_page(struct parser *p)
 {
@@ -186,7 +171,7 @@ static void parse_page(struct parser *p)
 	*page = (struct page_settings){ .on = !is_word(&at, "off") };
 	if (!page->on)
 		return;
-	if (at.kind != LEX_WORD || !parse_endpoint(at.text, &page->addr, &page->port)) {
+	if (at.kind != LEX_WORD || !config_parse_endpoint(at.text, &page->addr, &page->port)) {
 		lex_complain(&p->lex, &at, "error",
 			     "an address and a port are expected here, as 127.0.0.1:8710 or "
 			     "[::1]:8710; or off");
@@ -371,6 +356,11 @@ static void parse_store(struct parser *p)
 		p->config->store = word ? store_kinds[word - 1] : NULL;
 }
 
+static void parse_collector(struct parser *p)
+{
+	config_parse_collector(&p->lex, &p->config->collector);
+}
+
 static void take_time(struct parser *p, uint64_t *ret)
 {
 	struct lex_token t = lex_next(&p->lex);
@@ -546,7 +536,7 @@ static const struct statement {
 	{ "gateway", parse_gateway }, { "backstop", parse_backstop },
 	{ "geo", parse_geo },         { "findings", parse_findings },
 	{ "alerts", parse_alerts },   { "learn", parse_learn },
-	{ "ipfix", parse_ipfix },
+	{ "ipfix", parse_ipfix },     { "collector", parse_collector },
 };
 
 static void unknown_statement(struct parser *p, const struct lex_token *t)

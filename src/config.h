@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "config_collector.h"
 #include "fleet/follower.h"
 #include "serve/page.h"
 #include "store/alert_sink.h"
@@ -49,6 +50,7 @@ struct config {
 	char geo_country[256], geo_asn[256];     /* .mmdb files; empty: none */
 	const struct store_kind *store;          /* of history; NULL: off */
 	struct ship_settings clickhouse;         /* of the fleet; without url: off */
+	struct collector_settings collector;     /* at.on: there is one */
 	uint64_t keep_flows_ns, keep_rollups_ns; /* how long: 0: for ever */
 	uint64_t keep_bytes;                     /* how much; 0: no limit */
 };

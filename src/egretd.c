@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/time.h"
+#include "collector.h"
 #include "config.h"
 #include "console.h"
 #include "daemonize.h"
@@ -655,6 +656,10 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (args.console && console_check(&d.config, path) < 0)
 		return EXIT_FAILURE;
+	if (args.collector && collector_check(&d.config, path) < 0)
+		return EXIT_FAILURE;
+	if (!args.collector && d.config.collector.at.on)
+		log_warn("%s: the statement 'collector' has no effect without --collector", path);
 	if (args.test) {
 		log_set_level(LOG_WARN);
 		return trial_run(&d.config, path);
@@ -667,6 +672,8 @@ int main(int argc, char **argv)
 	}
 	if (args.console)
 		return console_run(&d.config, d.ready_fd);
+	if (args.collector)
+		return collector_run(&d.config, d.ready_fd);
 	r = run(&d);
 	shut_down(&d);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

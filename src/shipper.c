@@ -23,6 +23,7 @@
 
 struct shipper {
 	const struct ship_settings *settings;
+	struct buf text; /* of them, for the other process */
 	char dir[300];
 	struct loop *loop;
 	struct loop_source *timer, *source;
@@ -36,17 +37,7 @@ struct shipper {
 
 static _Noreturn void child(const struct shipper *s, int fd)
 {
-	const struct ship_settings *c = s->settings;
-	char *argv[SHIP_ARG_END + 1] = {
-		"egretd",
-		"--ship",
-		(char *)s->dir,
-		(char *)c->url,
-		(char *)c->database,
-		(char *)c->user,
-		(char *)c->password_file,
-		(char *)c->ca,
-	};
+	char *argv[SHIP_ARG_END + 1] = { "egretd", "--ship", (char *)s->dir, s->text.p };
 	sigset_t none;
 
 	if (dup2(fd, SHIP_FD) < 0)
@@ -59,16 +50,22 @@ static _Noreturn void child(const struct shipper *s, int fd)
 	_exit(EXIT_FAILURE);
 }
 
+/* Where it sends to, or tries to. */
+static const char *url_of(const struct shipper *s)
+{
+	return s->now.url[0] ? s->now.url : s->settings->url;
+}
+
 /* Once each: what hinders it, and that it is over. */
 static void say(struct shipper *s)
 {
 	if (!strcmp(s->said, s->now.problem))
 		return;
 	if (s->now.problem[0])
-		log_warn("clickhouse: %s: %s; batches wait in %s", s->settings->url, s->now.problem,
+		log_warn("clickhouse: %s: %s; batches wait in %s", url_of(s), s->now.problem,
 			 s->dir);
 	else
-		log_info("clickhouse: %s takes batches again", s->settings->url);
+		log_info("clickhouse: %s takes batches again", url_of(s));
 	memcpy(s->said, s->now.problem, sizeof(s->said));
 }
 
@@ -92,6 +89,7 @@ static void on_report(void *ctx, int fd, uint32_t events)
 	ssize_t n;
 
 	while ((n = read(fd, &report, sizeof(report))) == sizeof(report)) {
+		report.url[sizeof(report.url) - 1] = 0;
 		report.version[sizeof(report.version) - 1] = 0;
 		report.problem[sizeof(report.problem) - 1] = 0;
 		s->now = report;
@@ -161,9 +159,12 @@ int shipper_new(struct shipper **ret, struct loop *loop, const struct ship_setti
 	if (!s)
 		return -ENOMEM;
 	*s = (struct shipper){ .settings = settings, .loop = loop, .fd = -1 };
+	s->text = BUF_INIT(sizeof(*settings) + 64);
+	ship_settings_put(&s->text, settings);
 	snprintf(s->dir, sizeof(s->dir), "%s", dir);
-	r = loop_add_timer(loop, NSEC_PER_SEC, on_second, s, &s->timer);
+	r = s->text.failed ? -ENOMEM : loop_add_timer(loop, NSEC_PER_SEC, on_second, s, &s->timer);
 	if (r < 0) {
+		buf_done(&s->text);
 		free(s);
 		return r;
 	}
@@ -183,6 +184,7 @@ struct shipper *shipper_free(struct shipper *s)
 		kill(s->pid, SIGKILL);
 		waitpid(s->pid, NULL, 0);
 	}
+	buf_done(&s->text);
 	free(s);
 	return NULL;
 }
@@ -191,7 +193,8 @@ void shipper_status(const struct shipper *s, struct json *j)
 {
 	char text[TIME_TEXT_MAX];
 
-	json_text(j, "url", s->settings->url);
+	json_text(j, "url", url_of(s));
+	json_bool(j, "collector", s->now.collector);
 	json_text(j, "database", s->settings->database);
 	if (s->now.version[0])
 		json_text(j, "server_version", s->now.version);

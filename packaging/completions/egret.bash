@@ -215,7 +215,7 @@ _egretd() {
 	_init_completion || return
 	case $prev in
 	-c | --config) _filedir ;;
-	*) _egret_words '--console --config -T --foreground --verbose --version --help' ;;
+	*) _egret_words '--console --collector -c --config -T --foreground --verbose --version --help' ;;
 	esac
 }
 

@@ -17,7 +17,7 @@ void buf_done(struct buf *b)
 	*b = BUF_INIT(b->max);
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
 	size_t need, cap;
 	char *p;
@@ -41,26 +41,9 @@ char *buf_reserve(struct buf *b, size_t n)
 	return b->p + b->n;
 }
 
-void buf_put(struct buf *b, const void *p, size_t n)
-{
-	char *at = buf_reserve(b, n);
-
-	if (!at)
-		return;
-	if (n)
-		memcpy(at, p, n);
-	b->n += n;
-	b->p[b->n] = 0;
-}
-
 void buf_puts(struct buf *b, const char *c)
 {
 	buf_put(b, c, strlen(c));
-}
-
-void buf_putc(struct buf *b, char c)
-{
-	buf_put(b, &c, 1);
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "cli/ask.h"
+#include "cli/cells.h"
 #include "cli/cmd.h"
+#include "cli/console.h"
 #include "cli/finding_json.h"
 #include "cli/findings.h"
 #include "cli/table.h"
@@ -72,18 +74,31 @@ static int ask(struct client **ret, const struct findings_args *a)
 	return r;
 }
 
-static void show_short(const struct finding *f)
+/* Behind a console it may be any machine that found it. */
+static void put_host(const json_t *record, struct buf *out)
 {
-	_cleanup_buf_ struct buf out = BUF_INIT(4096);
+	const char *host = json_string_value(json_object_get(record, "host"));
 
+	if (!console_used() || !host)
+		return;
+	cell_put_all(out, str_of(host));
+	buf_puts(out, "  ");
+}
+
+static void show_short(const struct finding *f, const json_t *record)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT(8192);
+
+	put_host(record, &out);
 	finding_format_short(f, &out);
 	fwrite(out.p, 1, out.n, stdout);
 }
 
-static void show_long(const struct finding *f)
+static void show_long(const struct finding *f, const json_t *record)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT(65536);
 
+	put_host(record, &out);
 	finding_format(f, &out);
 	buf_putc(&out, '\n');
 	fwrite(out.p, 1, out.n, stdout);
@@ -109,7 +124,7 @@ static int show_all(struct client *c, const struct findings_args *a)
 		if (!end && a->json)
 			printf("%.*s\n", STR_FMT(line));
 		else if (!end && finding_of_record(&copy, j) == 0)
-			(a->is_long ? show_long : show_short)(&copy.f);
+			(a->is_long ? show_long : show_short)(&copy.f, j);
 		json_decref(j);
 		if (end)
 			return shown;

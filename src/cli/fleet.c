@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "cli/cells.h"
 #include "cli/cmd.h"
+#include "cli/fleet_policy.h"
 #include "config.h"
 #include "store/clickhouse_http.h"
 
@@ -67,9 +68,11 @@ static json_t *ask(const struct ship_settings *s, struct str query)
 	int r = clickhouse_http_new(&h, s, ANSWER_MAX);
 
 	if (r == 0)
-		r = clickhouse_http_login(h, why);
-	if (r == 0)
-		r = clickhouse_http_post(h, query.p, STR_NONE, "", why);
+		do {
+			r = clickhouse_http_login(h, why);
+			if (r == 0)
+				r = clickhouse_http_post(h, query.p, STR_NONE, "", why);
+		} while (r < 0 && clickhouse_http_next(h));
 	if (r == 0)
 		answer = json_loadb(clickhouse_http_answer(h).p ?: "", clickhouse_http_answer(h).n,
 				    0, NULL);
@@ -121,6 +124,8 @@ int cmd_fleet(int argc, char **argv)
 	int o;
 
 	cells_init();
+	if (argc > 1 && !strcmp(argv[1], "policy"))
+		return cmd_fleet_policy(argc - 1, argv + 1);
 	optind = 0;
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {

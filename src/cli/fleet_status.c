@@ -7,11 +7,15 @@
 
 #include "base/cleanup.h"
 #include "base/human.h"
+#include "base/log.h"
 #include "base/time.h"
-#include "cli/fleet.h"
+#include "cli/ask_history.h"
 #include "cli/cells.h"
+#include "cli/console.h"
+#include "cli/fleet.h"
 #include "cli/table.h"
 
+#define CONSOLE_HOSTS_MAX 10000 /* a console gives at most so many */
 #define LATE_S 180 /* a machine tells each minute, by batches of 5 seconds to a minute */
 
 /* Columns of the answer. `seen` and `now` are Unix seconds of the server's clock. */
@@ -147,13 +151,44 @@ static void print_json(const json_t *rows)
 	}
 }
 
+/* The rows of a console as those of ClickHouse: {"data":[[…],…]}. NULL: told. */
+static json_t *ask_console(const struct fleet_ask *a)
+{
+	json_t *rows = NULL, *end = NULL, *data = json_array(), *row;
+	char request[128];
+	size_t i;
+	int r;
+
+	snprintf(request, sizeof(request),
+		 "{\"ask\":\"history\",\"do\":\"hosts\",\"last\":%llu,\"limit\":%d}",
+		 (unsigned long long)(a->last_ns / NSEC_PER_SEC), CONSOLE_HOSTS_MAX);
+	r = ask_history_gather(str_of(request), &rows, &end);
+	json_array_foreach(rows, i, row)
+	{
+		json_t *values = json_array();
+
+		for (int k = 0; k < COLUMNS; k++)
+			json_array_append(values, json_object_get(row, keys[k]) ?: json_null());
+		json_array_append_new(data, values);
+	}
+	if (r == 0 && json_integer_value(json_object_get(end, "matched")) > CONSOLE_HOSTS_MAX)
+		log_warn("these are the first %d of %lld machines", CONSOLE_HOSTS_MAX,
+			 (long long)json_integer_value(json_object_get(end, "matched")));
+	json_decref(rows);
+	json_decref(end);
+	if (r == 0)
+		return json_pack("{s:o}", "data", data);
+	json_decref(data);
+	return NULL;
+}
+
 int fleet_status(const struct fleet_ask *a)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(4096);
 	json_t *answer;
 
 	put_query(&query, a->last_ns);
-	answer = fleet_query(a, buf_str(&query));
+	answer = console_used() ? ask_console(a) : fleet_query(a, buf_str(&query));
 	if (!answer)
 		return EXIT_FAILURE;
 	if (a->as_json)

@@ -15,6 +15,7 @@
 #include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/cmd.h"
+#include "cli/console.h"
 #include "cli/csv.h"
 #include "cli/flows_csv.h"
 #include "cli/flows_table.h"
@@ -55,7 +56,7 @@ struct flows_out {
 	struct table *table; /* HISTORY_TABLE, not following */
 	struct buf line, end;
 	uint64_t now_ns;
-	bool days;
+	enum flows_table_from from;
 	unsigned width;
 };
 
@@ -65,7 +66,7 @@ static void show_row(struct flows_out *o, const json_t *record)
 		flows_csv_row(&o->line, record);
 		csv_print(&o->line, stdout);
 	} else if (o->table) {
-		flows_table_add(o->table, record, o->now_ns, o->days);
+		flows_table_add(o->table, record, o->now_ns, o->from);
 	} else {
 		flows_stream_row(&o->line, record, time_now(), o->width);
 		fwrite(o->line.p, 1, o->line.n, stdout);
@@ -156,15 +157,19 @@ static int run(const struct flows_args *a)
 			       .line = BUF_INIT(MAX_LINE),
 			       .end = BUF_INIT(MAX_LINE),
 			       .now_ns = time_now(),
+			       .from = FLOWS_FROM_START,
 			       .width = terminal_width(stdout) };
 	int r, status = EXIT_FAILURE;
 
-	o.days = a->past && a->ask.span.from < when_day(time(NULL), 0);
+	if (console_used())
+		o.from = FLOWS_FROM_HOST;
+	else if (a->past && a->ask.span.from < when_day(time(NULL), 0))
+		o.from = FLOWS_FROM_DATE;
 	if (a->follow && !o.width)
 		o.width = FOLLOW_WIDTH;
 	make_request(&request, a);
 	if (request.failed ||
-	    (a->ask.form == HISTORY_TABLE && !a->follow && flows_table_new(&o.table, o.days) < 0))
+	    (a->ask.form == HISTORY_TABLE && !a->follow && flows_table_new(&o.table, o.from) < 0))
 		return log_errno(ENOMEM, "no request"), EXIT_FAILURE;
 	show_head(&o);
 	r = ask_history_send(buf_str(&request), take_line, &o);

@@ -10,9 +10,11 @@
 
 struct table;
 
-/* `days`: with a column for the date, and the full time behind it. */
-int flows_table_new(struct table **ret, bool days);
-void flows_table_add(struct table *t, const json_t *record, uint64_t now_ns, bool days);
+/* With which column a table begins: those before are left out. The time stands in full behind a date. */
+enum flows_table_from { FLOWS_FROM_HOST, FLOWS_FROM_DATE, FLOWS_FROM_START };
+int flows_table_new(struct table **ret, enum flows_table_from from);
+void flows_table_add(struct table *t, const json_t *record, uint64_t now_ns,
+		     enum flows_table_from from);
 
 /* The same columns as a stream of lines, where no row can wait for the widest; each replaces what *out holds. */
 void flows_stream_head(struct buf *out, unsigned width);

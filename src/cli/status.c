@@ -313,6 +313,34 @@ static void print_losses(const json_t *j, struct buf *safe)
 		       human_bytes(number(unreported, "bytes_rx"), b));
 }
 
+/* A collector: what it took from agents, and what of it is on. */
+static void print_collector(const json_t *j, struct buf *safe)
+{
+	const json_t *c = json_object_get(j, "collector");
+	char up[TIME_TEXT_MAX], a[HUMAN_TEXT_MAX];
+
+	printf("egretd     %s", text(j, "version", safe));
+	printf(" on %s, a collector at port %llu, pid %llu, for %s\n", text(j, "host", safe),
+	       (unsigned long long)number(c, "port"), (unsigned long long)number(j, "pid"),
+	       duration_format(number(j, "uptime_s") * NSEC_PER_SEC, up));
+	printf("agents     %llu connected, %llu spools known\n",
+	       (unsigned long long)number(c, "connections"),
+	       (unsigned long long)number(c, "spools"));
+	printf("taken      %s rows", human_count(number(c, "rows"), a));
+	printf(" in %s batches", human_count(number(c, "batches"), a));
+	printf("; %s more had been taken before\n", human_count(number(c, "batches_again"), a));
+	print_clickhouse(j, safe);
+	printf("merged     %s batches sent, %s closed ones wait\n",
+	       human_count(number(json_object_get(j, "clickhouse"), "sent_batches"), a),
+	       human_count(number(c, "waiting_batches"), up));
+	if (number(c, "dropped"))
+		printf("lost       %s rows\n", human_count(number(c, "dropped"), a));
+	if (json_object_get(c, "refused_at"))
+		printf("refused    %s", text(c, "refused_at", safe));
+	if (json_object_get(c, "refused_last"))
+		printf(": %s\n", text(c, "refused_last", safe));
+}
+
 /* A console: nothing is watched there, so that all else would be noughts. */
 static void print_console(const json_t *j, struct buf *safe)
 {
@@ -340,6 +368,10 @@ static void print_all(const json_t *j)
 {
 	_cleanup_buf_ struct buf safe = BUF_INIT(4096);
 
+	if (json_is_object(json_object_get(j, "collector"))) {
+		print_collector(j, &safe);
+		return;
+	}
 	if (json_is_true(json_object_get(j, "console"))) {
 		print_console(j, &safe);
 		return;

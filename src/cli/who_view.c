@@ -8,6 +8,7 @@
 #include "cli/cells.h"
 #include "cli/finding_json.h"
 #include "cli/findings.h"
+#include "cli/console.h"
 #include "cli/flows_table.h"
 #include "cli/history_words.h"
 #include "cli/table.h"
@@ -214,15 +215,16 @@ static int print_timeline(FILE *to, const json_t *answer, unsigned width)
 
 static int print_flows(FILE *to, const json_t *flows, uint64_t now_ns, unsigned width)
 {
+	enum flows_table_from from = console_used() ? FLOWS_FROM_HOST : FLOWS_FROM_DATE;
 	const json_t *record;
 	struct table *t;
 	size_t i;
 
 	if (!json_array_size(flows))
 		return 0;
-	if (flows_table_new(&t, true) < 0)
+	if (flows_table_new(&t, from) < 0)
 		return -ENOMEM;
-	json_array_foreach(flows, i, record) flows_table_add(t, record, now_ns, true);
+	json_array_foreach(flows, i, record) flows_table_add(t, record, now_ns, from);
 	fputs("\nLast flows\n", to);
 	table_print(t, to, width);
 	table_free(t);

@@ -150,8 +150,7 @@ static struct fleet_any take_values(struct parser *p, bool labels)
 	return any;
 }
 
-/* Within the bundle, and so in the folder that it was made of. */
-static bool is_inside(struct str path)
+bool fleet_path_ok(struct str path)
 {
 	struct str part;
 
@@ -170,7 +169,7 @@ static void take_policy(struct parser *p, struct fleet_group *g)
 {
 	struct lex_token t = lex_next(&p->lex);
 
-	if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || !is_inside(t.text) ||
+	if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || !fleet_path_ok(t.text) ||
 	    str_eq(t.text, STR(FLEET_MANIFEST)))
 		expected(p, &t, "the name of a policy's file beside the manifest");
 	g->policy = t.text;

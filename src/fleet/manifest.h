@@ -77,5 +77,7 @@ bool fleet_host_has(const struct fleet_host *h, struct str label);
 const struct fleet_group *fleet_group_of(const struct fleet_manifest *m,
 					 const struct fleet_host *h);
 
+/* Within the bundle, and so within the folder that it was made of: no "..", no "/" in front. */
+bool fleet_path_ok(struct str path);
 /* Letters, digits, '-', '_', '.': 1 to FLEET_NAME_MAX of them. */
 bool fleet_word_ok(struct str s);

@@ -55,18 +55,29 @@ struct fleet *fleet_close(struct fleet *f)
 
 static int tell(struct fleet *f, const char *why)
 {
-	snprintf(f->error, QUESTION_ERROR_MAX, "%.96s: %.140s", f->settings->url, why);
+	snprintf(f->error, QUESTION_ERROR_MAX, "%.96s: %.140s", clickhouse_http_url(f->http), why);
 	return -EREMOTEIO;
+}
+
+/* Nobody was there, and there is another server of it. */
+static bool try_next(struct fleet *f, int r)
+{
+	return r < 0 && clickhouse_http_fate(f->http) == CLICKHOUSE_NOT_SENT &&
+	       clickhouse_http_next(f->http);
 }
 
 int fleet_read(struct fleet *f, const struct buf *query, const uint8_t *columns, size_t n,
 	       clickhouse_piece_fn fn, void *ctx)
 {
 	char why[SHIP_WHY_MAX] = "";
-	int r = query->failed ? -ENOMEM
-			      : clickhouse_read(f->http, buf_str(query), columns, n, fn, ctx, why);
+	int r = query->failed ? -ENOMEM : 0;
 
-	return why[0] ? tell(f, why) : r;
+	if (r < 0)
+		return r;
+	do
+		r = clickhouse_read(f->http, buf_str(query), columns, n, fn, ctx, why);
+	while (try_next(f, r));
+	return r < 0 && why[0] ? tell(f, why) : r;
 }
 
 static bool keep_all(void *ctx, struct str part)
@@ -82,8 +93,12 @@ json_t *fleet_json(struct fleet *f, const struct buf *query)
 	_cleanup_buf_ struct buf answer = BUF_INIT(ANSWER_MAX);
 	char why[SHIP_WHY_MAX] = "";
 	json_t *root;
+	int r;
 
-	if (clickhouse_http_ask(f->http, buf_str(query), keep_all, &answer, why) < 0) {
+	do
+		r = clickhouse_http_ask(f->http, buf_str(query), keep_all, &answer, why);
+	while (try_next(f, r));
+	if (r < 0) {
 		tell(f, why);
 		return NULL;
 	}

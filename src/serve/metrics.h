@@ -66,6 +66,21 @@
 	  "Hosts of the last 24 h in the ClickHouse of a console.")                             \
 	X(CONSOLE_FAILING, "egret_console_failing", "gauge", "",                                \
 	  "1 when the ClickHouse of a console does not answer.")                                \
+	X(COLLECTOR_CONNECTIONS, "egret_collector_connections", "gauge", "",                    \
+	  "Connections of agents that are open at a collector.")                                \
+	X(COLLECTOR_SPOOLS, "egret_collector_spools", "gauge", "",                              \
+	  "Spools of agents that a collector knows: those of 30 days.")                         \
+	X(COLLECTOR_BATCHES, "egret_collector_batches_total", "counter", "",                    \
+	  "Batches that a collector took from agents.")                                         \
+	X(COLLECTOR_ROWS, "egret_collector_rows_total", "counter", "", "Rows of them.")         \
+	X(COLLECTOR_AGAIN, "egret_collector_batches_again_total", "counter", "",                \
+	  "Batches that came once more, and were not taken again.")                             \
+	X(COLLECTOR_REFUSED, "egret_collector_refused_total", "counter", "why",                 \
+	  "Requests that a collector refused: a batch, a certificate, or because it is busy.")  \
+	X(COLLECTOR_WAITING, "egret_collector_waiting_rows", "gauge", "",                       \
+	  "Rows that wait in a collector for ClickHouse.")                                      \
+	X(COLLECTOR_SPOOL, "egret_collector_spool_bytes", "gauge", "",                          \
+	  "Size of a collector's spool.")                                                       \
 	X(CPU, "process_cpu_seconds_total", "counter", "", "User and system time of egretd.")   \
 	X(RESIDENT, "process_resident_memory_bytes", "gauge", "", "Resident memory of egretd.") \
 	X(OPEN_FDS, "process_open_fds", "gauge", "", "Open file descriptors of egretd.")        \

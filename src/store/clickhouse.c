@@ -11,6 +11,11 @@
 #include "store/spool.h"
 
 #define SENT_NS (600 * NSEC_PER_SEC) /* a server that answered may still lose its disk */
+/*
+ * A number of a batch is never there twice: not when the folder was emptied, nor when the machine is set back to an earlier state. A
+ * collector would take the second one for the first.
+ */
+#define SECOND_BITS 20
 #define DROPS_NS (60 * NSEC_PER_SEC) /* the spool is called full so long after the last drop */
 
 struct clickhouse {
@@ -30,7 +35,8 @@ static int try_open(struct clickhouse *c)
 	struct spool_config cfg = { .dir = c->dir,
 				    .n_kinds = CLICKHOUSE_TABLES,
 				    .max_bytes = c->cfg.max_bytes,
-				    .sent_ns = SENT_NS };
+				    .sent_ns = SENT_NS,
+				    .first_seq = time_now() / NSEC_PER_SEC << SECOND_BITS };
 
 	for (size_t i = 0; i < CLICKHOUSE_TABLES; i++)
 		cfg.kinds[i] = (struct spool_kind){ clickhouse_table_name((enum clickhouse_table)i),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/clickhouse_row.h"
 
+#include <endian.h>
+
 #include "base/time.h"
 #include "decode/appproto.h"
 #include "decode/dns.h"
@@ -8,95 +10,31 @@
 #include "flow/verdict.h"
 #include "store/leb.h"
 
-/* The columns are those of the functions below, in their order. */
-static const struct {
-	const char *name, *insert;
-} tables[CLICKHOUSE_TABLES] = {
-	[CLICKHOUSE_FLOW] = { "flow_1",
-			      "INSERT INTO flow_1 (ts, host, boot, flow_id, seq, ends, start_us, "
-			      "from_us, to_us, "
-			      "proto, our_ip, our_port, peer_ip, peer_port, zone, inbound, "
-			      "forwarded, "
-			      "up_bytes, down_bytes, up_packets, down_packets, payload_known, "
-			      "up_payload, down_payload, "
-			      "opener_flags, responder_flags, retransmits, resets, rtt_us, "
-			      "state, end, direction, mid_stream, ifindex, app, "
-			      "pid, uid, user, exe, comm, unit, container_name, container_image, "
-			      "ppid, proc_start_us, exe_state, args, cgroup, container_id, "
-			      "container_runtime, "
-			      "ancestor_pids, ancestor_exes, "
-			      "name, name_source, domain, segment, country, asn, names, as_org, "
-			      "action, would_refuse, refused, rule_file, rule_line, rule_text, "
-			      "rule_note, "
-			      "ja3, ja4) FORMAT RowBinary" },
-	[CLICKHOUSE_NAME] = { "name_1",
-			      "INSERT INTO name_1 (ts, host, boot, time_us, flow_id, resolver_ip, "
-			      "resolver_port, "
-			      "name, type, rcode, answers, ttl, "
-			      "pid, uid, user, exe, comm, unit, container_name, container_image) "
-			      "FORMAT RowBinary" },
-	[CLICKHOUSE_VERDICT] = { "verdict_1",
-				 "INSERT INTO verdict_1 (ts, host, boot, flow_id, seq, from_us, "
-				 "to_us, "
-				 "proto, our_ip, our_port, peer_ip, peer_port, inbound, forwarded, "
-				 "app, "
-				 "calls, packets, bytes, "
-				 "pid, uid, user, exe, comm, unit, container_name, "
-				 "container_image, "
-				 "name, name_source, domain, segment, country, asn, "
-				 "action, would_refuse, refused, rule_file, rule_line, rule_text, "
-				 "rule_note) "
-				 "FORMAT RowBinary" },
-	[CLICKHOUSE_FINDING] = { "finding_1", "INSERT INTO finding_1 (ts, host, boot, time_us, id, "
-					      "state, level, class, detector, "
-					      "score_db, acked, entity, peer, name, peer_ip, "
-					      "record) FORMAT RowBinary" },
-	[CLICKHOUSE_HOST] = { "host_1", "INSERT INTO host_1 (ts, host, boot, time_us, version, "
-					"watch, policy_mode, policy_file, "
-					"policy_rules, uptime_s, flows, lost, lost_spool, waiting, "
-					"spool_bytes) "
-					"FORMAT RowBinary" },
-};
-
-const char *clickhouse_insert(enum clickhouse_table t)
-{
-	return tables[t].insert;
-}
-
-const char *clickhouse_table_name(enum clickhouse_table t)
-{
-	return tables[t].name;
-}
+/* The columns are those of store/clickhouse_table.c, in their order. */
 
 /* ---- values ---- */
 
-static void put_number(struct buf *out, uint64_t v, size_t bytes)
-{
-	char le[8];
-
-	for (size_t i = 0; i < bytes; i++)
-		le[i] = (char)(v >> 8 * i);
-	buf_put(out, le, bytes);
-}
-
 static void put_u8(struct buf *out, uint8_t v)
 {
-	buf_put(out, &v, 1);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_u16(struct buf *out, uint16_t v)
 {
-	put_number(out, v, 2);
+	v = htole16(v);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_u32(struct buf *out, uint32_t v)
 {
-	put_number(out, v, 4);
+	v = htole32(v);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_u64(struct buf *out, uint64_t v)
 {
-	put_number(out, v, 8);
+	v = htole64(v);
+	buf_put(out, &v, sizeof(v));
 }
 
 static void put_us(struct buf *out, uint64_t ns)
@@ -106,9 +44,7 @@ static void put_us(struct buf *out, uint64_t ns)
 
 static void put_count(struct buf *out, uint64_t n)
 {
-	char text[LEB_MAX];
-
-	buf_put(out, text, leb_put(text, n));
+	leb_append(out, n);
 }
 
 static void put_text(struct buf *out, struct str s)

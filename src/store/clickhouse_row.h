@@ -5,21 +5,8 @@
  */
 #pragma once
 
-#include "base/buf.h"
+#include "store/clickhouse_table.h"
 #include "store/row.h"
-
-enum clickhouse_table {
-	CLICKHOUSE_FLOW,
-	CLICKHOUSE_NAME,
-	CLICKHOUSE_VERDICT,
-	CLICKHOUSE_FINDING,
-	CLICKHOUSE_HOST,
-	CLICKHOUSE_TABLES
-};
-
-/* "INSERT INTO flow_1 (…) FORMAT RowBinary": with the version of the schema, so that a later egretd sends what an earlier one left. */
-const char *clickhouse_insert(enum clickhouse_table t);
-const char *clickhouse_table_name(enum clickhouse_table t); /* "flow_1" */
 
 /* Each appends one row. */
 void clickhouse_put_flow(struct buf *out, struct str host, const struct store_row *row);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 #define LEB_MAX 10
@@ -19,12 +20,26 @@ static inline size_t leb_put(char *p, uint64_t v)
 	return n;
 }
 
+static inline void leb_append(struct buf *out, uint64_t v)
+{
+	char *at = buf_reserve(out, LEB_MAX);
+
+	if (at)
+		buf_took(out, leb_put(at, v));
+}
+
 /* Takes one off the front; false: there is none. */
 static inline bool leb_take(struct str *s, uint64_t *ret)
 {
 	const uint8_t *p = (const uint8_t *)s->p;
 	uint64_t v = 0;
 
+	if (s->n && p[0] < 0x80) {
+		*ret = p[0];
+		s->p++;
+		s->n--;
+		return true;
+	}
 	for (size_t i = 0; i < s->n && i < LEB_MAX; i++) {
 		v |= (uint64_t)(p[i] & 0x7f) << (7 * i);
 		if (p[i] < 0x80) {

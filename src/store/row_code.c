@@ -6,24 +6,25 @@
 
 #include "store/leb.h"
 
+/* Each walk becomes two, of one direction each, without a call or a question a field. */
+#define WALK static inline __attribute__((always_inline))
+
 struct walk {
 	struct buf *out; /* NULL: reads */
 	struct str in;
 	bool bad;
 };
 
-static uint64_t number(struct walk *w, uint64_t v)
+WALK uint64_t number(struct walk *w, uint64_t v)
 {
-	char text[LEB_MAX];
-
 	if (w->out)
-		buf_put(w->out, text, leb_put(text, v));
+		leb_append(w->out, v);
 	else if (!leb_take(&w->in, &v))
 		w->bad = true;
 	return w->bad ? 0 : v;
 }
 
-static void bytes(struct walk *w, void *p, size_t n)
+WALK void bytes(struct walk *w, void *p, size_t n)
 {
 	if (w->out) {
 		buf_put(w->out, p, n);
@@ -35,7 +36,7 @@ static void bytes(struct walk *w, void *p, size_t n)
 	}
 }
 
-static void text(struct walk *w, struct str *s)
+WALK void text(struct walk *w, struct str *s)
 {
 	uint64_t n = number(w, s->n);
 
@@ -66,7 +67,7 @@ static void text(struct walk *w, struct str *s)
 		}                        \
 	} while (0)
 
-static void walk_who(struct walk *w, struct store_who *p)
+WALK void walk_who(struct walk *w, struct store_who *p)
 {
 	NUMBER(w, p->pid);
 	NUMBER(w, p->ppid);
@@ -92,7 +93,7 @@ static void walk_who(struct walk *w, struct store_who *p)
 	}
 }
 
-static void walk_peer(struct walk *w, struct store_peer *p)
+WALK void walk_peer(struct walk *w, struct store_peer *p)
 {
 	text(w, &p->name);
 	NUMBER(w, p->name_source);
@@ -107,7 +108,7 @@ static void walk_peer(struct walk *w, struct store_peer *p)
 	text(w, &p->as_org);
 }
 
-static void walk_rule(struct walk *w, struct store_rule *r)
+WALK void walk_rule(struct walk *w, struct store_rule *r)
 {
 	NUMBER(w, r->action);
 	NUMBER(w, r->would_refuse);
@@ -118,7 +119,7 @@ static void walk_rule(struct walk *w, struct store_rule *r)
 	text(w, &r->note);
 }
 
-static void walk_key(struct walk *w, struct event_key *k)
+WALK void walk_key(struct walk *w, struct event_key *k)
 {
 	bytes(w, &k->src, sizeof(k->src));
 	bytes(w, &k->dst, sizeof(k->dst));
@@ -129,7 +130,7 @@ static void walk_key(struct walk *w, struct event_key *k)
 }
 
 /* Enumerations are numbers here; who looks names up by them checks the range, as for every other flow. */
-static void walk_row(struct walk *w, struct store_row *r)
+WALK void walk_row(struct walk *w, struct store_row *r)
 {
 	text(w, &r->host);
 	NUMBER(w, r->boot);
@@ -171,7 +172,7 @@ static void walk_row(struct walk *w, struct store_row *r)
 	text(w, &r->ja4);
 }
 
-static void walk_name(struct walk *w, struct store_name *n)
+WALK void walk_name(struct walk *w, struct store_name *n)
 {
 	NUMBER(w, n->boot);
 	NUMBER(w, n->flow_id);
@@ -190,7 +191,7 @@ static void walk_name(struct walk *w, struct store_name *n)
 		walk_who(w, &n->who);
 }
 
-static void walk_finding(struct walk *w, struct store_finding *f)
+WALK void walk_finding(struct walk *w, struct store_finding *f)
 {
 	NUMBER(w, f->boot);
 	NUMBER(w, f->time_ns);
@@ -208,7 +209,7 @@ static void walk_finding(struct walk *w, struct store_finding *f)
 	text(w, &f->record);
 }
 
-static void walk_host(struct walk *w, struct store_host *h)
+WALK void walk_host(struct walk *w, struct store_host *h)
 {
 	NUMBER(w, h->boot);
 	NUMBER(w, h->time_ns);

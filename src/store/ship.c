@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "policy/fetch.h"
 #include "store/clickhouse_http.h"
+#include "store/ship_note.h"
 #include "store/spool.h"
 
 #define INSERT_SETTINGS "&insert_deduplicate=1&insert_distributed_sync=1"
@@ -47,6 +48,11 @@ struct ship {
 	struct name
 		doubt; /* a batch that was not read, while it is not known whether others are; empty: none */
 	unsigned wait_ms;
+	bool again;                     /* another address is to be tried, at once */
+	bool met_collector, met_server; /* so far */
+	int note_fd;                    /* -1: there is one address */
+	struct ship_note waits;         /* for the answer of that collector */
+	char spool_line[64], batch_line[128];
 	struct ship_report report;
 };
 
@@ -62,6 +68,7 @@ static void set_problem(struct ship *s, const char *why)
 	if (!strcmp(s->report.problem, why))
 		return;
 	snprintf(s->report.problem, sizeof(s->report.problem), "%s", why);
+	snprintf(s->report.url, sizeof(s->report.url), "%s", clickhouse_http_url(s->http));
 	tell(s);
 }
 
@@ -87,11 +94,7 @@ static int meet(struct ship *s, char why[SHIP_WHY_MAX])
 	int r = clickhouse_http_login(s->http, why);
 
 	if (r == 0)
-		r = clickhouse_http_post(
-			s->http,
-			"SELECT version(), (SELECT count() FROM system.settings WHERE name = "
-			"'async_insert') FORMAT TabSeparated",
-			STR_NONE, "", why);
+		r = clickhouse_http_post(s->http, SHIP_HELLO, STR_NONE, "", why);
 	if (r < 0)
 		return r;
 	r = ship_hello_parse(clickhouse_http_answer(s->http), s->report.version, &s->knows_async);
@@ -101,8 +104,70 @@ static int meet(struct ship *s, char why[SHIP_WHY_MAX])
 			 s->report.version);
 	else if (r < 0)
 		snprintf(why, SHIP_WHY_MAX, "what answers there is not ClickHouse");
+	if (r == 0) {
+		s->report.collector = clickhouse_http_collector(s->http);
+		*(s->report.collector ? &s->met_collector : &s->met_server) = true;
+		if (s->met_collector && s->met_server) {
+			snprintf(why, SHIP_WHY_MAX,
+				 "some addresses are of collectors and others of ClickHouse");
+			r = -EINVAL;
+		}
+	}
 	s->met = r == 0;
 	return r;
+}
+
+/* ---- where a batch may be ---- */
+
+/* As an earlier process left it. */
+static void take_note(struct ship *s)
+{
+	s->note_fd = -1;
+	if (!ship_url(&s->settings, 1))
+		return;
+	s->note_fd = ship_note_open(s->dir);
+	/* who takes the address out of the settings does not wait for it */
+	if (s->note_fd >= 0 && (!ship_note_read(s->note_fd, &s->waits) ||
+				!clickhouse_http_use(s->http, str_of(s->waits.url))))
+		s->waits.batch[0] = 0;
+}
+
+/* Before it is sent. */
+static int note(struct ship *s, const char *name, char why[SHIP_WHY_MAX])
+{
+	struct ship_note n = { 0 };
+	int r;
+
+	if (!s->report.collector || s->waits.batch[0] || !ship_url(&s->settings, 1))
+		return 0;
+	snprintf(n.url, sizeof(n.url), "%s", clickhouse_http_url(s->http));
+	snprintf(n.batch, sizeof(n.batch), "%s", name);
+	if (s->note_fd < 0)
+		s->note_fd = ship_note_open(s->dir);
+	r = s->note_fd < 0 ? s->note_fd : ship_note_write(s->note_fd, &n);
+	if (r == 0)
+		s->waits = n;
+	else
+		snprintf(why, SHIP_WHY_MAX, "it cannot be noted which collector has which batch");
+	return r;
+}
+
+static void answered(struct ship *s, const char *name)
+{
+	if (!strcmp(s->waits.batch, name))
+		s->waits.batch[0] = 0;
+}
+
+/* To the next address, unless a batch may have arrived at this one and it alone could tell. */
+static void go_on(struct ship *s, char why[SHIP_WHY_MAX])
+{
+	static const char but[] = "; it may have a batch already, which waits for it";
+	size_t n = strlen(why);
+
+	s->met = false;
+	s->again = !s->waits.batch[0] && clickhouse_http_next(s->http);
+	if (s->waits.batch[0])
+		snprintf(why + MIN(n, SHIP_WHY_MAX - sizeof(but)), sizeof(but), "%s", but);
 }
 
 /* ---- batches ---- */
@@ -168,6 +233,7 @@ static void taken(struct ship *s, const char *name)
 	struct spool_name n = { 0 };
 
 	put_away(s, name, s->sent);
+	answered(s, name);
 	if (s->doubt.text[0] && same_kind(s->doubt.text, name)) {
 		put_away(s, s->doubt.text, s->refused);
 		s->doubt.text[0] = 0;
@@ -177,16 +243,37 @@ static void taken(struct ship *s, const char *name)
 	s->report.rows += n.rows;
 	s->report.bytes += s->batch.n;
 	s->report.taken_ns = time_now();
+	snprintf(s->report.url, sizeof(s->report.url), "%s", clickhouse_http_url(s->http));
 	s->wait_ms = 0;
 	if (!s->doubt.text[0])
 		snprintf(s->report.problem, sizeof(s->report.problem), "%s", s->slow ? slow : "");
 	tell(s);
 }
 
+static int insert(struct ship *s, const char *name, const char *query, struct str body,
+		  char why[SHIP_WHY_MAX])
+{
+	bool waited = !strcmp(s->waits.batch, name);
+	enum clickhouse_fate fate;
+	int r = note(s, name, why);
+
+	if (r < 0)
+		return r;
+	snprintf(s->batch_line, sizeof(s->batch_line), SHIP_BATCH_HEADER ": %s", name);
+	clickhouse_http_headers(s->http, s->spool_line[0] ? s->spool_line : NULL, s->batch_line);
+	r = clickhouse_http_post(
+		s->http, query, body,
+		s->knows_async ? INSERT_SETTINGS "&async_insert=0" : INSERT_SETTINGS, why);
+	fate = clickhouse_http_fate(s->http);
+	if (fate == CLICKHOUSE_ANSWERED || (fate == CLICKHOUSE_NOT_SENT && !waited))
+		answered(s, name);
+	return r;
+}
+
 /* 0: it was taken, or is gone, or stays for later; -errno: nothing is taken now. */
 static int send_batch(struct ship *s, const char *name)
 {
-	char why[SHIP_WHY_MAX] = "", query[4096];
+	char why[SHIP_WHY_MAX] = "", query[SPOOL_HEAD_MAX];
 	struct str head, body;
 	int r;
 
@@ -208,9 +295,7 @@ static int send_batch(struct ship *s, const char *name)
 	if (!s->met)
 		r = meet(s, why);
 	if (r == 0)
-		r = clickhouse_http_post(
-			s->http, query, body,
-			s->knows_async ? INSERT_SETTINGS "&async_insert=0" : INSERT_SETTINGS, why);
+		r = insert(s, name, query, body, why);
 	if (r == 0) {
 		taken(s, name);
 		return 0;
@@ -221,9 +306,10 @@ static int send_batch(struct ship *s, const char *name)
 		r = 0;
 	} else {
 		s->doubt.text[0] = 0;
-		s->met = false;
+		go_on(s, why);
 	}
-	set_problem(s, why);
+	if (!s->again)
+		set_problem(s, why);
 	return r;
 }
 
@@ -233,13 +319,16 @@ static void look_and_send(struct ship *s)
 
 	list(s);
 	s->doubt.text[0] = 0;
+	s->again = false;
+	if (s->waits.batch[0] && faccessat(s->dir, s->waits.batch, F_OK, 0) < 0)
+		s->waits.batch[0] = 0; /* taken before, or dropped */
 	if (!s->report.problem[0] && s->waited && s->n > MANY && s->n > s->waited)
 		s->slow = true;
 	s->slow = s->slow && s->n > MANY;
 	s->waited = s->n;
 	for (size_t i = 0; r == 0 && i < s->n; i++)
 		r = send_batch(s, s->names[i].text);
-	if (r < 0 || s->doubt.text[0])
+	if ((r < 0 && !s->again) || s->doubt.text[0])
 		back_off(s);
 	else
 		wait_ms(s->n ? 1 : IDLE_MS);
@@ -253,6 +342,9 @@ static int open_folders(struct ship *s)
 		return s->dir;
 	s->sent = openat(s->dir, SPOOL_SENT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	s->refused = openat(s->dir, SPOOL_REFUSED, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (file_read(s->dir, SPOOL_ID, &s->batch) == 0)
+		snprintf(s->spool_line, sizeof(s->spool_line), SHIP_SPOOL_HEADER ": %s",
+			 s->batch.p ?: "");
 	return s->sent < 0 || s->refused < 0 ? -ENOENT : 0;
 }
 
@@ -268,13 +360,10 @@ int ship_main(int argc, char **argv)
 	if (fetch_confine() < 0)
 		return EXIT_FAILURE;
 	s.folder = argv[SHIP_ARG_DIR];
-	snprintf(to->url, sizeof(to->url), "%s", argv[SHIP_ARG_URL]);
-	snprintf(to->database, sizeof(to->database), "%s", argv[SHIP_ARG_DATABASE]);
-	snprintf(to->user, sizeof(to->user), "%s", argv[SHIP_ARG_USER]);
-	snprintf(to->password_file, sizeof(to->password_file), "%s", argv[SHIP_ARG_PASSWORD_FILE]);
-	snprintf(to->ca, sizeof(to->ca), "%s", argv[SHIP_ARG_CA]);
-	if (open_folders(&s) < 0 || clickhouse_http_new(&s.http, to, ANSWER_MAX) < 0)
+	if (ship_settings_take(to, str_of(argv[SHIP_ARG_SETTINGS])) < 0 || open_folders(&s) < 0 ||
+	    clickhouse_http_new(&s.http, to, ANSWER_MAX) < 0)
 		return EXIT_FAILURE;
+	take_note(&s);
 	for (;;)
 		look_and_send(&s);
 }

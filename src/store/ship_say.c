@@ -51,6 +51,9 @@ static const struct {
 	{ 117, SHIP_NEVER, "it cannot read a batch" },
 	{ 128, SHIP_NEVER, "it cannot read a batch" },
 	{ 131, SHIP_NEVER, "it cannot read a batch" },
+	{ 40, SHIP_NEVER, "it cannot unpack a batch" },
+	{ 89, SHIP_NEVER, "it cannot unpack a batch" },
+	{ 271, SHIP_NEVER, "it cannot unpack a batch" },
 	{ 354, SHIP_NEVER, "it cannot unpack a batch" },
 };
 
@@ -93,6 +96,11 @@ enum ship_verdict ship_explain(long status, struct str body, const char *databas
 		snprintf(why, SHIP_WHY_MAX, "%s (database %s, code %u)", codes[i].why, database,
 			 codes[i].code);
 		return (enum ship_verdict)codes[i].verdict;
+	}
+	if (str_has_prefix(body, STR(SHIP_COLLECTOR_SAYS))) {
+		quote(str_sub(body, sizeof(SHIP_COLLECTOR_SAYS) - 1, body.n), said);
+		snprintf(why, SHIP_WHY_MAX, "the collector refuses it: %s", said);
+		return status == 400 || status == 413 ? SHIP_NEVER : SHIP_RETRY;
 	}
 	quote(body, said);
 	if (status == 401 || status == 403)

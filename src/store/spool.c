@@ -7,16 +7,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/time.h"
+#include "store/spool_journal.h"
+#include "store/spool_pack.h"
 
-#define ROW_ROOM (1U << 20)
 #define CLOSE_NS (5 * NSEC_PER_SEC) /* a batch is closed at this age, or */
 #define CLOSE_LATE_NS \
 	(60 *         \
@@ -24,29 +24,6 @@
 #define MANY_WAIT 60
 #define SWEEP_NS (2 * NSEC_PER_SEC)
 #define REFUSED_MAX 8
-#define GZIP_LEVEL 1
-#define GZIP_WINDOW (15 + 16)
-#define MAGIC 0x316c6f6f70736765ULL /* "egspool1" */
-
-struct journal_head {
-	uint64_t magic, seq;
-};
-
-struct frame_head {
-	uint32_t n, rows;
-	uint64_t hash; /* of the bytes that follow */
-};
-
-struct open_batch {
-	int fd;           /* of its journal; -1: there is none */
-	off_t fd_n;       /* bytes of it that hold */
-	uint64_t seq;     /* 0: it has no journal yet */
-	struct buf bytes; /* of all its rows */
-	size_t row_at;    /* where the row begins that is being appended */
-	size_t committed;
-	uint32_t rows, rows_committed;
-	uint64_t began_ns;
-};
 
 enum place { WAITING, SENT, REFUSED, GONE };
 
@@ -68,26 +45,6 @@ struct spool {
 };
 
 /* ---- names ---- */
-
-bool spool_name_parse(struct str name, struct spool_name *ret)
-{
-	struct str rest = name, seq, kind, rows;
-	uint64_t n = 0;
-
-	if (!str_cut(&rest, '-', &seq) || !str_cut(&rest, '-', &kind) ||
-	    !str_cut(&rest, '-', &rows) || rest.n || seq.n != 16 || !kind.n ||
-	    str_parse_u64(rows, &n) < 0 || !n || n > UINT32_MAX)
-		return false;
-	*ret = (struct spool_name){ .rows = (uint32_t)n, .kind = kind };
-	for (size_t i = 0; i < seq.n; i++) {
-		const char *digits = "0123456789abcdef", *at = memchr(digits, seq.p[i], 16);
-
-		if (!at)
-			return false;
-		ret->seq = ret->seq << 4 | (uint64_t)(at - digits);
-	}
-	return true;
-}
 
 static const char *name_of(const struct spool *s, const struct batch *b, char name[SPOOL_NAME_MAX])
 {
@@ -190,7 +147,7 @@ struct buf *spool_begin(struct spool *s, size_t kind)
 {
 	struct open_batch *o = &s->open[kind];
 
-	if (o->bytes.n >= SPOOL_BATCH_BYTES || o->rows >= SPOOL_BATCH_ROWS)
+	if (open_batch_is_full(o))
 		return NULL;
 	if (!o->rows)
 		o->began_ns = time_now_boot();
@@ -211,32 +168,38 @@ int spool_row(struct spool *s, size_t kind)
 	return 0;
 }
 
-static void forget(struct open_batch *o)
+int spool_add(struct spool *s, size_t kind, struct str bytes, uint32_t rows,
+	      const struct spool_tag *tag)
 {
-	o->bytes.n = o->committed;
-	o->rows = o->rows_committed;
+	struct open_batch *o = &s->open[kind];
+
+	if (o->rows && (o->blocks_rows_n + o->bytes.n + bytes.n > SPOOL_BATCH_BYTES ||
+			o->rows + rows > SPOOL_BATCH_ROWS))
+		return -EAGAIN;
+	if (!o->rows)
+		o->began_ns = time_now_boot();
+	o->row_at = o->bytes.n;
+	buf_put_str(&o->bytes, bytes);
+	if (!o->bytes.failed)
+		buf_put(&o->tags, tag, sizeof(*tag));
+	if (o->bytes.failed || o->tags.failed) {
+		o->bytes.n = o->row_at;
+		o->bytes.failed = o->tags.failed = false;
+		return -E2BIG;
+	}
+	o->rows += rows;
+	return 0;
 }
 
 void spool_abort(struct spool *s)
 {
 	for (size_t i = 0; i < s->cfg.n_kinds; i++)
-		forget(&s->open[i]);
-}
-
-static int write_at(int fd, off_t at, const void *p, size_t n)
-{
-	for (ssize_t w; n; p = (const char *)p + w, at += w, n -= (size_t)w) {
-		w = pwrite(fd, p, n, at);
-		if (w <= 0)
-			return w < 0 ? -errno : -EIO;
-	}
-	return 0;
+		open_batch_forget(&s->open[i]);
 }
 
 static int open_journal(struct spool *s, size_t kind)
 {
 	struct open_batch *o = &s->open[kind];
-	struct journal_head head = { MAGIC, s->next_seq };
 	char name[SPOOL_NAME_MAX];
 	int r;
 
@@ -246,66 +209,32 @@ static int open_journal(struct spool *s, size_t kind)
 		       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (o->fd < 0)
 		return -errno;
-	r = write_at(o->fd, 0, &head, sizeof(head));
+	r = open_batch_begin(o, s->next_seq);
 	if (r == 0 && fsync(s->dir) < 0)
 		r = -errno;
 	if (r < 0) {
 		close(TAKE_FD(o->fd));
 		return r;
 	}
-	o->seq = s->next_seq++;
-	o->fd_n = sizeof(head);
+	s->next_seq++;
 	return 0;
 }
 
-static int commit_one(struct spool *s, size_t kind)
+static int commit_write(struct spool *s, size_t kind)
 {
-	struct open_batch *o = &s->open[kind];
-	struct str bytes = str_sub(buf_str(&o->bytes), o->committed, o->bytes.n);
-	struct frame_head head = { (uint32_t)bytes.n, o->rows - o->rows_committed,
-				   hash_bytes(bytes.p, bytes.n, 0) };
 	int r = open_journal(s, kind);
 
-	/* What was not written whole is written over by the next try; its hash tells it from a frame until then. */
-	if (r == 0)
-		r = write_at(o->fd, o->fd_n, &head, sizeof(head));
-	if (r == 0)
-		r = write_at(o->fd, o->fd_n + (off_t)sizeof(head), bytes.p, bytes.n);
-	if (r == 0 && fdatasync(o->fd) < 0)
-		r = -errno;
-	if (r < 0)
-		return r;
-	o->fd_n += (off_t)(sizeof(head) + bytes.n);
+	return r < 0 ? r : open_batch_write(&s->open[kind]);
+}
+
+static void commit_holds(struct spool *s, struct open_batch *o)
+{
 	s->stats.waiting += o->rows - o->rows_committed;
-	s->stats.bytes += sizeof(head) + bytes.n;
-	o->committed = o->bytes.n;
-	o->rows_committed = o->rows;
-	return 0;
+	s->stats.bytes += o->frames_n;
+	open_batch_holds(o, &s->cfg);
 }
 
 /* ---- closing it ---- */
-
-static int pack(struct buf *out, struct str head, struct str bytes)
-{
-	z_stream z = { 0 };
-	size_t most;
-	int r;
-
-	if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return -ENOMEM;
-	most = deflateBound(&z, bytes.n);
-	*out = BUF_INIT(head.n + 1 + most);
-	buf_put_str(out, head);
-	buf_putc(out, '\n');
-	z.next_in = (Bytef *)(uintptr_t)bytes.p;
-	z.avail_in = (uInt)bytes.n;
-	z.next_out = (Bytef *)buf_reserve(out, most);
-	z.avail_out = (uInt)most;
-	r = z.next_out ? deflate(&z, Z_FINISH) : Z_MEM_ERROR;
-	out->n += most - z.avail_out;
-	deflateEnd(&z);
-	return r == Z_STREAM_END ? 0 : -ENOMEM;
-}
 
 static void drop_journal(struct spool *s, size_t kind)
 {
@@ -313,17 +242,9 @@ static void drop_journal(struct spool *s, size_t kind)
 	char name[SPOOL_NAME_MAX];
 
 	s->stats.waiting -= o->rows_committed;
-	s->stats.bytes -= (uint64_t)o->fd_n - sizeof(struct journal_head);
+	s->stats.bytes -= open_batch_journal_n(o);
 	unlinkat(s->dir, journal_name(s, kind, name), 0);
-	if (o->fd >= 0)
-		close(TAKE_FD(o->fd));
-	buf_clear(&o->bytes);
-	if (o->bytes.cap > SPOOL_BATCH_BYTES / 4)
-		buf_done(&o->bytes);
-	o->bytes.max = SPOOL_BATCH_BYTES + ROW_ROOM;
-	o->committed = 0;
-	o->rows = o->rows_committed = 0;
-	o->seq = 0;
+	open_batch_clear(o);
 }
 
 /* Its rows are all committed. Killed between the two steps, the next run finds its number taken, and only drops the journal. */
@@ -335,31 +256,55 @@ static int close_batch(struct spool *s, size_t kind)
 			   .kind = (uint8_t)kind,
 			   .place = WAITING,
 			   .since_ns = s->now_ns };
-	_cleanup_buf_ struct buf file = { 0 };
-	char name[SPOOL_NAME_MAX];
-	int r = pack(&file, str_of(s->cfg.kinds[kind].head), buf_str(&o->bytes));
+	char name[SPOOL_NAME_MAX], head[SPOOL_HEAD_MAX];
+	int head_n = snprintf(head, sizeof(head), "%s\n", s->cfg.kinds[kind].head);
+	int r = s->cfg.on_close ? s->cfg.on_close(s->cfg.ctx) : 0;
 
 	if (r == 0)
-		r = file_replace(s->dir, name_of(s, &b, name), buf_str(&file), STR_NONE);
+		r = spool_pack(&o->blocks, buf_str(&o->bytes));
+	if (r == 0)
+		r = file_replace(s->dir, name_of(s, &b, name), (struct str){ head, (size_t)head_n },
+				 buf_str(&o->blocks));
+	b.bytes = (uint32_t)((size_t)head_n + o->blocks.n);
+	o->blocks.n = o->blocks_committed;
 	if (r < 0)
 		return r;
-	b.bytes = (uint32_t)file.n;
 	r = add(s, &b);
 	drop_journal(s, kind);
 	return r;
 }
 
+/* All kinds or none: what cannot be committed is given anew, as a whole. */
 int spool_commit(struct spool *s)
 {
+	bool any = false;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
 		if (s->open[i].rows > s->open[i].rows_committed)
-			r = commit_one(s, i);
+			r = commit_write(s, i);
+	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++) {
+		if (s->open[i].rows == s->open[i].rows_committed)
+			continue;
+		commit_holds(s, &s->open[i]);
+		any = true;
+	}
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
-		if (s->open[i].bytes.n >= SPOOL_BATCH_BYTES || s->open[i].rows >= SPOOL_BATCH_ROWS)
+		if (open_batch_is_full(&s->open[i]))
 			r = close_batch(s, i);
-	return r;
+	return any ? 0 : r; /* what cannot be closed takes no row, and is tried again */
+}
+
+int spool_finish(struct spool *s, size_t kind)
+{
+	struct open_batch *o = &s->open[kind];
+	int r = o->rows > o->rows_committed ? commit_write(s, kind) : 0;
+
+	if (r < 0)
+		return r;
+	if (o->rows > o->rows_committed)
+		commit_holds(s, o);
+	return o->rows_committed ? close_batch(s, kind) : 0;
 }
 
 /* ---- house-keeping ---- */
@@ -432,15 +377,21 @@ static void trim(struct spool *s)
 	}
 }
 
+static uint64_t close_ns(const struct spool *s, size_t kind)
+{
+	if (s->stats.waiting_files >= MANY_WAIT)
+		return MAX((uint64_t)CLOSE_LATE_NS, s->cfg.few_ns);
+	return s->open[kind].rows_committed < s->cfg.kinds[kind].few ? s->cfg.few_ns : CLOSE_NS;
+}
+
 int spool_keep_house(struct spool *s, uint64_t boot_ns)
 {
-	uint64_t close_ns = s->stats.waiting_files < MANY_WAIT ? CLOSE_NS : CLOSE_LATE_NS;
 	int r = 0;
 
 	s->now_ns = boot_ns;
 	for (size_t i = 0; r == 0 && i < s->cfg.n_kinds; i++)
-		if (s->open[i].rows_committed && s->now_ns - s->open[i].began_ns >= close_ns)
-			r = close_batch(s, i);
+		if (s->open[i].rows_committed && s->now_ns - s->open[i].began_ns >= close_ns(s, i))
+			r = spool_finish(s, i); /* also what waits for its commit */
 	if (boot_ns >= s->next_sweep_ns || s->stats.bytes > s->cfg.max_bytes) {
 		s->next_sweep_ns = boot_ns + SWEEP_NS;
 		sweep(s);
@@ -500,35 +451,10 @@ static int list_folder(struct spool *s, int folder, enum place place)
 	return d ? r : -EIO;
 }
 
-/* Frames up to the first that is not whole. */
-static void take_frames(struct open_batch *o, struct str rest)
-{
-	struct frame_head head;
-
-	while (rest.n >= sizeof(head)) {
-		struct str bytes;
-
-		memcpy(&head, rest.p, sizeof(head));
-		bytes = str_sub(rest, sizeof(head), head.n);
-		if (!head.n || bytes.n < head.n || hash_bytes(bytes.p, bytes.n, 0) != head.hash)
-			break;
-		buf_put_str(&o->bytes, bytes);
-		if (o->bytes.failed)
-			break;
-		o->rows += head.rows;
-		o->fd_n += (off_t)(sizeof(head) + head.n);
-		rest = str_sub(rest, sizeof(head) + head.n, rest.n);
-	}
-	o->bytes.failed = false;
-	o->committed = o->bytes.n;
-	o->rows_committed = o->rows;
-}
-
 static int take_journal(struct spool *s, size_t kind)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(2 * SPOOL_BATCH_BYTES + ROW_ROOM);
+	_cleanup_buf_ struct buf text = BUF_INIT(2 * SPOOL_BATCH_BYTES + SPOOL_ROW_ROOM);
 	struct open_batch *o = &s->open[kind];
-	struct journal_head head;
 	char name[SPOOL_NAME_MAX];
 	int r = file_read(s->dir, journal_name(s, kind, name), &text);
 
@@ -536,16 +462,12 @@ static int take_journal(struct spool *s, size_t kind)
 		return 0;
 	if (r < 0 && r != -EBADMSG)
 		return r;
-	o->fd_n = sizeof(head);
-	if (text.n >= sizeof(head)) {
-		memcpy(&head, text.p, sizeof(head));
-		o->seq = head.magic == MAGIC ? head.seq : 0;
-	}
+	o->seq = open_batch_seq(buf_str(&text));
 	if (o->seq && !find(s, o->seq))
-		take_frames(o, str_sub(buf_str(&text), sizeof(head), text.n));
+		open_batch_take(o, buf_str(&text), &s->cfg);
 	s->next_seq = o->seq >= s->next_seq ? o->seq + 1 : s->next_seq;
 	s->stats.waiting += o->rows_committed;
-	s->stats.bytes += (uint64_t)o->fd_n - sizeof(head);
+	s->stats.bytes += open_batch_journal_n(o);
 	if (o->rows_committed)
 		return close_batch(s, kind);
 	drop_journal(s, kind);
@@ -560,6 +482,22 @@ static int open_folder(int *ret, int below, const char *path)
 	return *ret < 0 ? -errno : 0;
 }
 
+/* Made once. */
+static int take_id(struct spool *s)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(4096);
+	char id[SPOOL_ID_TEXT];
+	uint8_t random[16];
+	int r = file_read(s->dir, SPOOL_ID, &text);
+
+	if (r == 0 && text.n == SPOOL_ID_TEXT - 1)
+		return 0;
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	return file_replace(s->dir, SPOOL_ID, str_of(str_hex(random, sizeof(random), id)),
+			    STR_NONE);
+}
+
 int spool_open(struct spool **ret, const struct spool_config *cfg)
 {
 	struct spool *s = calloc(1, sizeof(*s));
@@ -569,16 +507,17 @@ int spool_open(struct spool **ret, const struct spool_config *cfg)
 		return -ENOMEM;
 	s->cfg = *cfg;
 	s->dir = s->sent = s->refused = -1;
-	s->next_seq = 1;
+	s->next_seq = MAX(cfg->first_seq, (uint64_t)1);
 	s->now_ns = time_now_boot();
 	for (size_t i = 0; i < SPOOL_KINDS_MAX; i++)
-		s->open[i] = (struct open_batch){ .fd = -1,
-						  .bytes = BUF_INIT(SPOOL_BATCH_BYTES + ROW_ROOM) };
+		s->open[i] = OPEN_BATCH_INIT;
 	r = open_folder(&s->dir, AT_FDCWD, cfg->dir);
 	if (r == 0)
 		r = open_folder(&s->sent, s->dir, SPOOL_SENT);
 	if (r == 0)
 		r = open_folder(&s->refused, s->dir, SPOOL_REFUSED);
+	if (r == 0)
+		r = take_id(s);
 	if (r == 0)
 		r = list_folder(s, s->dir, WAITING);
 	if (r == 0)
@@ -599,11 +538,8 @@ struct spool *spool_close(struct spool *s)
 {
 	if (!s)
 		return NULL;
-	for (size_t i = 0; i < SPOOL_KINDS_MAX; i++) {
-		if (s->open[i].fd >= 0)
-			close(s->open[i].fd);
-		buf_done(&s->open[i].bytes);
-	}
+	for (size_t i = 0; i < SPOOL_KINDS_MAX; i++)
+		open_batch_done(&s->open[i]);
 	if (s->dir >= 0)
 		close(s->dir);
 	if (s->sent >= 0)

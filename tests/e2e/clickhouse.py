@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """egretd and a real ClickHouse (Debian's, one server): what is there equals what the machine counted, to the byte, whatever is killed."""
-import gzip
 import json
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -87,7 +87,7 @@ def is_quiet(d):
 
 def is_drained(d):
     s = status(d)
-    names = [x for x in os.listdir(spool(d)) if x not in ("sent", "refused")]
+    names = [x for x in os.listdir(spool(d)) if x not in ("sent", "refused", "id")]
     return s["waiting"] == 0 and s["queued_bytes"] == 0 and not names and s
 
 
@@ -104,10 +104,11 @@ def summed(rows):
     return {k: sum(r["flow"][k] for r in rows) for k in COUNTS}
 
 
-def of_server(c):
+def of_server(c, host=None):
     """The same of ClickHouse: whole flows, by the run that saw them. All opened by this side, so that up is to the server."""
     text = c.ask("SELECT sum(up_bytes), sum(down_bytes), sum(up_packets), sum(down_packets), uniqExact(boot, flow_id), count(), "
-                 "uniqExact(boot, flow_id, seq) FROM egret.flow WHERE (boot, flow_id) IN (SELECT boot, flow_id FROM egret.flow WHERE ends)")
+                 "uniqExact(boot, flow_id, seq) FROM egret.flow WHERE (boot, flow_id) IN (SELECT boot, flow_id FROM egret.flow WHERE ends)"
+                 + (f" AND host = '{host}'" if host else ""))
     return [int(x) for x in text.split("\t")]
 
 
@@ -288,6 +289,16 @@ def tls(r):
     d.stop()
 
 
+def unpack(body):
+    """Blocks of ClickHouse, zstd each: store/spool_pack.h."""
+    rows = b""
+    while body:
+        packed, n = struct.unpack_from("<II", body, 17)
+        rows += subprocess.run(["zstd", "-d", "-c"], input=body[25:16 + packed], capture_output=True, check=True).stdout
+        body = body[16 + packed:]
+    return rows
+
+
 def today(r, d):
     """The bytes that 18.16 took, read by today's ClickHouse into its own schema."""
     folder = os.environ.get("EGRET_CHDB")
@@ -301,7 +312,7 @@ def today(r, d):
             head, body = f.read().split(b"\n", 1)
         path = os.path.join(r.n.tmp, name + ".bin")
         with open(path, "wb") as f:
-            f.write(gzip.decompress(body))
+            f.write(unpack(body))
         rows += int(name.rsplit("-", 1)[1])
         sql.append(head.decode().replace("INTO ", "INTO egret.", 1).replace(" FORMAT RowBinary", f" FROM INFILE '{path}' FORMAT RowBinary"))
     look = "SELECT sum(up_bytes), sum(down_bytes), count(), max(length(args)), groupUniqArray(app) FROM (SELECT * FROM egret.flow ORDER BY app)"
@@ -338,4 +349,5 @@ def main():
     return CASES.end()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

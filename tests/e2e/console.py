@@ -212,7 +212,7 @@ def questions(k, bearer):
     CASES.equal("a case that two hosts show", [(r["peer"], r["detector"], r["level"], r["hosts"], r["some_hosts"]) for r in rows],
                 [("all.example.org", "beacon", "high", 2, ["web-1", "web-2"])])
     CASES.equal("findings, each host's", sorted(r["host"] for r in get("/findings")["rows"]), ["web-1", "web-2"])
-    CASES.equal("usage by host", {r["host"]: r["up"] for r in get("/history/usage?by=host&last=1h")["rows"]}, {h: 1050 + 2 * i - i for i, h in enumerate(HOSTS)})
+    CASES.equal("usage by host", {r["host"]: r["up"] for r in get("/history/usage?by=host&last=1h")["rows"]}, {h: 1050 + 2 * i for i, h in enumerate(HOSTS)})
     CASES.equal("usage of some hosts", {r["app"]: r["up"] for r in get("/history/usage?filter=host:web-*&last=1h")["rows"]},
                 {"/usr/bin/curl": 2003, "/usr/bin/wget": 103})
     rows = get("/history/flows?last=1h&filter=host:db-1")["rows"]
@@ -244,16 +244,16 @@ def command_line(k, token):
     for name, want, argv in (
             ("status", "a console", ["status"]),
             ("flows", "all.example.org", ["flows", "--last", "1h"]),
+            ("flows, each with its host", "HOST", ["flows", "--last", "1h"]),
             ("flows of some hosts", "web-2.example.net", ["flows", "--last", "1h", "host:web-*"]),
             ("flows as CSV", "web-1.example.net", ["flows", "--last", "1h", "--csv"]),
             ("usage", "/usr/bin/curl", ["usage", "--last", "1h", "--by", "app"]),
             ("usage by host", "db-1", ["usage", "--last", "1h", "--by", "host"]),
             ("timeline", "up", ["timeline", "--last", "1h"]),
             ("who", "203.0.113.9", ["who", "--last", "1h", "all.example.org"]),
-            ("findings", "all.example.org", ["findings"]),
+            ("findings", "web-1  case0001", ["findings"]),
             ("finding", "web-1 asks each minute", ["finding", "case0001"]),
-            ("fleet status", "db-1", ["fleet", "status"]),
-            ("fleet findings", "all.example.org", ["fleet", "findings"])):
+            ("fleet status", "3 machines, 0 of them silent, 1 with losses", ["fleet", "status"])):
         said = text(*argv)
         CASES.check(f"egret --console: {name}", want in said, said)
     CASES.equal("by the environment alone", json.loads(k.run(k.egret, "status", "--json", who=STRANGER, env={

@@ -95,8 +95,11 @@ static uint64_t column(enum clickhouse_table t, struct str row, const char *want
 	const char *table = clickhouse_table_name(t);
 	struct str list = str_of(clickhouse_insert(t)), one, text;
 	uint64_t v, ret = UINT64_MAX;
+	uint32_t rows = 0;
 	char head[64];
 
+	assert_ok(clickhouse_walk(t, row, NULL, NULL, &rows)); /* its own reader agrees */
+	assert_int_equal(rows, 1);
 	snprintf(head, sizeof(head), "INSERT INTO %s (", table);
 	assert_true(str_has_prefix(list, str_of(head)));
 	list = str_sub(list, strlen(head), list.n - strlen(head) - strlen(") FORMAT RowBinary"));
@@ -223,6 +226,100 @@ static void test_every_column(void **state)
 			in_insert++;
 		assert_int_equal(in_schema, in_insert);
 	}
+}
+
+static void test_statements(void **state)
+{
+	for (int t = 0; t < CLICKHOUSE_TABLES; t++) {
+		struct str insert = str_of(clickhouse_insert((enum clickhouse_table)t));
+
+		assert_int_equal(clickhouse_table_of(insert), t);
+		assert_int_equal(clickhouse_table_of(str_sub(insert, 0, insert.n - 1)), -1);
+	}
+	assert_int_equal(clickhouse_table_of(STR("DROP TABLE flow_1")), -1);
+	assert_int_equal(clickhouse_table_of(STR_NONE), -1);
+}
+
+struct seen {
+	uint32_t rows, ts;
+	int stop_at;
+};
+
+static int on_walked(void *ctx, uint32_t ts, struct str host)
+{
+	struct seen *s = ctx;
+
+	assert_str(host, "h1");
+	s->rows++;
+	s->ts = ts;
+	return (int)s->rows == s->stop_at ? -EPERM : 0;
+}
+
+static void test_walk(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+	size_t ends[21] = { 0 };
+	struct seen seen = { 0 };
+	uint32_t rows;
+
+	for (uint64_t i = 1; i <= 20; i++) {
+		struct store_row row = dice_row((T0_S + i) * NSEC_PER_SEC, i);
+
+		clickhouse_put_flow(&b, STR("h1"), &row);
+		ends[i] = b.n;
+	}
+	assert_ok(clickhouse_walk(CLICKHOUSE_FLOW, buf_str(&b), on_walked, &seen, &rows));
+	assert_int_equal(rows, 20);
+	assert_int_equal(seen.rows, 20);
+	assert_int_equal(seen.ts, T0_S + 20);
+	seen = (struct seen){ .stop_at = 3 };
+	assert_err(clickhouse_walk(CLICKHOUSE_FLOW, buf_str(&b), on_walked, &seen, &rows), -EPERM);
+	assert_int_equal(seen.rows, 3);
+	/* cut anywhere but between rows, it is not whole */
+	for (size_t cut = 0, whole = 0; cut < b.n; cut++) {
+		int r = clickhouse_walk(CLICKHOUSE_FLOW, str_sub(buf_str(&b), 0, cut), NULL, NULL,
+					&rows);
+
+		if (cut == ends[whole]) {
+			assert_ok(r);
+			assert_int_equal(rows, whole++);
+		} else {
+			assert_err(r, -EBADMSG);
+		}
+	}
+}
+
+/* A row of `host_1`, with this in the place of its host. */
+static int walk_host(struct str host)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(4U << 20);
+	struct store_host h = { .watch = STR("host") };
+	uint32_t rows;
+	size_t at;
+
+	clickhouse_put_host(&b, STR("h1"), &h);
+	at = b.n;
+	buf_put(&b, b.p, 4);
+	buf_put_str(&b, host);
+	buf_put(&b, b.p + 7, at - 7);
+	return clickhouse_walk(CLICKHOUSE_HOST, str_sub(buf_str(&b), at, b.n), NULL, NULL, &rows);
+}
+
+static void test_hostile_counts(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT(4U << 20);
+
+	assert_ok(walk_host(STR("\x02h1")));
+	assert_err(walk_host(STR("\x82\x00h1")),
+		   -EBADMSG); /* 2, written longer than it has to be */
+	assert_err(walk_host(STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")), -EBADMSG);
+	assert_err(walk_host(STR("\x82\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00h1")), -EBADMSG);
+	assert_err(walk_host(STR("\x81\x80\x80\x01")), -EBADMSG);
+	/* a text as long as a row may be does not fit into one */
+	buf_put(&b, "\x80\x80\x40", 3);
+	memset(buf_reserve(&b, 1 << 20), 'x', 1 << 20);
+	b.n += 1 << 20;
+	assert_err(walk_host(buf_str(&b)), -EBADMSG);
 }
 
 /* ---- the store ---- */
@@ -378,18 +475,45 @@ static void test_url(void **state)
 	assert_non_null(ship_check_word(STR("")));
 }
 
+static void test_settings(void **state)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT(1 << 16);
+	struct ship_settings s = { .url = "https://a",
+				   .more_urls = { "https://b" },
+				   .database = "egret",
+				   .certificate = "/c.pem",
+				   .key = "key" },
+			     got;
+
+	ship_settings_put(&text, &s);
+	assert_ok(ship_settings_take(&got, buf_str(&text)));
+	assert_memory_equal(&got, &s, sizeof(s));
+	assert_err(ship_settings_take(&got, str_sub(buf_str(&text), 0, 30)), -EINVAL);
+	buf_puts(&text, "more");
+	assert_err(ship_settings_take(&got, buf_str(&text)), -EINVAL);
+	buf_clear(&text);
+	for (int i = 0; i < 300; i++)
+		buf_putc(&text, 'x');
+	buf_puts(&text, "\n\n\n\n\n\n\n\n\n\n\n\n\n\n");
+	assert_err(ship_settings_take(&got, buf_str(&text)), -EINVAL); /* longer than its place */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flow),
 		cmocka_unit_test(test_the_others),
 		cmocka_unit_test(test_every_column),
+		cmocka_unit_test(test_statements),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_hostile_counts),
 		cmocka_unit_test_setup_teardown(test_store, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_a_folder_that_cannot_be_made, rig_setup,
 						rig_teardown),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_url),
+		cmocka_unit_test(test_settings),
 	};
 
 	return cmocka_run_group_tests(tests, load_schema, NULL);

@@ -276,6 +276,29 @@ static void test_clickhouse(void **state)
 	assert_string_equal(c.clickhouse.password_file, "credential");
 	assert_string_equal(c.clickhouse.ca, "/x/ca.pem");
 	assert_int_equal(c.clickhouse.spool_bytes, 2000000000);
+	assert_null(ship_url(&c.clickhouse, 1));
+	assert_ok(
+		config_parse(&c, "e",
+			     STR("store clickhouse { url \"https://a:1\" \"https://b:2\"\n"
+				 "url \"https://c:3\" certificate \"/x/c.pem\" key machine-key }"),
+			     &messages));
+	assert_string_equal(ship_url(&c.clickhouse, 0), "https://a:1");
+	assert_string_equal(ship_url(&c.clickhouse, 1), "https://b:2");
+	assert_string_equal(ship_url(&c.clickhouse, 2), "https://c:3");
+	assert_null(ship_url(&c.clickhouse, 3));
+	assert_null(ship_url(&c.clickhouse, SHIP_URLS_MAX));
+	assert_string_equal(c.clickhouse.certificate, "/x/c.pem");
+	assert_string_equal(c.clickhouse.key, "machine-key");
+	assert_false(c.collector.at.on);
+	assert_ok(
+		config_parse(&c, "e",
+			     STR("collector {\n listen \"[::]:8443\"\n certificate \"/c\", key k\n"
+				 "client-ca \"/ca\" wait 5s\n}"),
+			     &messages));
+	assert_true(c.collector.at.on);
+	assert_int_equal(c.collector.at.port, 8443);
+	assert_string_equal(c.collector.at.client_ca, "/ca");
+	assert_int_equal(c.collector.wait_ns, 5 * NSEC_PER_SEC);
 	assert_str(buf_str(&messages), "");
 }
 
@@ -299,6 +322,29 @@ static void test_mistakes(void **state)
 		  "e:1:41: error: a size of at least 100mb" },
 		{ "store clickhouse { url \"http://a\" ca \"/x\" }",
 		  "e:1:18: error: 'ca' belongs to https" },
+		{ "store clickhouse { url \"https://a\" \"http://b\" ca \"/x\" }",
+		  "e:1:18: error: 'ca' belongs to https" },
+		{ "store clickhouse { url \"https://a\" \"https://a\" }",
+		  "e:1:36: error: this address is named twice" },
+		{ "store clickhouse { url \"http://1\" \"http://2\" \"http://3\" \"http://4\" "
+		  "\"http://5\" \"http://6\" \"http://7\" \"http://8\" \"http://9\" }",
+		  "e:1:112: error: at most 8 addresses" },
+		{ "store clickhouse { url \"https://a\" certificate \"/x\" }",
+		  "e:1:18: error: 'certificate' and 'key' belong together" },
+		{ "store clickhouse { url \"http://a\" certificate \"/x\" key \"/y\" }",
+		  "e:1:18: error: 'certificate' belongs to https" },
+		{ "store clickhouse { url \"http://a\" ca \"/x\ty\" }",
+		  "e:1:38: error: a path that begins" },
+		{ "collector", "e:1:10: error: '{' is expected here" },
+		{ "collector { certificate \"/x\" }", "e:1:11: error: 'listen' is missing" },
+		{ "collector { listen \"x\" }", "e:1:20: error: an address and a port" },
+		{ "collector { listen \"0.0.0.0:1\" client-ca \"/x\" }",
+		  "e:1:11: error: 'certificate' and 'key' are missing" },
+		{ "collector { listen \"0.0.0.0:1\" certificate \"/x\" key k }",
+		  "e:1:11: error: 'client-ca' is missing" },
+		{ "collector { wait 1h }", "e:1:18: error: a time from 1s to 10m" },
+		{ "collector { lisen \"x\" }",
+		  "e:1:13: error: unknown word; did you mean 'listen'" },
 		{ "store clickhouse { url \"http://a\" password-file \"/x\" }",
 		  "e:1:18: error: 'password-file' needs a 'user'" },
 		{ "store clickhouse { url \"http://a\" database \"a;b\" }",

@@ -2,10 +2,11 @@
 /* The spool: what was committed is there once, whenever it is killed; it is bounded and counts what it gives up. */
 #include <signal.h>
 #include <sys/wait.h>
-#include <zlib.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "store/spool.h"
+#include "store/spool_pack.h"
 #include "store_rig.h"
 
 #define LOW 0
@@ -81,22 +82,12 @@ static void read_batch(const char *name, const char *head, struct buf *out)
 	_cleanup_buf_ struct buf file = BUF_INIT(1 << 24);
 	_cleanup_close_ int dir = file_open_folder(rig_dir);
 	struct str body, line;
-	z_stream z = { 0 };
-	size_t room = 1 << 24;
 
 	assert_ok(file_read(dir, name, &file));
 	body = buf_str(&file);
 	assert_true(str_cut(&body, '\n', &line));
 	assert_str(line, head);
-	assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
-	z.next_in = (Bytef *)(uintptr_t)body.p;
-	z.avail_in = (uInt)body.n;
-	z.next_out = (Bytef *)buf_reserve(out, room);
-	z.avail_out = (uInt)room;
-	assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
-	assert_int_equal(z.avail_in, 0);
-	out->n += room - z.avail_out;
-	inflateEnd(&z);
+	assert_ok(spool_unpack(out, body));
 }
 
 /* All batches of `low` that wait hold first, first + 1, … : how many. */
@@ -223,6 +214,140 @@ static void test_a_torn_journal(void **state)
 		assert_int_equal(rig_teardown(NULL), 0);
 		assert_int_equal(rig_setup(NULL), 0);
 	}
+}
+
+#define WIDE 1000 /* bytes of a row, so that a commit of many is packed at once */
+
+static void put_wide(struct spool *s, uint32_t from, uint32_t to)
+{
+	char row[WIDE] = { 0 };
+
+	for (uint32_t i = from; i < to; i++) {
+		memcpy(row, &i, sizeof(i));
+		buf_put(spool_begin(s, LOW), row, sizeof(row));
+		assert_ok(spool_row(s, LOW));
+	}
+}
+
+/* Rows of the one batch that waits; small and large commits come in no order. */
+static void assert_wide(const char *name, uint32_t n)
+{
+	_cleanup_buf_ struct buf rows = BUF_INIT(1 << 26);
+	_cleanup_free_ bool *seen = calloc(n, sizeof(*seen));
+	uint32_t is;
+
+	read_batch(name, "INSERT low", &rows);
+	assert_int_equal(rows.n, n * WIDE);
+	for (size_t at = 0; at < rows.n; at += WIDE) {
+		memcpy(&is, rows.p + at, sizeof(is));
+		assert_true(is < n && !seen[is]);
+		seen[is] = true;
+	}
+}
+
+static void test_large_commits_are_packed_at_once(void **state)
+{
+	struct spool *s = open_spool(1 << 30);
+
+	put_wide(s, 0, 3);
+	assert_ok(spool_commit(s));
+	put_wide(s, 3, 500);
+	assert_ok(spool_commit(s));
+	assert_true(stats_of(s).bytes < 40000);
+	put_wide(s, 500, 510);
+	assert_ok(spool_commit(s));
+	put_wide(s, 900, 1500); /* taken back */
+	spool_abort(s);
+	put_wide(s, 510, 1100);
+	assert_ok(spool_commit(s));
+	put_wide(s, 1100, 1700); /* and then killed */
+	spool_close(s);
+	s = open_spool(1 << 30);
+	assert_int_equal(stats_of(s).waiting, 1100);
+	assert_wide("0000000000000001-low-1100", 1100);
+	put_wide(s, 0, 2000);
+	assert_ok(spool_commit(s));
+	keep_house(s, SECONDS(6));
+	assert_wide("0000000000000002-low-2000", 2000);
+	spool_close(s);
+}
+
+/* The limit of a batch is that of its rows, unpacked. */
+static void test_packed_rows_fill_a_batch(void **state)
+{
+	struct spool *s = open_spool(1 << 30);
+	char names[4][SPOOL_NAME_MAX];
+	uint32_t n = 0;
+
+	while (!names_of(".", names, 4)) {
+		for (uint32_t to = n + 400; n < to && spool_begin(s, LOW); n++)
+			put_wide(s, n, n + 1);
+		assert_ok(spool_commit(s));
+	}
+	assert_wide(names[0], n);
+	assert_int_equal(n, SPOOL_BATCH_BYTES / WIDE + 1);
+	spool_close(s);
+}
+
+/* As an egretd of before wrote it. */
+static void test_a_journal_of_an_earlier_egretd(void **state)
+{
+	struct {
+		uint64_t magic, seq;
+		uint32_t n, rows;
+		uint64_t hash;
+		uint32_t row;
+	} __attribute__((packed)) journal = { 0x316c6f6f70736765ULL, 7, 4, 1, 0, 0 };
+	_cleanup_close_ int dir = file_open_folder(rig_dir);
+	struct spool *s;
+
+	journal.hash = hash_bytes(&journal.row, sizeof(journal.row), 0);
+	assert_ok(file_replace(dir, "open-low", (struct str){ (char *)&journal, sizeof(journal) },
+			       STR_NONE));
+	s = open_spool(1 << 30);
+	assert_int_equal(stats_of(s).waiting, 1);
+	assert_int_equal(rows_from(0), 1);
+	spool_close(s);
+}
+
+/* A kind that cannot be written takes the others with it: what is given again is not there twice. */
+static void test_all_kinds_or_none(void **state)
+{
+	_cleanup_close_ int dir = file_open_folder(rig_dir);
+	struct spool *s = open_spool(1 << 30);
+
+	assert_int_equal(mkdirat(dir, "open-high", 0700), 0); /* in the place of its journal */
+	put(s, LOW, 0);
+	put(s, HIGH, 0);
+	assert_err(spool_commit(s), -EISDIR);
+	spool_abort(s);
+	assert_int_equal(stats_of(s).waiting, 0);
+	assert_int_equal(unlinkat(dir, "open-high", AT_REMOVEDIR), 0);
+	put(s, LOW, 0);
+	put(s, HIGH, 0);
+	assert_ok(spool_commit(s));
+	assert_int_equal(stats_of(s).waiting, 2);
+	spool_close(s);
+	s = open_spool(1 << 30);
+	assert_int_equal(stats_of(s).waiting, 2);
+	spool_close(s);
+}
+
+/* Old enough while rows wait for their commit: they go with it, and count. */
+static void test_closed_between_commits(void **state)
+{
+	char names[4][SPOOL_NAME_MAX];
+	struct spool *s = open_spool(1 << 30);
+
+	put(s, LOW, 0);
+	assert_ok(spool_commit(s));
+	put(s, LOW, 1);
+	keep_house(s, SECONDS(6));
+	assert_int_equal(names_of(".", names, 4), 1);
+	assert_string_equal(names[0], "0000000000000001-low-2");
+	assert_int_equal(rows_from(0), 2);
+	assert_int_equal(stats_of(s).waiting, 2);
+	spool_close(s);
 }
 
 /* Killed between a batch's rename and the end of its journal: it is there once. */
@@ -402,6 +527,11 @@ int main(void)
 		TEST(test_what_is_not_committed_is_forgotten),
 		TEST(test_a_row_that_does_not_fit),
 		TEST(test_a_torn_journal),
+		TEST(test_large_commits_are_packed_at_once),
+		TEST(test_packed_rows_fill_a_batch),
+		TEST(test_a_journal_of_an_earlier_egretd),
+		TEST(test_all_kinds_or_none),
+		TEST(test_closed_between_commits),
 		TEST(test_killed_while_closing),
 		TEST(test_what_was_taken_is_kept_a_while),
 		TEST(test_it_is_bounded),
