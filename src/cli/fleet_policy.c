@@ -101,9 +101,7 @@ static int verify(const struct args *a, struct opened *o)
 	if (r == 0)
 		r = fleet_signature_verify(&s, buf_str(&o->bytes), &key, 1, &why);
 	if (r < 0) {
-		log_error("%s: %s", path,
-			  memcmp(key.id, s.id, sizeof(s.id)) ? "it is not signed by this key"
-							     : why);
+		log_error("%s: %s", path, why);
 		return r;
 	}
 	printf("signed by %s\n", fleet_key_name(key.id, name));

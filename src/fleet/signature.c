@@ -91,7 +91,7 @@ int fleet_signature_verify(const struct fleet_signature *s, struct str file,
 		*why = "libsodium does not work here";
 		return -EINVAL;
 	}
-	*why = "it is signed by a key that is not among those of egret.conf";
+	*why = "it is not signed by a key that is trusted here";
 	for (size_t i = 0; i < n_keys; i++) {
 		if (memcmp(keys[i].id, s->id, sizeof(s->id)))
 			continue;
