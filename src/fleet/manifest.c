@@ -126,6 +126,12 @@ static bool add_value(struct parser *p, struct str s)
 	return true;
 }
 
+/* A name that is one of these is written in quotes: what is forgotten is no name. */
+static bool is_reserved(const struct lex_token *t)
+{
+	return is_word(t, "hosts") || is_word(t, "labels") || is_word(t, "policy");
+}
+
 /* A, B, … */
 static struct fleet_any take_values(struct parser *p, bool labels)
 {
@@ -134,7 +140,7 @@ static struct fleet_any take_values(struct parser *p, bool labels)
 
 	do {
 		t = lex_next(&p->lex);
-		if (t.kind != LEX_WORD && t.kind != LEX_STRING)
+		if ((t.kind != LEX_WORD && t.kind != LEX_STRING) || is_reserved(&t))
 			expected(p, &t, labels ? "a label" : "the name of a host, as web-*,");
 		else if (labels && !fleet_word_ok(t.text))
 			expected(p, &t, "a label of letters, digits, '-', '_' and '.'");

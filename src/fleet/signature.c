@@ -17,6 +17,10 @@ static bool unpack(struct str text, uint8_t *ret, size_t n)
 {
 	size_t got;
 
+	/* libsodium 1.0.18 takes some bytes above 127 for others */
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] > 127)
+			return false;
 	return sodium_base642bin(ret, n, text.p, text.n, NULL, &got, NULL,
 				 sodium_base64_VARIANT_ORIGINAL) == 0 &&
 	       got == n;
