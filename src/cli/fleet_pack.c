@@ -135,7 +135,7 @@ static int check_parcel(const struct pack *p, struct fleet_parcel *ret)
 
 static int fill(struct pack *p)
 {
-	_cleanup_buf_ struct buf manifest = BUF_INIT(FLEET_MANIFEST_MAX + 1);
+	_cleanup_buf_ struct buf manifest = BUF_INIT(FLEET_MANIFEST_MAX + FILE_READ_MORE);
 	struct fleet_manifest m = { 0 };
 	int r = read_manifest(&manifest, &m), failed = 0;
 

@@ -66,7 +66,7 @@ static int read_path(const char *path, struct buf *ret)
 /* minisign.pub has a comment in its first line. */
 static int read_key(const char *word, struct fleet_key *ret)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(KEY_FILE_MAX);
+	_cleanup_buf_ struct buf text = BUF_INIT(KEY_FILE_MAX + FILE_READ_MORE);
 	struct str rest, line;
 
 	if (fleet_key_parse(str_of(word), ret) == 0)
@@ -120,8 +120,8 @@ static int open_bundle(const struct args *a, struct opened *o)
 	_cleanup_buf_ struct buf messages = BUF_INIT(MESSAGES_MAX);
 	int r;
 
-	*o = (struct opened){ BUF_INIT(FLEET_BUNDLE_MAX + 4096),
-			      BUF_INIT(FLEET_SIGNATURE_MAX + 4096),
+	*o = (struct opened){ BUF_INIT(FLEET_BUNDLE_MAX + FILE_READ_MORE),
+			      BUF_INIT(FLEET_SIGNATURE_MAX + FILE_READ_MORE),
 			      { .files = NULL } };
 	r = read_path(a->file, &o->bytes);
 	if (r == 0 && a->key)

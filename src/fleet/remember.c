@@ -134,7 +134,7 @@ static int recall(struct follower *f, struct str text)
 
 void follower_recall(struct follower *f)
 {
-	_cleanup_buf_ struct buf text = BUF_INIT(KEPT_MAX + 4096);
+	_cleanup_buf_ struct buf text = BUF_INIT(KEPT_MAX + FILE_READ_MORE);
 	_cleanup_close_ int dir = f->folder ? file_open_folder(f->folder) : -ENOENT;
 	int r = dir < 0 ? dir : file_read(dir, NAME, &text);
 
