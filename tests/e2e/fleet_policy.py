@@ -94,6 +94,13 @@ def refuses(port):
     return f"deny to {S4} port {port}/tcp\ndefault allow\n"
 
 
+def end(d):
+    """What is pinned goes, too: the next daemon watches the same cgroup."""
+    d.stop()
+    done = d.egret("disarm")
+    assert done.returncode == 0 and not d.pins(), done.stderr
+
+
 def packing(p):
     """What is shipped is checked before."""
     p.write("base.egret", refuses(BAD))
@@ -217,7 +224,7 @@ def restarting(n, p, d):
         wait_fleet(d, f"version {version}", in_force=version)
         CASES.equal(f"version {version} after it", [connect(n, BAD), connect(n, OTHER)],
                     ["EPERM", "ok"] if port == BAD else ["ok", "EPERM"])
-    d.stop()
+    end(d)
 
 
 def stepping_back(n, p):
@@ -265,7 +272,7 @@ def waiting(n, p, d):
     d.load(refuses(BAD))
     wait_fleet(d, "it to be overruled", state="overruled by hand")
     CASES.equal("loaded by hand: that counts", [connect(n, GOOD), connect(n, BAD)], ["ok", "EPERM"])
-    d.stop()
+    end(d)
 
 
 def own_way(n, p):
