@@ -658,12 +658,12 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (args.collector && collector_check(&d.config, path) < 0)
 		return EXIT_FAILURE;
-	if (!args.collector && d.config.collector.at.on)
-		log_warn("%s: the statement 'collector' has no effect without --collector", path);
 	if (args.test) {
 		log_set_level(LOG_WARN);
 		return trial_run(&d.config, path);
 	}
+	if (!args.collector && d.config.collector.at.on)
+		log_warn("%s: the statement 'collector' has no effect without --collector", path);
 	signal(SIGPIPE, SIG_IGN);
 	if (!args.foreground) {
 		d.ready_fd = daemon_go_to_background();

@@ -126,34 +126,37 @@ static int on_lines(struct asking *a, struct str rest)
 	return r;
 }
 
+/* In this process. */
+static int answer_of(struct asking *a, const struct history_source *source, struct str request)
+{
+	_cleanup_free_ char *answer = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&answer, &n);
+	int r = out ? history_answer(source, request, out) : -ENOMEM;
+
+	if (out && fclose(out) == EOF)
+		r = -ENOMEM;
+	return r < 0 ? r : on_lines(a, (struct str){ answer, n });
+}
+
 /*
  * No egretd runs: what it has kept is read by whoever may read the files, with the same code. Only where egret.conf speaks of that
  * very daemon. -ENOENT: not so.
  */
 static int answer_here(struct asking *a, struct str request)
 {
-	_cleanup_free_ char *answer = NULL;
 	struct config config;
 	struct history_source source = { .now_ns = time_now() };
 	char dir[sizeof(config.state) + 16];
-	size_t n = 0;
-	FILE *out;
-	int r;
 
 	if (recordings_config(&config, "") < 0 || strcmp(config.run, arg_run))
 		return -ENOENT;
 	snprintf(dir, sizeof(dir), "%s/history", config.state);
 	if (access(dir, R_OK | X_OK) < 0)
 		return -ENOENT;
-	out = open_memstream(&answer, &n);
-	if (!out)
-		return -ENOMEM;
 	source.dir = dir;
-	r = history_answer(&source, request, out);
-	if (fclose(out) == EOF)
-		r = -ENOMEM;
 	log_info("no egretd is running: this is read from %s, without prices", dir);
-	return r < 0 ? r : on_lines(a, (struct str){ answer, n });
+	return answer_of(a, &source, request);
 }
 
 int ask_history_send(struct str request,
@@ -227,6 +230,18 @@ int ask_history_gather(struct str request, json_t **ret_rows, json_t **ret_end)
 {
 	struct gathered g = { .rows = json_array() };
 	int r = g.rows ? ask_history_send(request, gather, &g) : log_errno(ENOMEM, "no request");
+
+	*ret_rows = g.rows;
+	*ret_end = g.end;
+	return r;
+}
+
+int ask_history_gather_of(const struct history_source *source, struct str request,
+			  json_t **ret_rows, json_t **ret_end)
+{
+	struct gathered g = { .rows = json_array() };
+	struct asking a = { gather, &g };
+	int r = g.rows ? answer_of(&a, source, request) : log_errno(ENOMEM, "no request");
 
 	*ret_rows = g.rows;
 	*ret_end = g.end;

@@ -53,6 +53,10 @@ int ask_history_send(struct str request,
 int ask_history_print(struct str request);
 /* All rows as an array, and the last line; the caller's to decref, also after an error. 0; -errno, told. */
 int ask_history_gather(struct str request, json_t **ret_rows, json_t **ret_end);
+/* The same of a history that is read in this process. */
+struct history_source;
+int ask_history_gather_of(const struct history_source *source, struct str request,
+			  json_t **ret_rows, json_t **ret_end);
 /* Sums as the options say, as JSON or by `show`, which gives the exit status. */
 int ask_history_usage(const struct ask_history *a,
 		      int (*show)(const struct ask_history *a, const json_t *rows,

@@ -11,77 +11,64 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "cli/ask_history.h"
 #include "cli/cells.h"
 #include "cli/cmd.h"
+#include "cli/console.h"
 #include "cli/fleet_policy.h"
 #include "config.h"
-#include "store/clickhouse_http.h"
+#include "history/answer.h"
 
 #define CONFIG_FILE "/etc/egret/egret.conf"
-#define ANSWER_MAX (256U << 20)
 #define LAST_NS (7 * 86400 * NSEC_PER_SEC)
 
 static const char usage[] =
-	"usage: egret fleet status [--last TIME] [--config FILE] [--json]\n\n"
-	"Shows the machines whose egretd sends to ClickHouse, as each told it last: version, "
-	"policy "
-	"in force, what it\n"
-	"lost, what waits in its spool. Asks the ClickHouse that `store clickhouse` of egret.conf "
-	"names.\n\n"
+	"usage: egret fleet status   [--last TIME] [--config FILE] [--json]\n"
+	"       egret fleet findings [--last TIME] [--config FILE] [--json]\n"
+	"       egret fleet policy   pack | show | try | status ...\n\n"
+	"Of all machines whose egretd sends to one ClickHouse, which `store clickhouse` of "
+	"egret.conf "
+	"names; with\n"
+	"egret --console URL that of the console.\n\n"
+	"status shows how each is by its own word: version, policy in force, what it lost, what "
+	"waits "
+	"in its spool.\n"
+	"findings shows what they have found, a row a detector and other side: how many machines "
+	"show "
+	"it, and how\n"
+	"many had to do with that name at all.\n"
+	"policy is about the policy that hosts take from a publisher: egret fleet policy "
+	"--help.\n\n"
 	"  --last TIME      those that told anything in this time (7d)\n"
 	"  --config FILE    another egret.conf (" CONFIG_FILE ")\n"
-	"  --json           one JSON object a machine\n\n"
-	"Exit status: 0, or 1 when ClickHouse does not answer.\n";
+	"  --json           one JSON object a row\n\n"
+	"Exit status: 0, or 1 when ClickHouse or the console does not answer.\n";
 
 static const struct {
 	const char *word;
-	int (*run)(const struct fleet_ask *a);
+	const char *question;
+	void (*print)(const json_t *rows);
+	bool of_policy;
 } verbs[] = {
-	{ "status", fleet_status },
+	{ "status", "hosts", fleet_print_hosts },
+	{ "findings", "cases", fleet_print_cases },
+	{ "status", "policies", fleet_print_policies, true },
 };
 
 /* ---- asking ---- */
 
-uint64_t fleet_number(const json_t *row, size_t column)
+uint64_t fleet_number(const json_t *row, const char *key)
 {
-	const json_t *v = json_array_get(row, column);
-	uint64_t n = 0;
+	json_int_t v = json_integer_value(json_object_get(row, key));
 
-	if (json_is_string(v))
-		str_parse_u64(str_of(json_string_value(v)), &n);
-	return json_is_integer(v) && json_integer_value(v) > 0 ? (uint64_t)json_integer_value(v)
-							       : n;
+	return v > 0 ? (uint64_t)v : 0;
 }
 
-struct str fleet_text(const json_t *row, size_t column)
+struct str fleet_text(const json_t *row, const char *key)
 {
-	const json_t *v = json_array_get(row, column);
+	const json_t *v = json_object_get(row, key);
 
 	return (struct str){ json_string_value(v), json_string_length(v) };
-}
-
-static json_t *ask(const struct ship_settings *s, struct str query)
-{
-	char why[SHIP_WHY_MAX] = "out of memory";
-	struct clickhouse_http *h = NULL;
-	json_t *answer = NULL;
-	int r = clickhouse_http_new(&h, s, ANSWER_MAX);
-
-	if (r == 0)
-		do {
-			r = clickhouse_http_login(h, why);
-			if (r == 0)
-				r = clickhouse_http_post(h, query.p, STR_NONE, "", why);
-		} while (r < 0 && clickhouse_http_next(h));
-	if (r == 0)
-		answer = json_loadb(clickhouse_http_answer(h).p ?: "", clickhouse_http_answer(h).n,
-				    0, NULL);
-	if (r < 0)
-		log_error("%s: %s", s->url, why);
-	else if (!json_is_array(json_object_get(answer, "data")))
-		log_error("%s: what answers there is not ClickHouse", s->url);
-	clickhouse_http_free(h);
-	return answer;
 }
 
 static int read_config(const char *file, struct config *c)
@@ -100,15 +87,62 @@ static int read_config(const char *file, struct config *c)
 	return r;
 }
 
-json_t *fleet_query(const struct fleet_ask *a, struct str query)
+int fleet_gather(const struct fleet_ask *a, const char *verb, json_t **ret_rows)
 {
+	json_t *rows = NULL, *end = NULL;
 	struct config c;
-	json_t *answer = read_config(a->config, &c) < 0 ? NULL : ask(&c.clickhouse, query);
+	char request[160];
+	int r;
 
-	if (json_is_array(json_object_get(answer, "data")))
-		return answer;
-	json_decref(answer);
-	return NULL;
+	snprintf(request, sizeof(request),
+		 "{\"ask\":\"history\",\"do\":\"%s\",\"last\":%llu,\"limit\":%d}", verb,
+		 (unsigned long long)(a->last_ns / NSEC_PER_SEC), QUESTION_LIMIT_MAX);
+	if (console_used()) {
+		r = ask_history_gather(str_of(request), &rows, &end);
+	} else {
+		r = read_config(a->config, &c);
+		if (r == 0)
+			r = ask_history_gather_of(&(struct history_source){ .fleet = &c.clickhouse,
+									    .now_ns = time_now() },
+						  str_of(request), &rows, &end);
+	}
+	if (r == 0 && fleet_number(end, "matched") > fleet_number(end, "shown"))
+		log_warn("these are the first %llu of %llu",
+			 (unsigned long long)fleet_number(end, "shown"),
+			 (unsigned long long)fleet_number(end, "matched"));
+	json_decref(end);
+	if (r < 0) {
+		json_decref(rows);
+		return r;
+	}
+	*ret_rows = rows;
+	return 0;
+}
+
+static void print_json(const json_t *rows)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		json_dumpf(row, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
+}
+
+static int run(const struct fleet_ask *a, const char *question, void (*print)(const json_t *rows))
+{
+	json_t *rows;
+
+	if (fleet_gather(a, question, &rows) < 0)
+		return EXIT_FAILURE;
+	if (a->as_json)
+		print_json(rows);
+	else
+		print(rows);
+	json_decref(rows);
+	return ask_history_flush();
 }
 
 int cmd_fleet(int argc, char **argv)
@@ -121,11 +155,17 @@ int cmd_fleet(int argc, char **argv)
 		{ 0 },
 	};
 	struct fleet_ask a = { .config = CONFIG_FILE, .last_ns = LAST_NS };
+	bool policy = false; /* the second word of `fleet policy status` */
 	int o;
 
 	cells_init();
-	if (argc > 1 && !strcmp(argv[1], "policy"))
-		return cmd_fleet_policy(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "policy")) {
+		if (argc < 3 || strcmp(argv[2], "status"))
+			return cmd_fleet_policy(argc - 1, argv + 1);
+		argc--;
+		argv++;
+		policy = true;
+	}
 	optind = 0;
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {
@@ -149,8 +189,8 @@ int cmd_fleet(int argc, char **argv)
 		}
 	}
 	for (size_t i = 0; optind + 1 == argc && i < ARRAY_SIZE(verbs); i++)
-		if (!strcmp(argv[optind], verbs[i].word))
-			return verbs[i].run(&a);
+		if (verbs[i].of_policy == policy && !strcmp(argv[optind], verbs[i].word))
+			return run(&a, verbs[i].question, verbs[i].print);
 	fputs(usage, stderr);
 	return EXIT_USAGE;
 }

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private to cli/: what the subcommands of `egret fleet` share, which ask the ClickHouse that egret.conf names. */
+/* Private to cli/: what the subcommands of `egret fleet` share. They are questions to the history of a fleet (history/question.h). */
 #pragma once
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/str.h"
+#include "base/buf.h"
 
 struct fleet_ask {
-	const char *config; /* path of egret.conf */
+	const char *
+		config; /* path of egret.conf, which names the ClickHouse; not read when a console is asked */
 	uint64_t last_ns;
 	bool as_json;
 };
 
-/* What the query, which ends in FORMAT JSONCompact, was answered with: {"data":[[…],…],…}; the caller's. NULL: told. */
-json_t *fleet_query(const struct fleet_ask *a, struct str query);
-/* Values of one row. Old servers put 64-bit numbers in quotes. */
-uint64_t fleet_number(const json_t *row, size_t column);
-struct str fleet_text(const json_t *row, size_t column);
+/*
+ * The rows of {"do":VERB}, the caller's: of a console where one is asked, else of ClickHouse itself. 0; -errno, told. Where there are more
+ * rows than one answer gives, that is told, too.
+ */
+int fleet_gather(const struct fleet_ask *a, const char *verb, json_t **ret_rows);
+uint64_t fleet_number(const json_t *row, const char *key); /* 0: none */
+struct str fleet_text(const json_t *row, const char *key);
 
-/* Each prints, and gives the exit status. */
-int fleet_status(const struct fleet_ask *a);
+void fleet_print_hosts(const json_t *rows);
+void fleet_print_cases(const json_t *rows);
+void fleet_print_policies(const json_t *rows);

@@ -321,6 +321,8 @@ static int on_close(void *ctx)
 
 int intake_keep_house(struct intake *in)
 {
+	intake_commit(
+		in); /* batches that are being committed are not closed; whoever waits for it looks himself */
 	return spool_keep_house(in->spool, time_now_boot());
 }
 

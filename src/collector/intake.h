@@ -32,10 +32,9 @@ struct intake *intake_free(struct intake *in);    /* what is not committed was n
 
 struct intake_batch {
 	struct str statement, body;
-	struct str spool, name; /* SHIP_SPOOL_HEADER, SHIP_BATCH_HEADER */
-	bool (*may)(const void *ctx,
-		    const char *host); /* may whoever sends it tell of that host? */
-	const void *ctx;
+	struct str spool, name;                   /* SHIP_SPOOL_HEADER, SHIP_BATCH_HEADER */
+	bool (*may)(void *ctx, const char *host); /* may whoever sends it tell of that host? */
+	void *ctx;
 };
 
 /* 0: intake_commit(), and then intake_has() says whether it is taken; in *ret_tag which it is. Else a status of HTTP, and in words why. */

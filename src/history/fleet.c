@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "flow/filter.h"
+#include "flow/flow.h"
 #include "history/whole.h"
 
 #define QUERY_MAX (4U << 20)
@@ -471,13 +472,20 @@ struct rows {
 	bool refused; /* of `verdict`: the piece that it belongs to is a row of its own */
 };
 
+void fleet_refusal(struct store_row *row)
+{
+	row->flow_id = 0;
+	row->start_ns = row->from_ns;
+	row->state = FLOW_CLOSED;
+}
+
 static int take_row(void *ctx, const struct clickhouse_piece *p)
 {
 	struct rows *r = ctx;
 	struct store_row row = p->row;
 
 	if (r->refused)
-		row.flow_id = 0;
+		fleet_refusal(&row);
 	return r->fn(r->ctx, &row);
 }
 

@@ -85,9 +85,18 @@ static int candidates(struct page *p, struct store_span part, size_t limit)
 static int take_refusal(void *ctx, const struct clickhouse_piece *c)
 {
 	struct page *p = ctx;
+	const struct scan *s = &p->a->scan;
+	struct store_row row = c->row;
+	const struct flow *flow;
 	struct found f = { .to_ns = c->row.to_ns, .boot = c->row.boot, .at = p->rows.n };
 
-	store_row_encode(&c->row, &p->rows);
+	fleet_refusal(&row);
+	flow = flow_of_row(s->maker, &row);
+	if (!flow)
+		return -ENOMEM;
+	if (!filter_match(s->question->filter, flow, s->source->now_ns))
+		return 0;
+	store_row_encode(&row, &p->rows);
 	f.n = p->rows.n - f.at;
 	return p->rows.failed ? -E2BIG : add(p, &f);
 }

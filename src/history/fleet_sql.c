@@ -30,6 +30,8 @@
 #define KNOWN "(exe != '' OR comm != '')"
 #define DPORT "if(inbound, our_port, peer_port)"
 #define TEXTS_MAX 4
+/* of what was refused: of a host's own, of answers to who called it, of what a gateway forwards */
+#define REFUSED_DIRECTION "toUInt8(multiIf(forwarded, 3, inbound, 2, 1))"
 
 /*
  * What a key of the filter language is in ClickHouse, as filter_keys.c has it of a flow. Texts are compared one by one, `array` is
@@ -41,6 +43,7 @@ struct sql_key {
 	const char *texts[TEXTS_MAX];
 	const char *array;
 	const char *number, *known;
+	const char *verdict; /* instead of `number` in that table */
 	const char *addr;
 	const char *(*word)(unsigned value); /* of an enumeration in `number` */
 	unsigned values;
@@ -98,10 +101,11 @@ static const struct sql_key keys[] = {
 	{ "app", HERE, 0, { "app" } },
 	{ "protocol", HERE, 0, { "app" } },
 	{ "dir",
-	  FLOW | HOURS | HOSTS,
+	  HERE,
 	  0,
 	  { 0 },
 	  .number = "direction",
+	  .verdict = REFUSED_DIRECTION,
 	  .word = direction_word,
 	  .values = FLOW_INGRESS + 1 },
 	{ "state",
@@ -120,6 +124,8 @@ static const struct sql_key keys[] = {
 	{ "down", WHOLE, 0, { 0 }, .number = "sum(down_bytes)" },
 	{ "bytes", WHOLE, 0, { 0 }, .number = "sum(up_bytes + down_bytes)" },
 	{ "packets", WHOLE, 0, { 0 }, .number = "sum(up_packets + down_packets)" },
+	{ "age", WHOLE, 0, { 0 } },
+	{ "refused", WHOLE, 0, { 0 } },
 	{ "rtt",
 	  WHOLE,
 	  0,
@@ -241,24 +247,26 @@ static bool put_words(struct buf *out, const struct sql_key *k, struct str patte
 	return any;
 }
 
-static void put_number(struct buf *out, const struct sql_key *k, const struct filter_step *s)
+static void put_number(struct buf *out, const struct sql_key *k, const struct filter_step *s,
+		       enum fleet_table table)
 {
 	static const char *const signs[] = { [FILTER_EQUAL] = "=",
 					     [FILTER_GREATER] = ">",
 					     [FILTER_LESS] = "<",
 					     [FILTER_AT_LEAST] = ">=",
 					     [FILTER_AT_MOST] = "<=" };
+	const char *number = table == FLEET_VERDICT && k->verdict ? k->verdict : k->number;
 	_cleanup_buf_ struct buf words = BUF_INIT(4096);
 
 	if (k->word) {
 		buf_puts(out, put_words(&words, k, s->text) ? "(" : "(0 AND ");
-		buf_printf(out, "%s IN (%s)", k->number, words.n ? words.p : "0");
+		buf_printf(out, "%s IN (%s)", number, words.n ? words.p : "0");
 		buf_putc(out, ')');
 		return;
 	}
-	buf_printf(out, "(%s", k->number);
+	buf_printf(out, "(%s", number);
 	if (s->to) {
-		buf_printf(out, " >= %lu AND %s <= %lu", s->from, k->number, s->to);
+		buf_printf(out, " >= %lu AND %s <= %lu", s->from, number, s->to);
 	} else {
 		buf_printf(out, " %s %lu", signs[s->compare], s->from);
 	}
@@ -307,7 +315,7 @@ static void put_found(struct buf *out, const char *what, struct str word)
  * A bare word is found anywhere in program, path, names and the address of who was called; with wildcards it is the whole of one of them.
  * False: not to the letter, as IPv6 can be written in more ways than one.
  */
-static bool put_word(struct buf *out, struct str word)
+static bool put_word(struct buf *out, struct str word, enum fleet_table table)
 {
 	static const char *const texts[] = {
 		PROGRAM, "exe", "name",
@@ -319,9 +327,13 @@ static bool put_word(struct buf *out, struct str word)
 		put_found(out, texts[i], word);
 		buf_puts(out, " OR ");
 	}
-	buf_puts(out, "arrayExists(t -> ");
-	put_found(out, "t", word);
-	buf_puts(out, ", names))");
+	if (table == FLEET_FLOW) {
+		buf_puts(out, "arrayExists(t -> ");
+		put_found(out, "t", word);
+		buf_puts(out, ", names))");
+	} else {
+		buf_puts(out, "0)");
+	}
 	return !memchr(word.p, ':', word.n);
 }
 
@@ -350,13 +362,15 @@ static bool put_term(struct buf *out, const struct filter_step *s, enum fleet_ta
 		return true;
 	}
 	if (!s->key)
-		return table == FLEET_FLOW && put_word(out, s->text);
+		return (FLOW | VERDICT) & 1U << table && put_word(out, s->text, table);
 	if (!k || !((k->tables | k->parts) & 1U << table))
 		return false;
+	if (!k->texts[0] && !k->array && !k->number && !k->addr)
+		return false; /* only who puts the flow together can tell */
 	if (k->addr)
 		fleet_put_cidr(out, k->addr, &s->cidr);
 	else if (k->number)
-		put_number(out, k, s);
+		put_number(out, k, s, table);
 	else
 		put_texts(out, k, s->text, k->parts & 1U << table);
 	return true;
@@ -479,7 +493,7 @@ static unsigned tables_with(enum clickhouse_column c)
 		[CLICKHOUSE_SEGMENT] = ALL,
 		[CLICKHOUSE_COUNTRY] = THERE,
 		[CLICKHOUSE_ASN] = THERE,
-		[CLICKHOUSE_DIRECTION] = FLOW | HOURS | HOSTS,
+		[CLICKHOUSE_DIRECTION] = HERE,
 		[CLICKHOUSE_ACTION] = HERE,
 		[CLICKHOUSE_WOULD_REFUSE] = HERE,
 		[CLICKHOUSE_REFUSED] = FLOW | VERDICT,
@@ -499,8 +513,21 @@ const char *fleet_column(enum clickhouse_column c, enum fleet_table table)
 {
 	if (!(tables_with(c) & 1U << table))
 		return NULL;
+	if (c == CLICKHOUSE_DIRECTION && table == FLEET_VERDICT)
+		return REFUSED_DIRECTION;
 	/* one text, as clickhouse_read.h takes it */
 	return c == CLICKHOUSE_ARGS ? "arrayStringConcat(args, '\\0')" : clickhouse_column_name(c);
+}
+
+/* A word without a key; what is said of a flow as a whole is asked again of what ClickHouse gives. */
+static bool holds(const struct filter_key *key, enum fleet_table table)
+{
+	const struct sql_key *k = key_of(key);
+
+	if (!key)
+		return (FLOW | VERDICT) & 1U << table;
+	return is_never(key) || (k && (k->tables | k->parts) & 1U << table) ||
+	       (k && k->tables == WHOLE && table == FLEET_VERDICT);
 }
 
 bool fleet_holds_in_part(const struct filter *f, enum fleet_table table)
@@ -508,12 +535,8 @@ bool fleet_holds_in_part(const struct filter *f, enum fleet_table table)
 	size_t n;
 	const struct filter_step *steps = filter_steps(f, &n);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct sql_key *k = key_of(steps[i].key);
-
-		if (steps[i].op == FILTER_TERM && !is_never(steps[i].key) &&
-		    (!k || !((k->tables | k->parts) & 1U << table)))
+	for (size_t i = 0; i < n; i++)
+		if (steps[i].op == FILTER_TERM && !holds(steps[i].key, table))
 			return false;
-	}
 	return true;
 }

@@ -241,7 +241,8 @@ static void take_other(struct taking *t, enum clickhouse_column c)
 
 	switch (c) {
 	case CLICKHOUSE_APP:
-		row->app = (uint16_t)app_parse(take_text(t));
+		s = take_text(t);
+		row->app = s.n ? (uint16_t)app_parse(s) : APP_UNDECIDED;
 		break;
 	case CLICKHOUSE_ANCESTOR_PIDS:
 	case CLICKHOUSE_ANCESTOR_EXES:

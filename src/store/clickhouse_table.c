@@ -12,87 +12,61 @@ enum kind { U8, U16, U32, U64, ADDR, TEXT, TEXTS, U32S };
  * C(column, kind), in the order in which store/clickhouse_row.c appends values. All tables begin with ts, host and boot; ts is a
  * DateTime, 32 bits of seconds.
  */
-/* clang-format off: a table */
-#define WHO(C)        \
-	C(pid, U32)   \
-	C(uid, U32)   \
-	C(user, TEXT) \
-	C(exe, TEXT) C(comm, TEXT) C(unit, TEXT) C(container_name, TEXT) C(container_image, TEXT)
-#define ENDS(C) C(proto, U8) C(our_ip, ADDR) C(our_port, U16) C(peer_ip, ADDR) C(peer_port, U16)
-#define PEER(C)       \
-	C(name, TEXT) \
-	C(name_source, TEXT) C(domain, TEXT) C(segment, TEXT) C(country, TEXT) C(asn, U32)
-#define RULE(C)             \
-	C(action, TEXT)     \
-	C(would_refuse, U8) \
-	C(refused, U8) C(rule_file, TEXT) C(rule_line, U32) C(rule_text, TEXT) C(rule_note, TEXT)
+/* clang-format off */
+#define WHO(C) \
+	C(pid, U32) C(uid, U32) C(user, TEXT) C(exe, TEXT) C(comm, TEXT) C(unit, TEXT) \
+	C(container_name, TEXT) C(container_image, TEXT)
+#define ENDS(C) \
+	C(proto, U8) C(our_ip, ADDR) C(our_port, U16) C(peer_ip, ADDR) C(peer_port, U16)
+#define PEER(C) \
+	C(name, TEXT) C(name_source, TEXT) C(domain, TEXT) C(segment, TEXT) C(country, TEXT) \
+	C(asn, U32)
+#define RULE(C) \
+	C(action, TEXT) C(would_refuse, U8) C(refused, U8) C(rule_file, TEXT) C(rule_line, U32) \
+	C(rule_text, TEXT) C(rule_note, TEXT)
 
-#define FLOW(C)                                                                                   \
-	C(flow_id, U64)                                                                           \
-	C(seq, U32)                                                                               \
-	C(ends, U8)                                                                               \
-	C(start_us, U64)                                                                          \
-	C(from_us, U64) C(to_us, U64) ENDS(C) C(zone, U64) C(inbound, U8) C(forwarded, U8) C(     \
-		up_bytes, U64) C(down_bytes, U64) C(up_packets, U64) C(down_packets, U64)         \
-		C(payload_known, U8) C(up_payload, U64) C(down_payload, U64) C(opener_flags, U8)  \
-			C(responder_flags, U8) C(retransmits, U32) C(resets, U32) C(rtt_us, U32)  \
-				C(state, U8) C(end, U8) C(direction, U8) C(mid_stream, U8) C(     \
-					ifindex, U32) C(app, TEXT) WHO(C) C(ppid, U32)            \
-					C(proc_start_us, U64) C(exe_state, U8) C(args, TEXTS) C(  \
-						cgroup, TEXT) C(container_id, TEXT)               \
-						C(container_runtime, TEXT) C(ancestor_pids, U32S) \
-							C(ancestor_exes, TEXTS) PEER(C)           \
-								C(names, TEXTS) C(as_org, TEXT)   \
-									RULE(C) C(ja3, TEXT)      \
-										C(ja4, TEXT)
-#define NAME(C)               \
-	C(time_us, U64)       \
-	C(flow_id, U64)       \
-	C(resolver_ip, ADDR)  \
-	C(resolver_port, U16) \
-	C(name, TEXT) C(type, TEXT) C(rcode, TEXT) C(answers, TEXTS) C(ttl, U32) WHO(C)
-#define VERDICT(C)                                                                         \
-	C(flow_id, U64)                                                                    \
-	C(seq, U32)                                                                        \
-	C(from_us, U64)                                                                    \
-	C(to_us, U64)                                                                      \
-	ENDS(C) C(inbound, U8) C(forwarded, U8) C(app, TEXT) C(calls, U64) C(packets, U64) \
-		C(bytes, U64) WHO(C) PEER(C) RULE(C)
-#define FINDING(C)                                                                     \
-	C(time_us, U64)                                                                \
-	C(id, TEXT)                                                                    \
-	C(state, TEXT)                                                                 \
-	C(level, TEXT)                                                                 \
-	C(class, TEXT) C(detector, TEXT) C(score_db, U32) C(acked, U8) C(entity, TEXT) \
-		C(peer, TEXT) C(name, TEXT) C(peer_ip, ADDR) C(record, TEXT)
-#define HOST(C)                                                                               \
-	C(time_us, U64)                                                                       \
-	C(version, TEXT)                                                                      \
-	C(watch, TEXT)                                                                        \
-	C(policy_mode, TEXT)                                                                  \
-	C(policy_file, TEXT) C(policy_rules, U32) C(uptime_s, U64) C(flows, U64) C(lost, U64) \
-		C(lost_spool, U64) C(waiting, U64) C(spool_bytes, U64)
+#define FLOW(C) \
+	C(flow_id, U64) C(seq, U32) C(ends, U8) C(start_us, U64) C(from_us, U64) C(to_us, U64) \
+	ENDS(C) C(zone, U64) C(inbound, U8) C(forwarded, U8) \
+	C(up_bytes, U64) C(down_bytes, U64) C(up_packets, U64) C(down_packets, U64) \
+	C(payload_known, U8) C(up_payload, U64) C(down_payload, U64) \
+	C(opener_flags, U8) C(responder_flags, U8) C(retransmits, U32) C(resets, U32) \
+	C(rtt_us, U32) C(state, U8) C(end, U8) C(direction, U8) C(mid_stream, U8) \
+	C(ifindex, U32) C(app, TEXT) \
+	WHO(C) C(ppid, U32) C(proc_start_us, U64) C(exe_state, U8) C(args, TEXTS) C(cgroup, TEXT) \
+	C(container_id, TEXT) C(container_runtime, TEXT) C(ancestor_pids, U32S) \
+	C(ancestor_exes, TEXTS) \
+	PEER(C) C(names, TEXTS) C(as_org, TEXT) RULE(C) C(ja3, TEXT) C(ja4, TEXT)
+#define NAME(C) \
+	C(time_us, U64) C(flow_id, U64) C(resolver_ip, ADDR) C(resolver_port, U16) C(name, TEXT) \
+	C(type, TEXT) C(rcode, TEXT) C(answers, TEXTS) C(ttl, U32) WHO(C)
+#define VERDICT(C) \
+	C(flow_id, U64) C(seq, U32) C(from_us, U64) C(to_us, U64) ENDS(C) C(inbound, U8) \
+	C(forwarded, U8) C(app, TEXT) C(calls, U64) C(packets, U64) C(bytes, U64) \
+	WHO(C) PEER(C) RULE(C)
+#define FINDING(C) \
+	C(time_us, U64) C(id, TEXT) C(state, TEXT) C(level, TEXT) C(class, TEXT) \
+	C(detector, TEXT) C(score_db, U32) C(acked, U8) C(entity, TEXT) C(peer, TEXT) \
+	C(name, TEXT) C(peer_ip, ADDR) C(record, TEXT)
+#define HOST(C) \
+	C(time_us, U64) C(version, TEXT) C(watch, TEXT) C(policy_mode, TEXT) C(policy_file, TEXT) \
+	C(policy_rules, U32) C(uptime_s, U64) C(flows, U64) C(lost, U64) C(lost_spool, U64) \
+	C(waiting, U64) C(spool_bytes, U64)
 
-#define POLICY(C)                                                                         \
-	C(time_us, U64)                                                                   \
-	C(version, U64) C(group_name, TEXT) C(stage, TEXT) C(state, TEXT) C(reason, TEXT) \
-		C(policy_file, TEXT) C(rules, U32) C(refused_before_hour, U64)            \
-			C(refused_after_hour, U64) C(watched, U64) C(would_refuse, U64)
+#define POLICY(C) \
+	C(time_us, U64) C(version, U64) C(group_name, TEXT) C(stage, TEXT) C(state, TEXT) \
+	C(reason, TEXT) C(policy_file, TEXT) C(rules, U32) C(refused_before_hour, U64) \
+	C(refused_after_hour, U64) C(watched, U64) C(would_refuse, U64)
 
 #define COLUMN_NAME(column, kind) ", " #column
 #define COLUMN_KIND(column, kind) kind,
-#define KINDS(COLUMNS)                               \
-	(const uint8_t[])                            \
-	{                                            \
-		U32, TEXT, U64, COLUMNS(COLUMN_KIND) \
-	}
-#define TABLE(version, COLUMNS)                                                       \
-	{                                                                             \
-		version,                                                              \
-			"INSERT INTO " version                                        \
-			" (ts, host, boot" COLUMNS(COLUMN_NAME) ") FORMAT RowBinary", \
-			KINDS(COLUMNS), sizeof(KINDS(COLUMNS)),                       \
-	}
+#define KINDS(COLUMNS) (const uint8_t[]){ U32, TEXT, U64, COLUMNS(COLUMN_KIND) }
+#define TABLE(version, COLUMNS) { \
+	version, \
+	"INSERT INTO " version " (ts, host, boot" COLUMNS(COLUMN_NAME) ") FORMAT RowBinary", \
+	KINDS(COLUMNS), \
+	sizeof(KINDS(COLUMNS)), \
+}
 /* clang-format on */
 
 static const struct {

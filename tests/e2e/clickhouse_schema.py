@@ -15,12 +15,13 @@ import clickhouse_rig
 import lab
 
 CASES = lab.golden.Cases()
-TABLES = ["finding", "flow", "flow_hour", "host", "name", "verdict"]
+TABLES = ["finding", "flow", "flow_hour", "host", "name", "usage_host", "usage_hour", "usage_name", "verdict"]
+SUMMED = ("usage_hour", "usage_host", "usage_name")
 HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
 PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "
           "concat('web-', toString(number % 5)), if(number % 3 = 0, '', 'a.example'), toFixedString(toString(number % 3), 16), number, "
           "2 * number, number % 2, '/bin/x' FROM system.numbers LIMIT 200")
-SUMS = "SELECT sum(pieces), sum(flows), sum(up_bytes), sum(down_bytes) FROM egret.flow_hour FINAL"
+SUMS = "SELECT sum(pieces), sum(flows), sum(up_bytes), sum(down_bytes) FROM egret.{}"
 LATE = "INSERT INTO egret.flow_1 (ts, host, name, up_bytes, seq) SELECT toDateTime({hour} + 5), 'it''s', 'late.example', 1000000, 0"
 
 
@@ -46,15 +47,23 @@ def debian():
         CASES.equal("the same block sent again through another replica is not counted twice", count_of(c, "flow"), "200")
         CASES.equal("rollup: closed hours", c.tool("rollup"), "2 hours summed of 2\n")
         want = c.ask("SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow")
-        CASES.equal("rollup: sums are those of the pieces", c.ask(SUMS), want)
+        for table in SUMMED:
+            CASES.equal(f"rollup: sums of {table} are those of the pieces", c.ask(SUMS.format(table)), want)
         CASES.equal("rollup: nothing to do the second time, at another node", c.tool("rollup", node=2), "0 hours summed of 2\n")
         c.ask(LATE.format(hour=HOURS))
         CASES.equal("rollup: the hour of a late piece is summed again", c.tool("rollup", node=1), "1 hours summed of 2\n")
-        CASES.equal("rollup: the late piece is in, all others once", c.ask(SUMS), "201\t101\t1019900\t39800")
+        for table in SUMMED:
+            CASES.equal(f"rollup: the late piece is in {table}, all others once", c.ask(SUMS.format(table)), "201\t101\t1019900\t39800")
+        c.ask(LATE.format(hour=HOURS).replace("seq)", "seq, boot)") + ", 2", node=2)
+        CASES.equal("rollup: the same late piece of another time", (c.tool("rollup"), c.ask(SUMS.format("usage_hour"))),
+                    ("1 hours summed of 2\n", "202\t102\t2019900\t39800"))
+        c.ask("ALTER TABLE egret.usage_name_1_local ON CLUSTER egret DROP PARTITION " + time.strftime("%Y%m", time.gmtime(HOURS)))
+        CASES.equal("rollup: a table that lost its sums gets them again", (c.tool("rollup", node=3), c.ask(SUMS.format("usage_name"))),
+                    ("2 hours summed of 2\n", "202\t102\t2019900\t39800"))
         CASES.equal("rollup: a host with a quote in its name", c.tool("rollup"), "0 hours summed of 2\n")
         c.ask("INSERT INTO egret.flow_1 (ts, host) VALUES " + ",".join(f"(1700000000, 'old-{i}')" for i in range(9)))
         CASES.equal("retention: old days go on every shard", c.tool("retention", node=3), "1 partitions dropped\n")
-        CASES.equal("retention: the rest stays", count_of(c, "flow"), "201")
+        CASES.equal("retention: the rest stays", count_of(c, "flow"), "202")
         said = c.run("local-cluster", "status", c.dir)
         CASES.check("status names five processes", said.count("\n") == 5 and "not run" not in said, said)
         c.kill("s1r2")
@@ -100,11 +109,13 @@ def today():
         rows = "INSERT INTO egret.name_1 (ts, host) VALUES " + ",".join(f"({HOURS}, 'h{i}')" for i in range(9))
         CASES.equal(f"{version}: a repeated block counts once", ask(rows, rows, "SELECT count() FROM egret.name"), "9\n")
         ask(PIECES.format(hour=HOURS))
-        CASES.equal(f"{version}: sums", ask(tool.rollup_sql("egret", HOURS, None, 1), tool.rollup_sql("egret", HOURS + 3600, ["web-1"], 1),
-                                            LATE.format(hour=HOURS), tool.rollup_sql("egret", HOURS, ["it's", "web-1"], 2), SUMS),
+        CASES.equal(f"{version}: sums", ask(tool.rollup_sql("egret", "usage_hour", HOURS, None),
+                                            tool.rollup_sql("egret", "usage_hour", HOURS + 3600, ["web-1"]), LATE.format(hour=HOURS),
+                                            tool.rollup_sql("egret", "usage_hour", HOURS, ["it's", "web-1"]), SUMS.format("usage_hour")),
                     ask("SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow WHERE "
                         f"ts < toDateTime({HOURS + 3600}) OR host = 'web-1'"))
-        CASES.check(f"{version}: what was summed is found", ask(*tool.stale_sql("egret", HOURS, HOURS + 3600)).count("web-1") == 2)
+        CASES.check(f"{version}: what was summed is found", ask(
+            tool.there_sql("egret", HOURS, HOURS + 3600), tool.summed_sql("egret", "usage_hour", HOURS, HOURS + 3600)).count("web-1") == 2)
 
 
 def main():

@@ -127,11 +127,15 @@ def killed(r, seconds=25, rounds=6):
     CASES.check(f"{sent} batches in {tries} tries", sent > 5 * AGENTS, sent, tries)
 
 
+def cpu_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def merged(r):
     """Far fewer inserts than batches."""
-    parts = int(r.c.ask("SELECT max(level) * 0 + count() FROM system.parts WHERE database = 'egret' AND table = 'flow_1_local'"))
-    batches = sum(a.batches for a in r.agents)
     before = int(r.collector.status()["clickhouse"]["sent_batches"])
+    cpu = cpu_of(r.collector.child.pid)
 
     def each(a):
         for _ in range(40):
@@ -142,11 +146,14 @@ def merged(r):
     for t in threads:
         t.join()
     took = time.monotonic() - began
+    cpu = (cpu_of(r.collector.child.pid) - cpu) / 40 / AGENTS * 1e6
     r.collector.drained()
     inserts = int(r.collector.status()["clickhouse"]["sent_batches"]) - before
     CASES.equal("all agents got through", wrong, [])
     equals(r, "many small batches")
-    CASES.check(f"{40 * AGENTS} batches of {AGENTS} agents, taken at {40 * AGENTS / took:.0f} a second, were {inserts} inserts", inserts <= 12, inserts, parts, batches)
+    CASES.check(f"{40 * AGENTS} batches of {AGENTS} agents, taken at {40 * AGENTS / took:.0f} a second, were {inserts} inserts", inserts <= 20, inserts)
+    print(f"{40 * AGENTS} batches of 40 rows at {40 * AGENTS / took:.0f} a second, {cpu:.0f} us of the collector's CPU each: {inserts} inserts",
+          file=sys.stderr)
 
 
 def real(r):

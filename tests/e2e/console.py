@@ -208,6 +208,7 @@ def questions(k, bearer):
     CASES.check("of what it does not watch it says nothing", not {"flows_now", "lost_total", "policy"} & set(status), status)
     rows = get("/fleet/hosts")["rows"]
     CASES.equal("hosts", [(r["host"], r["version"], r["policy_mode"], r["lost"]) for r in rows], [(h, "0.1.0", "enforce", 5 * (h == "db-1")) for h in HOSTS])
+    CASES.equal("some hosts", [r["host"] for r in get("/fleet/hosts?filter=host:web-*")["rows"]], ["web-1", "web-2"])
     rows = get("/fleet/findings")["rows"]
     CASES.equal("a case that two hosts show", [(r["peer"], r["detector"], r["level"], r["hosts"], r["some_hosts"]) for r in rows],
                 [("all.example.org", "beacon", "high", 2, ["web-1", "web-2"])])

@@ -518,6 +518,85 @@ static void test_names(void **state)
 	assert_false(spool_name_parse(STR("00000000000000ff-a-1-2"), &n));
 }
 
+static uint64_t tags_told;
+
+static void on_tag(void *ctx, const struct spool_tag *tag)
+{
+	tags_told = tags_told * 10 + tag->seq;
+}
+
+static int closing_fails;
+
+static int on_close(void *ctx)
+{
+	return closing_fails;
+}
+
+static struct spool *open_joining(void)
+{
+	struct spool_config cfg = { .dir = rig_dir,
+				    .kinds = { { "low", "INSERT low", 0 } },
+				    .n_kinds = 1,
+				    .max_bytes = 1 << 30,
+				    .sent_ns = SECONDS(600),
+				    .on_tag = on_tag,
+				    .on_close = on_close };
+	struct spool *s = NULL;
+
+	tags_told = 0;
+	assert_ok(spool_open(&s, &cfg));
+	return s;
+}
+
+static void add_batch(struct spool *s, uint32_t first, uint32_t rows, uint64_t seq)
+{
+	struct spool_tag tag = { .seq = seq };
+	uint32_t n[16];
+
+	for (uint32_t i = 0; i < rows; i++)
+		n[i] = first + i;
+	assert_ok(spool_add(s, 0, (struct str){ (const char *)n, rows * sizeof(*n) }, rows, &tag));
+}
+
+/* Batches of others: told when they hold, and again by the journal. */
+static void test_batches_of_others(void **state)
+{
+	struct spool *s = open_joining();
+
+	add_batch(s, 0, 10, 1);
+	add_batch(s, 10, 5, 2);
+	assert_int_equal(tags_told, 0);
+	assert_ok(spool_commit(s));
+	assert_int_equal(tags_told, 12);
+	add_batch(s, 15, 3, 3);
+	keep_house(
+		s,
+		SECONDS(120)); /* the third is not committed: so it is, before it is in a batch */
+	assert_int_equal(stats_of(s).waiting_files, 1);
+	assert_int_equal(tags_told, 123);
+	assert_int_equal(rows_from(0), 18);
+	add_batch(s, 18, 1, 4);
+	spool_abort(s);
+	add_batch(s, 18, 2, 5);
+	assert_ok(spool_commit(s));
+	spool_close(s);
+	closing_fails =
+		-ENOSPC; /* it cannot be kept elsewhere what the journal says: the journal stays */
+	assert_err(spool_open(&s, &(struct spool_config){ .dir = rig_dir,
+							  .kinds = { { "low", "INSERT low", 0 } },
+							  .n_kinds = 1,
+							  .on_close = on_close }),
+		   -ENOSPC);
+	closing_fails = 0;
+	s = open_joining();
+	assert_int_equal(tags_told, 5);
+	assert_int_equal(rows_from(0), 20);
+	spool_close(s);
+	s = open_joining();
+	assert_int_equal(tags_told, 0);
+	spool_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +616,7 @@ int main(void)
 		TEST(test_it_is_bounded),
 		TEST(test_killed_at_any_time),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test_setup_teardown(test_batches_of_others, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

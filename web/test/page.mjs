@@ -200,7 +200,7 @@ async function flows(page) {
 		await opened(page, `#/flows?last=1h&filter=${encodeURIComponent('args:"*onerror*"')}`, "table[aria-label=Flows] tbody tr");
 		await rows(page, "Flows").first().click();
 		await page.locator(".drawer", { hasText: PAGE_HOSTILE }).waitFor();
-		return (await page.locator("img").count()) === 0 && (await page.title()) !== "1";
+		return (await page.locator("main img").count()) === 0 && (await page.title()) !== "1";
 	});
 }
 

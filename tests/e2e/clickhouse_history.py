@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a fleet's ClickHouse answers is what the machine's own history answers: the same flows in both, the same questions to both."""
+import json
+import os
+import shutil
+import socket
+import subprocess
+
+import clickhouse_rig
+import lab
+from clickhouse_rig import PORT
+from guarded import Guarded
+from lab import S4, S6
+
+CASES = lab.golden.Cases()
+REFUSED = 7009
+POLICY = f"reject to {S4} port {REFUSED} as \"not this one\"\nallow to *.{lab.ZONE}\ndefault allow\n"
+DIMS = ("app", "user", "unit", "container", "segment", "name", "domain", "country", "asn", "protocol", "direction", "rule", "verdict",
+        "address", "port", "proto", "app,name", "name,port,proto", "rule,verdict", "from,to")
+FILTERS = (
+    "proc:python3", "proc:py*", "proc:*/python3*", "proc:pyth?n3*", "-proc:python3", f"name:www.{lab.ZONE}", f"name:*.{lab.ZONE.upper()}",
+    f"domain:{lab.ZONE}", f"addr:{S4}", f"addr:{S4}/24", f"addr:{S6}", "addr:fd00::/8", f"src:{S4}", "port:7003", "port:7000-7005", "port:>7003",
+    "port:<=7003", "proto:tcp", "proto:u*", "not proto:udp,icmp", "dir:egress", "verdict:allow", "verdict:reject", "rule:*not*", "rule:1",
+    "rule:\"not this one\"", "source:dns", "source:none", "user:root", "user:0", "pid:>1", "segment:private", "segment:internet",
+    "parent:*", "args:*socket*", "args:'%'", "cgroup:*", "unit:*", "container:*", "ja4:*", "country:*", "asn:>0", "protocol:*", "app:unknown",
+    "python3", "WWW", "w?w.*", S4, "up:>10kb", "down:<1kb", "bytes:>100000", "packets:>20", "age:<1h", "state:closed", "refused:>0",
+    "proto:tcp or port:53", "(proc:python3 port:7003) or -name:*", "not (proto:tcp up:>1kb)", "name:'%'", "name:a_b", "proc:x\\y",
+    "machine:*", "nat:10.0.0.0/8", "host:no-such-machine")
+UNTOLD = "what was refused is not in it"
+COUNTS = ("flows", "up", "down", "packets_up", "packets_down", "refused")
+
+
+class Both:
+    def __init__(self, d, ns, user, password):
+        self.d, self.ns = d, ns
+        self.settings = "\n".join([f"http://127.0.0.1:{PORT}", *[""] * 7, "egret", user, password, *[""] * 3]) + "\n"
+
+    def fleet(self, **question):
+        done = subprocess.run(["nsenter", f"--net=/run/netns/{self.ns}", "sh", "-c", 'exec "$0" --answer /nowhere me "" "" "$1" 3</dev/null '
+                               '4</dev/null 5</dev/null', os.path.join(lab.BUILD, "src", "egretd"), self.settings],
+                              input=json.dumps(question), capture_output=True, text=True, timeout=60)
+        return [json.loads(x) for x in done.stdout.splitlines()] or [{"error": done.stderr or done.returncode}]
+
+    def local(self, **question):
+        lines = []
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(os.path.join(self.d.run_dir, "egret.sock"))
+            s.sendall(json.dumps({"ask": "history", **question}).encode() + b"\n")
+            for line in s.makefile(encoding="utf-8"):
+                lines.append(json.loads(line))
+                if {"end", "error", "what", "pieces"} & lines[-1].keys():
+                    return lines
+        return lines
+
+
+def by_key(lines, by):
+    """Sums by what they are of; times are rounded differently."""
+    if "error" in lines[-1]:
+        return lines[-1]
+    return {tuple(r.get(k, "") for k in by.split(",")): tuple(r[c] for c in COUNTS) for r in lines[:-1]}
+
+
+def same(name, b, by, **question):
+    CASES.equal(name, by_key(b.fleet(do="usage", by=by, **question), by), by_key(b.local(do="usage", by=by, **question), by))
+
+
+def usage(b, last):
+    for by in DIMS:
+        same(f"usage by {by}", b, by, last=last, limit=1000)
+
+
+def filters(b):
+    """Each means the same in SQL as in C; a quarter of them must let something through."""
+    full = 0
+    for f in FILTERS:
+        f = f.replace("'", "")
+        fleet = b.fleet(do="usage", by="name,port,app", last=7200, limit=1000, filter=f)
+        full += len(fleet) > 1
+        want = by_key(b.local(do="usage", by="name,port,app", last=7200, limit=1000, filter=f), "name,port,app")
+        if any(UNTOLD in x for x in fleet[-1].get("notes", [])):    # and says so
+            want = {k: (*v[:-1], 0) for k, v in want.items() if any(v[:-1])}
+        CASES.equal(f"filter {f}", by_key(fleet, "name,port,app"), want)
+    CASES.check("many of the filters let something through", full > len(FILTERS) / 4, full)
+    host = lab.must("hostname").strip()
+    CASES.equal("filter host: this one", by_key(b.fleet(do="usage", by="app", last=7200, filter=f"host:{host}"), "app"),
+                by_key(b.local(do="usage", by="app", last=7200), "app"))
+
+
+def records(lines):
+    """Flows and refusals as records, without what only one of the two knows."""
+    ret = []
+    for r in lines:
+        if "event_type" in r:
+            e = dict(r, egret=dict(r.get("egret", {})))
+            e.pop("host", None)
+            ret.append(json.dumps(e, sort_keys=True))
+    return ret
+
+
+def flows(b):
+    local, fleet = b.local(do="flows", last=7200, limit=1000), b.fleet(do="flows", last=7200, limit=1000)
+    CASES.equal("as many flows and refusals", len(records(fleet)), len(records(local)))
+    one, other = ({(r.get("flow_id"), r["event_type"]): r for r in x if r.get("event_type") == "flow"} for x in (fleet, local))
+    CASES.equal("the same flows", sorted(one), sorted(other))
+    CASES.equal("with the same counts", {k: v["flow"] for k, v in one.items()}, {k: v["flow"] for k, v in other.items()})
+    for r in (*one.values(), *other.values()):      # of an ancestor either its path or what it is called is sent
+        r.get("process", {}).pop("ancestors", None)
+    for part in ("process", "egret", "container", "user", "cgroup", "app_proto"):
+        CASES.equal(f"and the same {part}", [(k, v.get(part)) for k, v in one.items() if v.get(part) != other.get(k, {}).get(part)][:1],
+                    [(k, other.get(k, {}).get(part)) for k, v in one.items() if v.get(part) != other.get(k, {}).get(part)][:1])
+    for f in ("proc:python3", "up:>10kb", f"name:www.{lab.ZONE}", "verdict:reject"):
+        ids = [sorted(str(r.get("flow_id")) for r in x if "event_type" in r) for x in
+               (b.fleet(do="flows", last=7200, limit=1000, filter=f), b.local(do="flows", last=7200, limit=1000, filter=f))]
+        CASES.equal(f"flows {f}", ids[0], ids[1])
+    paged, after = [], {}
+    while True:
+        page = b.fleet(do="flows", last=7200, limit=7, **after)
+        paged += [r.get("flow_id") for r in page[:-1]]
+        if not page[-1].get("next"):
+            break
+        after = {"after": page[-1]["next"]}
+    CASES.equal("page by page, none twice and none left out", paged, [r.get("flow_id") for r in fleet[:-1]])
+    one = next(r["flow_id"] for r in fleet if r.get("event_type") == "flow")
+    CASES.equal("one flow", b.fleet(do="flow", id=one)[0]["flow"], b.local(do="flow", id=one)[0]["flow"])
+
+
+def who(b):
+    for what in (f"www.{lab.ZONE}", lab.ZONE, S4):
+        f, o = b.fleet(do="who", what=what, last=7200)[0], b.local(do="who", what=what, last=7200)[0]
+        CASES.equal(f"who {what}: sums", {c: f.get(c) for c in COUNTS}, {c: o.get(c) for c in COUNTS})
+        for part, key in (("names", "name"), ("addresses", "address"), ("apps", "app"), ("rules", "rule")):
+            CASES.equal(f"who {what}: {part}", sorted((x[key], x["up"], x["flows"]) for x in f[part]),
+                        sorted((x[key], x["up"], x["flows"]) for x in o[part]))
+
+
+def timelines(b):
+    for question in ({}, {"by": "app"}, {"by": "name", "filter": "proto:tcp"}):
+        f, o = b.fleet(do="timeline", last=3600, step=60, **question), b.local(do="timeline", last=3600, step=60, **question)
+        CASES.equal(f"timeline {question}", {c: f[-1]["totals"][c] for c in COUNTS}, {c: o[-1]["totals"][c] for c in COUNTS})
+        CASES.equal(f"timeline {question}: its lines", sorted((json.dumps(x["key"]), sum(x["up"])) for x in f[:-1]),
+                    sorted((json.dumps(x["key"]), sum(x["up"])) for x in o[:-1]))
+
+
+def traffic(n):
+    n.python("import socket\n"
+             f"for i, host in enumerate(('www.{lab.ZONE}', '{S4}', '{S6}') * 3):\n"
+             " s=socket.create_connection((host,7003)); s.send(b'x'*(5000*(i+1))); s.shutdown(1)\n"
+             " while s.recv(65536): pass\n"
+             " s.close()\n"
+             f"u=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); u.connect(('{S4}',7003)); u.send(b'y'*500); u.recv(999); u.close()\n"
+             f"for i in range(3):\n r=socket.socket(); print(r.connect_ex(('{S4}',{REFUSED}))); r.close()\n")
+    n.run("curl", "-s", "-o", "/dev/null", "--max-time", "5", f"http://www.{lab.ZONE}:7003/", check=False)     # an echo is no answer
+    n.run("ping", "-c", "2", "-i", "0.2", S4)
+
+
+def is_there(b):
+    """All that the machine has kept has arrived, too."""
+    s = json.loads(b.d.egret("status", "--json").stdout)["clickhouse"]
+    return s["waiting"] == 0 and s["queued_bytes"] == 0 and s["rows"] > 0
+
+
+def main():
+    clickhouse_rig.need(CASES)
+    n = lab.Lab("chh")
+    try:
+        n.dnsmasq()
+        for port in (7003, REFUSED):
+            n.echo(port)
+        n.echo(7003, udp=True)
+        c = clickhouse_rig.Cluster(2, 1)
+        c.tool("migrate")
+        password = os.path.join(n.tmp, "password")
+        shutil.copy(os.path.join(c.dir, "password"), password)
+        d = Guarded(n, "policy \"FILE\" enforce", f'learn 0s\nstore clickhouse {{ url "http://127.0.0.1:{PORT}" database egret user egret '
+                    f'password-file "{password}" }}\n', ns=c.ns)
+        d.write(POLICY)
+        d.start()
+        traffic(n)
+        n.wait_quiet()
+        b = Both(d, c.ns, "egret", password)
+        lab.wait_for("the spool to be empty", lambda: is_there(b), 60)
+        usage(b, 7200)
+        filters(b)
+        flows(b)
+        who(b)
+        timelines(b)
+        c.tool("rollup", "--closed-after", "-3600")
+        usage(b, 86400)
+        for f in ("proc:python3", f"domain:{lab.ZONE}", "verdict:reject or proto:udp", "dir:egress -app:dns"):
+            same(f"from sums by hour: {f}", b, "app,user", last=86400, filter=f)
+        CASES.equal("they are from sums", b.fleet(do="usage", by="name", last=86400)[-1]["source"], "hours")
+        rows = b.fleet(do="hosts", last=3600)
+        CASES.equal("hosts", [(x["host"], x["policy_mode"]) for x in rows[:-1]], [(lab.must("hostname").strip(), "enforce")])
+        c.kill("s1r1")
+        CASES.check("nobody answers: said in words", "127.0.0.1" in b.fleet(do="usage", last=60)[-1].get("error", ""))
+        d.stop()
+        c.close()
+    finally:
+        n.close()
+    return CASES.end()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
