@@ -172,6 +172,15 @@ static void load_failed(struct follower *f, int r, const struct buf *messages)
 		follower_tell(f, FOLLOW_REFUSED, f->at.version, f->trouble);
 }
 
+/* One that did no harm until a newer one came is what that goes back to, not what was before it, which may be nothing. */
+static void end_trial_early(struct follower *f)
+{
+	if (!f->at.on_trial || f->at.in_force == f->at.version)
+		return;
+	guard_confirm(f->cfg.guard);
+	f->at.on_trial = false;
+}
+
 static void put_in_force(struct follower *f)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(MESSAGES_MAX);
@@ -188,6 +197,7 @@ static void put_in_force(struct follower *f)
 		files[i] = (struct policy_file){ p->files[i], p->sources[i] };
 	load.confirm_s =
 		(uint64_t)fleet_trial_s(&f->taken.parcel.manifest.rollout) + CONFIRM_MORE_S;
+	end_trial_early(f);
 	if (!f->at.on_trial)
 		f->at.refused_before = f->rate;
 	f->at.tries++;
