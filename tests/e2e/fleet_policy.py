@@ -3,6 +3,7 @@
 """Policy for a fleet: bundles packed by egret, signed by Debian's minisign, served by nginx over TLS or lying in a folder, taken by egretd."""
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -140,6 +141,21 @@ def packing(p):
     CASES.equal("try: a host of a group", tried("web-1", "prod"), (0, "group web: enforce web.egret"))
     CASES.equal("try: a host of another", tried("web-1", "lab"), (0, "group other: watch base.egret"))
     CASES.equal("try: a host of none", tried("db-1")[0], 1)
+
+
+def documented(n):
+    """The commands of docs/fleet.md about packing and signing; with a key that has no passphrase, for there is nobody to ask."""
+    with open(os.path.join(lab.SOURCE, "docs", "fleet.md"), encoding="utf-8") as f:
+        commands = re.findall(r"^```fleet\n(.*?)^```", f.read(), re.M | re.S)[0].replace("minisign -G", "minisign -G -W")
+    folder = os.path.join(n.tmp, "documented")
+    os.makedirs(os.path.join(folder, "fleet"))
+    for name in ("web.egret", "base.egret"):
+        with open(os.path.join(folder, "fleet", name), "w", encoding="ascii") as f:
+            f.write(refuses(BAD))
+    done = subprocess.run(["sh", "-ex"], input=commands, text=True, capture_output=True, cwd=folder,
+                          env=dict(os.environ, PATH=os.path.dirname(lab.EGRET) + ":" + os.environ["PATH"]))
+    CASES.check("docs/fleet.md: its commands work", done.returncode == 0 and "group web: enforce web.egret" in done.stdout and
+                "signed by" in done.stdout, done.stdout, done.stderr)
 
 
 def taking(n, p):
@@ -302,6 +318,7 @@ def main():
             n.sink(port)
         p = Publisher(n)
         packing(p)
+        documented(n)
         d = taking(n, p)
         restarting(n, p, d)
         d = stepping_back(n, p)
