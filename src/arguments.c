@@ -8,14 +8,15 @@
 #include "base/log.h"
 
 static const char usage[] =
-	"usage: egretd [--console | --collector] [-c FILE] [-T] [--foreground] [--verbose]\n\n"
+	"usage: egretd [--console | --collector] [--config FILE] [-T] [--foreground] "
+	"[--verbose]\n\n"
 	"Watches what leaves this host, and decides what may when there is a policy. Without\n"
 	"--foreground it goes to the background once it watches.\n\n"
 	"  --console      watch nothing: serve page and API over the ClickHouse that `store\n"
 	"                 clickhouse` names, for all hosts; needs no rights\n"
 	"  --collector    watch nothing: take the batches of other machines where the statement\n"
 	"                 `collector` says, join them and send them on; needs no rights\n"
-	"  -c, --config FILE   configuration (" ARGUMENTS_DEFAULT_CONFIG
+	"  --config FILE  configuration (" ARGUMENTS_DEFAULT_CONFIG
 	" when it is there, else the defaults)\n"
 	"  -T             test the configuration and its policy, and exit\n"
 	"  --foreground   stay\n"

@@ -135,6 +135,8 @@ def check_options():
         shown = options_shown(*help_argv)
         if not command:
             shown -= {"--json", "--benign"}  # of commands, in their rows
+        elif command != "egretd":
+            shown -= {"--console"}           # of egret itself
         CASES.equal(f"{name}: --help works", run(*argv[:1], *argv[1:] if command != "egretd" else [], "--help").returncode,
                     0)
         if not CASES.check(f"{name}: has a man page", page in man):
@@ -298,7 +300,8 @@ def check_conf():
                 f.write("policy off\n" + body)
                 f.flush()
                 done = run(EGRETD, "-T", "-c", f.name)
-            CASES.check(f"{path}: egretd -T takes {body.splitlines()[0]}", done.returncode == 0 and not done.stderr, done.stderr)
+                said = [x for x in done.stderr.splitlines() if "has no effect without --collector" not in x]
+            CASES.check(f"{path}: egretd -T takes {body.splitlines()[0]}", done.returncode == 0 and not said, done.stderr)
             n += 1
     CASES.check("there are statements that are tested", n >= 2, n)
 

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Completion of egret and egretd for bash; tests/docs.py compares it with what the programs say.
 
-_egret_filter_keys='proc: parent: args: pid: user: unit: container: cgroup: name: domain: source: addr: segment: country: asn: src: machine: nat: natport: port: proto: app: protocol:
+_egret_filter_keys='host: proc: parent: args: pid: user: unit: container: cgroup: name: domain: source: addr: segment: country: asn: src: machine: nat: natport: port: proto: app: protocol:
 	dir: state: up: down: bytes: packets: age: rtt: ja3: ja4: verdict: rule: refused:'
 
 # Words of `$1` that begin with what was typed.
@@ -215,7 +215,7 @@ _egretd() {
 	_init_completion || return
 	case $prev in
 	-c | --config) _filedir ;;
-	*) _egret_words '--console --collector -c --config -T --foreground --verbose --version --help' ;;
+	*) _egret_words '--console --collector --config -T --foreground --verbose --version --help' ;;
 	esac
 }
 

@@ -18,13 +18,17 @@
 #define QUERY_MAX (4U << 20)
 #define KEPT_MAX (256U << 20)
 #define HOUR_NS (3600 * NSEC_PER_SEC)
+#define FIRST_NS (600 * NSEC_PER_SEC)
 #define STEP_MAX_NS (7 * 24 * HOUR_NS)
+#define ROUND_MIN 100U
 #define ROUND_MAX \
 	2000U /* flows that are put together at once: their numbers stand in a statement */
 
-/* Of the page; by its last piece. */
-struct found {
+	/* Of the page; by its last piece. */
+	struct found {
 	uint64_t to_ns, boot, flow_id;
+	uint64_t start_ns;
+	bool ended;
 	size_t at, n; /* its row, encoded; n 0: not yet */
 };
 
@@ -33,6 +37,7 @@ struct page {
 	struct found *found; /* of this round, then of the page */
 	size_t n, cap;
 	struct buf rows;
+	size_t round; /* flows that are looked for at once */
 	bool more;
 };
 
@@ -58,19 +63,22 @@ static int take_candidate(void *ctx, const struct clickhouse_piece *c)
 {
 	return add(ctx, &(struct found){ .to_ns = c->row.to_ns,
 					 .boot = c->row.boot,
-					 .flow_id = c->row.flow_id });
+					 .flow_id = c->row.flow_id,
+					 .start_ns = c->row.start_ns,
+					 .ended = c->row.ends });
 }
 
 /* Flows whose last piece up to the end of the part lies in it, the newest first. */
 static int candidates(struct page *p, struct store_span part, size_t limit)
 {
-	static const uint8_t columns[] = { CLICKHOUSE_HOST, CLICKHOUSE_BOOT, CLICKHOUSE_FLOW_ID,
-					   CLICKHOUSE_TO };
+	static const uint8_t columns[] = { CLICKHOUSE_HOST, CLICKHOUSE_BOOT,  CLICKHOUSE_FLOW_ID,
+					   CLICKHOUSE_TO,   CLICKHOUSE_START, CLICKHOUSE_ENDS };
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
 	const struct filter *f = p->a->question->filter;
 	bool exact; /* or not: the filter is asked again of what is put together */
 
-	buf_puts(&query, "SELECT host, boot, flow_id, max(to_us) AS last FROM flow WHERE ");
+	buf_puts(&query, "SELECT host, boot, flow_id, max(to_us) AS last, min(start_us), max(ends) "
+			 "FROM flow WHERE ");
 	fleet_put_span(&query, FLEET_FLOW, part);
 	buf_puts(&query, " AND ");
 	fleet_put_filter(&query, f, FLEET_FLOW, &exact);
@@ -134,12 +142,14 @@ static int newest_first(const void *a, const void *b)
 
 struct gathering {
 	struct page *page;
+	struct store_span part;
 	size_t from;
 	struct whole *whole;
 	struct sought {
 		uint64_t flow_id, boot, last_ns; /* when its last piece was */
 		size_t at;                       /* in `found` */
-	} * sought;                              /* in order */
+		bool within; /* it began and ended in the part that is looked at */
+	} * sought;          /* in order */
 	size_t n;
 };
 
@@ -166,10 +176,17 @@ static int seek(struct gathering *g)
 	g->sought = calloc(p->n - g->from + 1, sizeof(*g->sought));
 	if (!g->sought)
 		return -ENOMEM;
-	for (size_t i = g->from; i < p->n; i++)
-		if (!p->found[i].n)
-			g->sought[g->n++] =
-				(struct sought){ p->found[i].flow_id, p->found[i].boot, 0, i };
+	for (size_t i = g->from; i < p->n; i++) {
+		const struct found *f = &p->found[i];
+
+		if (!f->n)
+			g->sought[g->n++] = (struct sought){
+				.flow_id = f->flow_id,
+				.boot = f->boot,
+				.at = i,
+				.within = f->ended && f->start_ns >= g->part.from_ns,
+			};
+	}
 	if (g->n)
 		qsort(g->sought, g->n, sizeof(*g->sought), by_flow);
 	return 0;
@@ -188,22 +205,24 @@ static int take_piece(void *ctx, const struct clickhouse_piece *c)
 	return r < 0 ? r : 0;
 }
 
-/* All pieces of the flows from `from` on, within the span that was asked for; then what was refused of them. */
-static int gather(struct gathering *g, enum fleet_table table)
+/* All pieces of those flows, within the span that was asked for; or what was refused of them. */
+static int gather(struct gathering *g, enum fleet_table table, bool within)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
 	const struct page *p = g->page;
 	uint8_t columns[CLICKHOUSE_COLUMN_COUNT];
-	struct store_span span = p->a->question->span;
-	size_t n = fleet_put_all_columns(&query, table, columns);
+	struct store_span span = within ? g->part : p->a->question->span;
+	size_t n = fleet_put_all_columns(&query, table, columns), listed = 0;
 
 	buf_puts(&query, table == FLEET_FLOW ? " FROM flow WHERE " : " FROM verdict WHERE ");
 	fleet_put_span(&query, table, span);
 	buf_puts(&query, " AND flow_id IN (");
 	for (size_t i = 0; i < g->n; i++)
-		buf_printf(&query, "%s%" PRIu64, i ? ", " : "", g->sought[i].flow_id);
+		if (g->sought[i].within == within)
+			buf_printf(&query, "%s%" PRIu64, listed++ ? ", " : "",
+				   g->sought[i].flow_id);
 	buf_putc(&query, ')');
-	return g->n ? fleet_read(p->a->scan.fleet, &query, columns, n, take_piece, g) : 0;
+	return listed ? fleet_read(p->a->scan.fleet, &query, columns, n, take_piece, g) : 0;
 }
 
 static int take_whole(void *ctx, const struct store_row *row)
@@ -227,19 +246,19 @@ static int take_whole(void *ctx, const struct store_row *row)
 }
 
 /* The flows of a round become rows; those that do not belong on the page go. */
-static int complete(struct page *p, size_t from)
+static int complete(struct page *p, struct store_span part, size_t from)
 {
-	struct gathering g = { .page = p, .from = from };
+	struct gathering g = { .page = p, .part = part, .from = from };
 	size_t to = from;
 	int r = seek(&g);
 
 	if (r == 0)
 		r = whole_new(&g.whole);
-
-	if (r == 0)
-		r = gather(&g, FLEET_FLOW);
-	if (r == 0)
-		r = gather(&g, FLEET_VERDICT);
+	for (int within = 0; r == 0 && within < 2; within++) {
+		r = gather(&g, FLEET_FLOW, within);
+		if (r == 0)
+			r = gather(&g, FLEET_VERDICT, within);
+	}
 	if (r == 0)
 		r = whole_each(g.whole, take_whole, &g);
 	for (size_t i = from; i < p->n; i++)
@@ -263,13 +282,13 @@ static int look(struct page *p, struct store_span part, uint64_t *ret_end)
 {
 	size_t from = p->n, kept = from;
 	uint64_t limit_ns = part.from_ns;
-	int r = candidates(p, part, ROUND_MAX);
+	int r = candidates(p, part, p->round);
 
 	/* where the newest of them ends, those of the same second may be missing */
-	if (r == 0 && p->n - from == ROUND_MAX)
+	if (r == 0 && p->n - from == p->round)
 		limit_ns = (p->found[p->n - 1].to_ns / NSEC_PER_SEC + 1) * NSEC_PER_SEC;
 	if (r == 0)
-		r = refusals(p, part, ROUND_MAX);
+		r = refusals(p, part, p->round);
 	if (r < 0)
 		return r;
 	qsort(p->found + from, p->n - from, sizeof(*p->found), newest_first);
@@ -279,7 +298,7 @@ static int look(struct page *p, struct store_span part, uint64_t *ret_end)
 			p->found[kept++] = p->found[i];
 	p->n = kept;
 	*ret_end = limit_ns;
-	return complete(p, from);
+	return complete(p, part, from);
 }
 
 static int put_page(struct page *p)
@@ -318,10 +337,12 @@ static int put_page(struct page *p)
 
 int fleet_flows(struct answering *a)
 {
-	struct page p = { .a = a, .rows = BUF_INIT(KEPT_MAX) };
 	const struct history_question *q = a->question;
+	struct page p = { .a = a,
+			  .rows = BUF_INIT(KEPT_MAX),
+			  .round = MIN(2 * (size_t)q->limit + ROUND_MIN, (size_t)ROUND_MAX) };
 	struct store_span part = q->span;
-	uint64_t step = HOUR_NS;
+	uint64_t step = FIRST_NS;
 	int r = 0;
 
 	/* what a flow is as a whole shows only where all of its pieces are looked at */
@@ -338,7 +359,7 @@ int fleet_flows(struct answering *a)
 		r = look(&p, part, &end);
 		/* all in one second: no more of it can be told */
 		if (r == 0 && end >= part.to_ns) {
-			scan_note(&a->scan, "of one second only %u flows are shown", ROUND_MAX);
+			scan_note(&a->scan, "of one second only %zu flows are shown", p.round);
 			end = part.to_ns - NSEC_PER_SEC;
 		}
 		step = end == part.from_ns ? MIN(2 * step, STEP_MAX_NS) : step;

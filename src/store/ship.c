@@ -26,6 +26,8 @@
 #define WAIT_MAX_MS 60000U
 #define BATCH_MAX (64U << 20)
 #define ANSWER_MAX 4096U
+/* A server that loses another in the middle of an insert says the same as of a batch that cannot be read: for a while it is not believed. */
+#define SUSPECT_NS (60 * NSEC_PER_SEC)
 #define MANY 20 /* batches that wait: more and more of them, and the server is slow */
 
 static const char slow[] = "it is slow: batches come faster than it takes them";
@@ -47,6 +49,8 @@ struct ship {
 	size_t n, room, waited; /* waited: how many at the look before */
 	struct name
 		doubt; /* a batch that was not read, while it is not known whether others are; empty: none */
+	struct name suspect; /* the last that was in doubt, and since when; empty: none */
+	uint64_t suspect_ns;
 	unsigned wait_ms;
 	bool again;                     /* another address is to be tried, at once */
 	bool met_collector, met_server; /* so far */
@@ -234,7 +238,8 @@ static void taken(struct ship *s, const char *name)
 
 	put_away(s, name, s->sent);
 	answered(s, name);
-	if (s->doubt.text[0] && same_kind(s->doubt.text, name)) {
+	if (s->doubt.text[0] && same_kind(s->doubt.text, name) &&
+	    time_now_boot() - s->suspect_ns >= SUSPECT_NS) {
 		put_away(s, s->doubt.text, s->refused);
 		s->doubt.text[0] = 0;
 	}
@@ -303,6 +308,10 @@ static int send_batch(struct ship *s, const char *name)
 	/* One batch may be bad; when the next of its kind is not read either, it is not the batch. */
 	if (r == -EBADMSG && s->met && !s->doubt.text[0]) {
 		snprintf(s->doubt.text, sizeof(s->doubt.text), "%s", name);
+		if (strcmp(s->suspect.text, name)) {
+			s->suspect = s->doubt;
+			s->suspect_ns = time_now_boot();
+		}
 		r = 0;
 	} else {
 		s->doubt.text[0] = 0;

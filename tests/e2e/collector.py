@@ -99,7 +99,7 @@ def again(r):
     CASES.equal("status counts them", r.collector.status()["collector"]["batches_again"], 4)
 
 
-def killed(r, seconds=25, rounds=6):
+def killed(r, seconds=15, rounds=5):
     """kill -9 of collector and sender at random, while all agents send."""
     end = time.monotonic() + seconds
     limit = end + 90
@@ -112,7 +112,7 @@ def killed(r, seconds=25, rounds=6):
 
     threads, wrong = at_once(r.agents, each)
     for i in range(rounds):
-        time.sleep(random.uniform(0.5, 2 * seconds / rounds - 1))
+        time.sleep(random.uniform(0.5, 2 * seconds / rounds - 1.5))
         if i % 3 == 2:
             os.kill(r.collector.status()["clickhouse"]["pid"], 9)
         else:
