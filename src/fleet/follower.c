@@ -79,9 +79,9 @@ static void log_event(enum follow_state state, const struct record_policy *p)
 					     "is taken back" };
 
 	log_msg(state == FOLLOW_STEPPED_BACK ? LOG_WARN : LOG_INFO,
-		"fleet policy: version %" PRIu64 " %s: group %.*s, stage %.*s%s%.*s", p->version,
-		words[state], STR_FMT(p->group), STR_FMT(p->stage), p->reason.n ? ": " : "",
-		STR_FMT(p->reason));
+		"fleet policy: version %" PRIu64 " %s%s%.*s%s%.*s%s%.*s", p->version, words[state],
+		p->group.n ? ": group " : "", STR_FMT(p->group), p->stage.n ? ", stage " : "",
+		STR_FMT(p->stage), p->reason.n ? ": " : "", STR_FMT(p->reason));
 }
 
 static void put_own(const struct follower *f, struct record_policy *ret)
@@ -147,6 +147,9 @@ static void now_in_force(struct follower *f)
 	at->in_force = at->version;
 	at->enforced_s = follower_now_s(f);
 	at->on_trial = guard_waits(f->cfg.guard);
+	at->trial_s = fleet_trial_s(&f->taken.parcel.manifest.rollout);
+	at->most = MIN(fleet_limit(&f->taken.parcel.manifest.rollout, &at->refused_before),
+		       (uint64_t)INT64_MAX);
 	at->refused_after = 0;
 	follower_shadow_drop(f);
 	follower_trial_begin(f);
@@ -221,7 +224,7 @@ static void keep_it(struct follower *f)
 	f->at.tries = 0;
 	f->rate = (struct fleet_rate){ 0 };
 	f->sampled_s = 0;
-	follower_tell(f, FOLLOW_KEPT, f->at.version, NULL);
+	follower_tell(f, FOLLOW_KEPT, f->at.in_force, NULL);
 	follower_keep(f);
 }
 
@@ -230,14 +233,13 @@ static void call_bad(struct follower *f, const char *why)
 {
 	struct progress *at = &f->at;
 
-	at->bad = at->version;
+	at->bad = at->in_force;
 	snprintf(at->bad_why, sizeof(at->bad_why), "%s", why);
 	at->on_trial = false;
-	if (at->in_force == at->version)
-		at->in_force = at->before;
+	at->in_force = at->before;
 	follower_shadow_drop(f);
 	follower_keep(f);
-	follower_tell(f, FOLLOW_STEPPED_BACK, at->version, why);
+	follower_tell(f, FOLLOW_STEPPED_BACK, at->bad, why);
 }
 
 static void step_back(struct follower *f, const char *why)
@@ -253,7 +255,7 @@ static void step_back(struct follower *f, const char *why)
 	} else if (r < 0) {
 		follower_say(f->trouble,
 			     "version %" PRIu64 " does harm (%s) and cannot be taken back: %s",
-			     f->at.version, why, strerror(-r));
+			     f->at.in_force, why, strerror(-r));
 	} else {
 		f->trouble[0] = 0;
 		f->sampled_s = 0;
@@ -267,9 +269,19 @@ static void watch_trial(struct follower *f)
 
 	if (follower_harm(f, why))
 		step_back(f, why);
-	else if (follower_now_s(f) >=
-		 f->at.enforced_s + fleet_trial_s(&f->taken.parcel.manifest.rollout))
+	else if (follower_now_s(f) >= f->at.enforced_s + f->at.trial_s)
 		keep_it(f);
+}
+
+/* A newer one was taken meanwhile: what is in force is on trial all the same, until that one's turn comes. */
+static void watch_older(struct follower *f)
+{
+	if (!f->at.on_trial || f->at.in_force == f->at.version)
+		return;
+	if (guard_waits(f->cfg.guard))
+		watch_trial(f);
+	else
+		f->at.on_trial = false; /* confirmed by hand, or gone while egretd was away */
 }
 
 /* ---- what is to be done ---- */
@@ -320,6 +332,7 @@ void follower_tick(struct follower *f)
 	if (!f)
 		return;
 	follower_sample(f);
+	watch_older(f);
 	if (f->has && f->taken.group)
 		reconcile(f);
 	set_origin(f);

@@ -19,7 +19,9 @@ struct progress {
 	int64_t start_s;           /* its roll-out */
 	uint64_t in_force, before; /* versions; 0: none of the fleet's */
 	int64_t enforced_s;
-	bool on_trial;
+	bool on_trial;   /* what is in force, which may be older than what was taken last */
+	int64_t trial_s; /* so long */
+	uint64_t most;   /* refusals in a minute of it; INT64_MAX: any */
 	uint64_t tries;
 	uint64_t bad; /* this host went back from it */
 	char bad_why[WHY_MAX];

@@ -36,6 +36,8 @@ static const struct number numbers[] = {
 	NUMBER("in_force", in_force),
 	NUMBER("before", before),
 	NUMBER("enforced", enforced_s),
+	NUMBER("trial", trial_s),
+	NUMBER("most", most),
 	NUMBER("tries", tries),
 	NUMBER("bad", bad),
 	NUMBER("refused_before", refused_before.n),

@@ -57,8 +57,7 @@ void follower_trial_begin(struct follower *f)
 
 const char *follower_harm(const struct follower *f, char why[WHY_MAX])
 {
-	uint64_t sum = 0,
-		 most = fleet_limit(&f->taken.parcel.manifest.rollout, &f->at.refused_before);
+	uint64_t sum = 0;
 
 	if (f->own_refused[0]) {
 		snprintf(why, WHY_MAX, "it refuses egretd itself: %.300s", f->own_refused);
@@ -66,7 +65,7 @@ const char *follower_harm(const struct follower *f, char why[WHY_MAX])
 	}
 	for (size_t i = 0; i < WINDOW_S; i++)
 		sum += f->window[i];
-	if (sum <= most)
+	if (sum <= f->at.most)
 		return NULL;
 	snprintf(why, WHY_MAX, "%" PRIu64 " refusals within a minute, where %.1f were usual", sum,
 		 fleet_rate_minute(&f->at.refused_before));

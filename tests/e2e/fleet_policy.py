@@ -269,6 +269,15 @@ def stepping_back(n, p):
     p.publish("version 22\ngroup all policy web.egret\nrollout for 2s step-back refusals 3x\n")
     wait_fleet(d, "a newer version is taken again", in_force=22, state="in force")
     CASES.equal("the newer version", [connect(n, GOOD), connect(n, OTHER)], ["ok", "EPERM"])
+    # a newer one that only waits ends no trial
+    knock = n.start("/usr/bin/python3", "-c", KNOCK, S4, BAD, ns=n.client, watched=True)
+    p.write("web.egret", f"deny to {S4} port {BAD}\n" + refuses(OTHER))
+    p.publish("version 23\ngroup all policy web.egret\nrollout for 60s step-back refusals 3x\n")
+    wait_fleet(d, "version 23 to be on trial", in_force=23)
+    p.publish("version 24\ngroup db labels db policy web.egret\n")
+    f = wait_fleet(d, "version 23 to step back, though 24 was taken", version=24, stepped_back_from=23)
+    CASES.equal("a trial goes on when a newer one comes", [f["in_force"], connect(n, BAD), connect(n, OTHER)], [22, "ok", "EPERM"])
+    n.stop(knock)
     return d
 
 
