@@ -153,6 +153,9 @@ static void on_record(void *ctx, const struct record *r)
 	case RECORD_PACKET_SOCKET:
 		touch(proc_name(r->proc));
 		break;
+	case RECORD_POLICY:
+		touch(r->policy->group);
+		break;
 	case RECORD_FLOW:
 	case RECORD_STATS:
 		break;

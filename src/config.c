@@ -13,6 +13,7 @@
 #include "config_block.h"
 #include "config_clickhouse.h"
 #include "config_collector.h"
+#include "config_follow.h"
 #include "store/ipfix.h"
 
 #define MAX_FILE (1U << 20)
@@ -191,7 +192,7 @@ static void parse_page(struct parser *p)
 	}
 }
 
-/* "PATH" watch | enforce; or off. */
+/* "PATH" watch | enforce; from "URL or PATH" { … }; or off. */
 static void parse_policy(struct parser *p)
 {
 	static const char *const modes[] = { "watch", "enforce", NULL };
@@ -203,8 +204,19 @@ static void parse_policy(struct parser *p)
 		c->policy[0] = 0;
 		return;
 	}
-	take_path(p, c->policy, sizeof(c->policy));
-	c->policy_given = true;
+	if (is_word(&t, "from")) {
+		lex_next(&p->lex);
+		config_parse_follow(&p->lex, &c->follow);
+	} else {
+		take_path(p, c->policy, sizeof(c->policy));
+		c->policy_given = true;
+	}
+	if (c->policy_given && c->follow.from[0])
+		lex_complain(&p->lex, &t, "error",
+			     "a host takes its policy from one place: a file, or who "
+			     "publishes it");
+	if (c->follow.from[0])
+		return;
 	t = lex_peek(&p->lex);
 	c->enforce = !at_end(&t) && take_choice(p, modes) == 1;
 }
@@ -601,5 +613,6 @@ int config_read(struct config *ret, const char *path, bool optional, struct buf 
 
 bool config_has_policy(const struct config *c)
 {
-	return c->policy[0] && (c->policy_given || access(c->policy, F_OK) == 0);
+	return c->policy[0] && !c->follow.from[0] &&
+	       (c->policy_given || access(c->policy, F_OK) == 0);
 }

@@ -9,6 +9,7 @@
 #include "base/addr.h"
 #include "base/buf.h"
 #include "config_collector.h"
+#include "fleet/follower.h"
 #include "serve/page.h"
 #include "store/alert_sink.h"
 #include "store/ship.h"
@@ -29,7 +30,8 @@ struct config {
 	char policy[256];  /* empty: off */
 	bool policy_given; /* false: the default place, where it may be absent */
 	bool enforce;
-	bool findings; /* detection is on */
+	struct follow_settings follow; /* whose policy this host takes; without `from`: nobody's */
+	bool findings;                 /* detection is on */
 	uint64_t
 		learn_ns; /* what timing, volume and rarity alone say is held back for so long at first */
 	struct alert_config alerts[CONFIG_MAX_ALERTS];

@@ -32,6 +32,7 @@
 #include "config.h"
 #include "console.h"
 #include "daemonize.h"
+#include "fleet/follower.h"
 #include "flow/record.h"
 #include "front.h"
 #include "guard/answer.h"
@@ -64,6 +65,7 @@ struct daemon {
 	struct outputs *outputs;
 	struct front front;
 	struct guard *guard;
+	struct follower *follower; /* NULL: the policy is nobody else's */
 	struct locator *locator;
 	struct sentry *sentry; /* NULL: findings off */
 	struct inside *inside; /* NULL: no gateway */
@@ -93,6 +95,7 @@ static void on_record(void *ctx, const struct record *r)
 		detect_record(sentry_detect(d->sentry), r);
 	if (d->guard && r->type == RECORD_FLOW && r->flow_ends)
 		guard_flow_ended(d->guard, r->flow);
+	follower_record(d->follower, r);
 	if (r->type == RECORD_PACKET_SOCKET)
 		log_warn("%.*s (pid %u) opened a packet socket: what it sends that way is not seen",
 			 STR_FMT(proc_name(r->proc)), r->proc->pid);
@@ -215,6 +218,7 @@ static void on_second(void *ctx)
 	tell_fleet(d);
 	keeper_tick(d->keeper, time_now());
 	guard_tick(d->guard);
+	follower_tick(d->follower);
 	if (d->sentry)
 		sentry_tick(d->sentry);
 	outputs_flush(d->outputs);
@@ -245,6 +249,7 @@ static void on_hup(void *ctx, int signo)
 	log_messages(&messages);
 	if (r < 0 && r != -ENOENT && r != -EINPROGRESS)
 		log_error("the policy is not reloaded: what was in force stays");
+	follower_ask(d->follower);
 	if (d->sentry)
 		sentry_reload(d->sentry);
 	r = outputs_reopen(d->outputs);
@@ -397,6 +402,22 @@ static void name_pins(struct daemon *d)
 			 (unsigned long long)hash_bytes(state, strlen(state), 0));
 }
 
+static int start_follower(struct daemon *d)
+{
+	const struct config *c = &d->config;
+	int r;
+
+	if (!c->follow.from[0])
+		return 0;
+	r = follower_new(&d->follower, &(struct follower_config){ .settings = &c->follow,
+								  .state = c->state,
+								  .host = d->host,
+								  .guard = d->guard,
+								  .loop = d->loop,
+								  .told = { on_record, d } });
+	return r < 0 ? log_errno(r, "cannot start what follows %s", c->follow.from) : 0;
+}
+
 /* Before open sockets are listed: what was in force goes on without a gap. */
 static int start_guard(struct daemon *d)
 {
@@ -416,6 +437,7 @@ static int start_guard(struct daemon *d)
 				  .pin = true,
 				  .shapes = true,
 				  .whole_host = !c->cgroup[1],
+				  .follows = c->follow.from[0] != 0,
 				  .keeps_history = d->keeper != NULL,
 				  .history = d->keeper ? on_history : NULL,
 				  .history_ctx = d,
@@ -433,7 +455,7 @@ static int start_guard(struct daemon *d)
 	if (r == -ENOMEM)
 		return r;
 	log_info("policy: %s", guard_mode_name(guard_mode(d->guard)));
-	return 0;
+	return start_follower(d);
 }
 
 static int start_watching(struct daemon *d)
@@ -507,6 +529,7 @@ static void tell_vitals(struct daemon *d)
 	d->vitals.attach = d->attach;
 	d->vitals.outputs = d->outputs;
 	d->vitals.guard = d->guard;
+	d->vitals.follower = d->follower;
 	d->vitals.sentry = d->sentry;
 	d->vitals.page = d->front.page;
 	d->vitals.keeper = d->keeper;
@@ -580,6 +603,7 @@ static void shut_down(struct daemon *d)
 	/* Words of rules are wanted to the last record; hits are read before the kernel's side goes. */
 	if (d->sentry)
 		sentry_set_guard(d->sentry, NULL);
+	d->vitals.follower = d->follower = follower_free(d->follower);
 	if (d->guard)
 		guard_finish(d->guard);
 	d->vitals.inside = d->inside = inside_free(d->inside);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "config.h"
+#include "fleet/follower.h"
 #include "flow/flow.h"
 #include "guard/guard.h"
 #include "inside.h"
@@ -105,6 +106,11 @@ void vitals_status(void *ctx, struct json *j)
 	}
 	json_object_begin(j, "policy");
 	guard_status(v->guard, j);
+	if (v->follower) {
+		json_object_begin(j, "fleet");
+		follower_status(v->follower, j);
+		json_object_end(j);
+	}
 	json_object_end(j);
 	json_object_begin(j, "page");
 	json_bool(j, "on", v->config->page.on);

@@ -28,11 +28,12 @@ struct vitals {
 	struct attach *attach;
 	const struct outputs *outputs;
 	struct guard *guard;
-	struct sentry *sentry;       /* NULL: findings off */
-	const struct page *page;     /* NULL: there is none */
-	struct keeper *keeper;       /* NULL: no history */
-	const struct inside *inside; /* NULL: no gateway */
-	struct shipper *shipper;     /* NULL: no ClickHouse */
+	struct sentry *sentry;           /* NULL: findings off */
+	const struct page *page;         /* NULL: there is none */
+	struct keeper *keeper;           /* NULL: no history */
+	const struct inside *inside;     /* NULL: no gateway */
+	struct shipper *shipper;         /* NULL: no ClickHouse */
+	const struct follower *follower; /* NULL: the policy is nobody else's */
 	const char *host, *pin;
 	uint64_t started_ns;
 	struct feature features[VITALS_FEATURES]; /* of this kernel, as they were at the start */

@@ -200,7 +200,7 @@ _egret() {
 		;;
 	unblock) _egret_words '--app --user --rule --reject --all --help' ;;
 	quota) _egret_words '--json --help' ;;
-	fleet) _egret_words 'status --last --config --json --help' ;;
+	fleet) _egret_words 'status policy pack show try --last --config --json --help' ;;
 	why) _egret_words '--app --user --unit --from --address --speaking --policy --json --help' ;;
 	disarm) _egret_words '--help' ;;
 	page) _egret_words '--change --for --revoke --json --help' ;;

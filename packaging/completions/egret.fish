@@ -105,6 +105,7 @@ complete -c egret -n '__fish_seen_subcommand_from status' -l metrics -d 'As Prom
 complete -c egret -n '__fish_seen_subcommand_from quota' -l json -d 'The answer as JSON'
 
 complete -c egret -n '__fish_seen_subcommand_from fleet' -x -a status -d 'How they are'
+complete -c egret -n '__fish_seen_subcommand_from fleet' -x -a 'policy pack show try' -d 'Policy for many machines'
 complete -c egret -n '__fish_seen_subcommand_from fleet' -l last -x -d 'Machines that told anything in this time'
 complete -c egret -n '__fish_seen_subcommand_from fleet' -l config -r -F -d 'Another egret.conf'
 complete -c egret -n '__fish_seen_subcommand_from fleet' -l json -d 'One JSON object a machine'

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 
 #define NAME_ROOM 256
-#define BLOCK 65536
+#define BLOCK FILE_READ_MORE
 
 int file_open_folder(const char *path)
 {

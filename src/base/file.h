@@ -13,6 +13,7 @@ int file_write_all(int fd, struct str s);
  * follow each other.
  */
 int file_replace(int folder, const char *name, struct str head, struct str body);
+#define FILE_READ_MORE (64U << 10) /* so much more room than the file has is wanted */
 int file_read(int folder, const char *name,
 	      struct buf *ret); /* -EBADMSG: larger than the buffer may be */
 /* "name" becomes "name.damaged", in the place of an earlier one. */

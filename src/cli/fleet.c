@@ -15,6 +15,7 @@
 #include "cli/cells.h"
 #include "cli/cmd.h"
 #include "cli/console.h"
+#include "cli/fleet_policy.h"
 #include "config.h"
 #include "history/answer.h"
 
@@ -23,7 +24,8 @@
 
 static const char usage[] =
 	"usage: egret fleet status   [--last TIME] [--config FILE] [--json]\n"
-	"       egret fleet findings [--last TIME] [--config FILE] [--json]\n\n"
+	"       egret fleet findings [--last TIME] [--config FILE] [--json]\n"
+	"       egret fleet policy   pack | show | try | status ...\n\n"
 	"Of all machines whose egretd sends to one ClickHouse, which `store clickhouse` of "
 	"egret.conf "
 	"names; with\n"
@@ -34,7 +36,9 @@ static const char usage[] =
 	"findings shows what they have found, a row a detector and other side: how many machines "
 	"show "
 	"it, and how\n"
-	"many had to do with that name at all.\n\n"
+	"many had to do with that name at all.\n"
+	"policy is about the policy that hosts take from a publisher: egret fleet policy "
+	"--help.\n\n"
 	"  --last TIME      those that told anything in this time (7d)\n"
 	"  --config FILE    another egret.conf (" CONFIG_FILE ")\n"
 	"  --json           one JSON object a row\n\n"
@@ -44,9 +48,11 @@ static const struct {
 	const char *word;
 	const char *question;
 	void (*print)(const json_t *rows);
+	bool of_policy;
 } verbs[] = {
 	{ "status", "hosts", fleet_print_hosts },
 	{ "findings", "cases", fleet_print_cases },
+	{ "status", "policies", fleet_print_policies, true },
 };
 
 /* ---- asking ---- */
@@ -149,9 +155,17 @@ int cmd_fleet(int argc, char **argv)
 		{ 0 },
 	};
 	struct fleet_ask a = { .config = CONFIG_FILE, .last_ns = LAST_NS };
+	bool policy = false; /* the second word of `fleet policy status` */
 	int o;
 
 	cells_init();
+	if (argc > 1 && !strcmp(argv[1], "policy")) {
+		if (argc < 3 || strcmp(argv[2], "status"))
+			return cmd_fleet_policy(argc - 1, argv + 1);
+		argc--;
+		argv++;
+		policy = true;
+	}
 	optind = 0;
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (o) {
@@ -175,7 +189,7 @@ int cmd_fleet(int argc, char **argv)
 		}
 	}
 	for (size_t i = 0; optind + 1 == argc && i < ARRAY_SIZE(verbs); i++)
-		if (!strcmp(argv[optind], verbs[i].word))
+		if (verbs[i].of_policy == policy && !strcmp(argv[optind], verbs[i].word))
 			return run(&a, verbs[i].question, verbs[i].print);
 	fputs(usage, stderr);
 	return EXIT_USAGE;

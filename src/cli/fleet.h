@@ -25,3 +25,4 @@ struct str fleet_text(const json_t *row, const char *key);
 
 void fleet_print_hosts(const json_t *rows);
 void fleet_print_cases(const json_t *rows);
+void fleet_print_policies(const json_t *rows);

@@ -14,7 +14,9 @@
 #include "base/time.h"
 #include "cli/cmd.h"
 #include "cli/recordings.h"
+#include "cli/policy_check.h"
 #include "policy/image.h"
+#include "policy/list.h"
 
 #define MAX_MESSAGES (16U << 20)
 #define TIME_LINE_S (8 * 86400) /* as much as egretd works out at once */
@@ -122,7 +124,7 @@ static void print_summary(const char *path, const struct policy *p, const struct
 struct check_args {
 	const char *path, *config;
 	int64_t at_s;
-	bool quiet;
+	bool quiet, lenient;
 };
 
 static int open_geo(struct geo **ret, const struct config *config)
@@ -135,6 +137,16 @@ static int open_geo(struct geo **ret, const struct config *config)
 	r = geo_open(ret, config->geo_country[0] ? config->geo_country : NULL,
 		     config->geo_asn[0] ? config->geo_asn : NULL, error);
 	return r < 0 ? log_errno(r, "%s", error) : 0;
+}
+
+/* Lists that this machine does not have are empty: others do. */
+static int load_lenient(void *ctx, const struct policy_list *l, struct list_sink sink,
+			struct list_report *report)
+{
+	const struct compile_config *cfg = ctx;
+	int r = list_load(l, cfg->list_cache, cfg->from_s, sink, report);
+
+	return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
 /* 0, or -errno when it could not be loaded; *ret_failed expectations. */
@@ -157,6 +169,10 @@ static int check(const struct check_args *a, const struct config *config, struct
 	if (r < 0)
 		return r;
 	cfg.geo = geo;
+	if (a->lenient) {
+		cfg.load_list = load_lenient;
+		cfg.load_ctx = &cfg;
+	}
 	r = policy_compile(ret_img, *ret, &cfg, messages);
 	if (r < 0)
 		return r;
@@ -166,6 +182,27 @@ static int check(const struct check_args *a, const struct config *config, struct
 	if (!config->store)
 		policy_note_unwatched(*ret, messages);
 	return 0;
+}
+
+struct policy *policy_check_for_others(const char *path, const char *config)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(MAX_MESSAGES);
+	_cleanup_policy_ struct policy *policy = NULL;
+	_cleanup_image_ struct policy_image *image = NULL;
+	struct check_args a = { .path = path,
+				.at_s = (int64_t)(time_now() / NSEC_PER_SEC),
+				.lenient = true };
+	struct config c;
+	unsigned failed = 0;
+	int r = recordings_config(&c, config);
+
+	if (r == 0)
+		r = check(&a, &c, &messages, &policy, &image, &failed);
+	fwrite(messages.p ? messages.p : "", 1, messages.n, stderr);
+	if (r < 0 && r != -EINVAL && !messages.n)
+		log_errno(r, "%s", path);
+	/* What a list holds may be known to hosts alone. */
+	return r < 0 || (failed && !policy->n_lists) ? NULL : TAKE_PTR(policy);
 }
 
 static int run(const struct check_args *a)

@@ -69,6 +69,8 @@ static void print_head(const json_t *j)
 		print_safe("policy", text_of(j, "file"));
 	else
 		puts("policy     none but dated rules");
+	if (json_object_get(j, "origin"))
+		print_safe("from", text_of(j, "origin"));
 	printf("mode       %s\n", mode && !strcmp(mode, "watch")
 					  ? "watch: nothing is refused, records say what would be"
 					  : "enforce");

@@ -83,6 +83,26 @@ static void print_ipfix(const json_t *j, struct buf *safe)
 	puts(json_is_false(json_object_get(p, "reachable")) ? ", cannot be reached" : "");
 }
 
+/* Of a fleet's policy: what this host took, and how it stands with it. */
+static void print_fleet(const json_t *f, struct buf *safe)
+{
+	static const char *const mistakes[] = { "away", "problem", "trouble", "stepped_back_why" };
+
+	if (!f)
+		return;
+	printf("           from %s: ", text(f, "from", safe));
+	if (json_object_get(f, "version"))
+		printf("version %llu, ", (unsigned long long)number(f, "version"));
+	if (json_object_get(f, "group"))
+		printf("group %s, ", text(f, "group", safe));
+	if (json_object_get(f, "stage"))
+		printf("stage %s, ", text(f, "stage", safe));
+	printf("%s\n", text(f, "state", safe));
+	for (size_t i = 0; i < ARRAY_SIZE(mistakes); i++)
+		if (json_object_get(f, mistakes[i]))
+			printf("           %s\n", text(f, mistakes[i], safe));
+}
+
 static void print_policy(const json_t *j, struct buf *safe)
 {
 	const json_t *p = json_object_get(j, "policy");
@@ -99,6 +119,7 @@ static void print_policy(const json_t *j, struct buf *safe)
 	if (json_is_true(json_object_get(p, "pinned")))
 		printf(", goes on without egretd");
 	putchar('\n');
+	print_fleet(json_object_get(p, "fleet"), safe);
 	if (json_object_get(p, "confirm_by"))
 		printf("           waits to be confirmed until %s\n", text(p, "confirm_by", safe));
 	if (json_object_get(p, "problem"))

@@ -248,7 +248,7 @@ void detect_record(struct detect *d, const struct record *r)
 {
 	struct sighting *s;
 
-	if (r->type == RECORD_STATS || r->type == RECORD_FINDING)
+	if (r->type == RECORD_STATS || r->type == RECORD_FINDING || r->type == RECORD_POLICY)
 		return;
 	detect_tick(d, r->time_ns);
 	if (r->type == RECORD_FLOW) {

@@ -30,6 +30,7 @@ enum record_type {
 	RECORD_DROP,          /* a call or packet was refused */
 	RECORD_ALERT,         /* a rule with `alert` decided */
 	RECORD_FINDING,       /* detection: a case opened, grew or closed */
+	RECORD_POLICY,        /* what became of a version of the fleet's policy on this host */
 };
 
 #define RECORD_CERTIFICATE_TEXT 2048 /* longest name of a certificate; what is longer is cut */
@@ -100,6 +101,16 @@ struct record_drop {
 	uint64_t since_ns; /* of a summary: the first refusal it stands for */
 };
 
+struct record_policy {
+	const char *state; /* "took", "enforced", "kept", "stepped-back", "refused" */
+	uint64_t version;  /* 0: not known, the signature was not good */
+	struct str group, stage, file;
+	struct str reason; /* why it was refused or taken back; else what its publisher notes */
+	uint32_t rules;
+	double before, after;           /* refusals a minute */
+	uint64_t watched, would_refuse; /* flows, while it was not in force */
+};
+
 struct record {
 	enum record_type type;
 	uint64_t time_ns;
@@ -114,6 +125,7 @@ struct record {
 		const struct proc *proc;        /* RECORD_PACKET_SOCKET */
 		const struct record_drop *drop; /* RECORD_DROP, RECORD_ALERT */
 		const struct finding *finding;  /* RECORD_FINDING; detect/finding.h */
+		const struct record_policy *policy;
 	};
 	bool flow_ends; /* RECORD_FLOW: the last one of this flow */
 };

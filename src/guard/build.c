@@ -113,11 +113,11 @@ static int build_quotas(struct guard *g, struct built *b)
 	return quotas_instead(g, b->rules, &b->instead);
 }
 
-static struct compile_config config(struct guard *g, const struct kept *k, struct policy_ids *ids)
+struct compile_config guard_compile_config(struct guard *g, bool enforce, struct policy_ids *ids)
 {
 	return (struct compile_config){
 		.name_key = g->name_key,
-		.enforce = k->mode != GUARD_WATCH,
+		.enforce = enforce,
 		.from_s = guard_now_s(g),
 		.to_s = guard_now_s(g) + TIME_LINE_S,
 		.list_cache = g->lists,
@@ -139,7 +139,7 @@ static bool any_instead(const struct built *b)
 int guard_build_own(struct guard *g, const struct built *b, const struct kept *k,
 		    struct policy_image **ret, struct buf *messages)
 {
-	struct compile_config cfg = config(g, k, NULL);
+	struct compile_config cfg = guard_compile_config(g, k->mode != GUARD_WATCH, NULL);
 	_cleanup_buf_ struct buf again = BUF_INIT(MESSAGES_MAX);
 	int r;
 
@@ -154,7 +154,7 @@ int guard_build_own(struct guard *g, const struct built *b, const struct kept *k
 int guard_build(struct guard *g, const struct kept *k, struct policy_ids *ids, struct built *ret,
 		struct buf *messages)
 {
-	struct compile_config cfg = config(g, k, ids);
+	struct compile_config cfg = guard_compile_config(g, k->mode != GUARD_WATCH, ids);
 	struct built b = { .from_s = cfg.from_s, .to_s = cfg.to_s };
 	int r = guard_parse(k, &b.rules, messages);
 

@@ -360,7 +360,7 @@ void feeds_tick(struct guard *g)
 
 void feeds_done(struct guard *g)
 {
-	g->feeds.fetch = list_fetch_cancel(g->feeds.fetch);
+	g->feeds.fetch = fetch_child_cancel(g->feeds.fetch);
 	free(TAKE_PTR(g->feeds.fetching));
 	free(TAKE_PTR(g->feeds.list_stamps));
 	while (g->feeds.n_failures)

@@ -47,6 +47,7 @@ struct guard_config {
 	bool shapes;             /* links of the policy get their queues */
 	bool whole_host; /* every socket of the host is watched: one that is not known is judged, too */
 	uint64_t (*now)(void); /* Unix ns; NULL: the clock */
+	bool follows; /* a publisher: what was in force stays, though egret.conf names no file */
 	bool keeps_history; /* false: nobody can tell what budgets stand at, and loading says so */
 	/* As control_config.history; NULL: budgets are not watched. Needs the loop. */
 	int (*history)(void *ctx, struct str question, int fd, pid_t *ret_pid);
@@ -81,7 +82,9 @@ int guard_load(struct guard *g, const struct guard_load *load, struct buf *messa
 int guard_load_file(struct guard *g, const char *path, enum guard_mode mode, bool force,
 		    struct buf *messages);
 int guard_confirm(struct guard *g); /* -ENOENT: nothing waits for it */
-int guard_clear(struct guard *g);   /* no policy, no dated rules, no pins, nothing kept */
+/* Back at once to what was in force before the load that waits to be confirmed; -ENOENT: none does. */
+int guard_roll_back(struct guard *g, struct buf *messages);
+int guard_clear(struct guard *g); /* no policy, no dated rules, no pins, nothing kept */
 
 /*
  * At start: what was in force before, or the policy that egret.conf names (path NULL or mode OFF: none). A snapshot
@@ -90,6 +93,22 @@ int guard_clear(struct guard *g);   /* no policy, no dated rules, no pins, nothi
 int guard_restore(struct guard *g, const char *path, enum guard_mode mode, struct buf *messages);
 /* SIGHUP: egret.conf's file again; of what was loaded otherwise only its lists. -ENOENT: none in force. */
 int guard_reload(struct guard *g, struct buf *messages);
+
+/*
+ * For who follows a publisher (src/fleet). What he loads is `from_conf`, so that it goes when egret.conf says so; what
+ * somebody loads by hand is not.
+ */
+bool guard_holds(const struct guard *g, const struct policy *p, enum guard_mode mode);
+bool guard_waits(const struct guard *g);        /* to be confirmed */
+bool guard_by_hand(const struct guard *g);      /* a policy that was loaded by hand */
+uint64_t guard_refusals(const struct guard *g); /* calls and packets, of the rules of now */
+/* A policy that is not in force, for guard_would(). As guard_load(): -EINPROGRESS, -EAGAIN, -EINVAL. */
+struct policy_image;
+int guard_compile(struct guard *g, const struct policy *p, struct policy_image **ret,
+		  struct buf *messages);
+/* Whether it refuses a flow; what the other side opened no policy refuses. */
+bool guard_would(const struct guard *g, const struct policy_image *img, const struct flow *f);
+void guard_set_origin(struct guard *g, const char *origin); /* for guard_status() */
 
 /* Once a second: deadlines, dated rules, quotas, time line, lists, resolvers. */
 void guard_tick(struct guard *g);

@@ -14,6 +14,7 @@
 #include "guard/guard.h"
 #include "guard/budget.h"
 #include "guard/quota.h"
+#include "guard/sealed.h"
 #include "policy/image.h"
 
 #define BLOCKS_MAX 512
@@ -72,10 +73,6 @@ int kept_write(const char *folder, const char *name, const struct kept *k,
 int kept_read(const char *folder, const char *name, struct kept *ret, struct policy_ids *ids);
 void kept_remove(const char *folder, const char *name);
 
-/* sealed.c: `word` begins the file; -EBADMSG: damaged. What is left in `text` is what was written. */
-int sealed_write(const char *folder, const char *name, const char *word, const struct buf *body);
-int sealed_open(const char *word, struct str *text);
-
 struct built {
 	struct rule_set *rules;
 	uint8_t *
@@ -114,9 +111,9 @@ struct feeds {
 	size_t n_resolvers;
 	struct file_stamp *list_stamps; /* by list of the policy in force */
 	int64_t looked_s, hosts_told_s;
-	uint64_t routes;          /* routes_stamp() of the policy in force */
-	struct list_fetch *fetch; /* one at a time */
-	char *fetching;           /* its list's url */
+	uint64_t routes;           /* routes_stamp() of the policy in force */
+	struct fetch_child *fetch; /* one at a time */
+	char *fetching;            /* its list's url */
 	struct fetch_failure failures[FAILURES_MAX];
 	size_t n_failures;
 };
@@ -152,6 +149,7 @@ struct guard {
 	int64_t kept_at_s;  /* when counts were last written */
 	int64_t retry_at_s; /* after a renewal that failed */
 	uint64_t swaps, refused_loads;
+	char origin[256]; /* who published it, in words; empty: nobody */
 	char last_problem
 		[256]; /* of something that goes on by itself; shown until it works again */
 };
@@ -163,6 +161,7 @@ struct rule_set *rule_set_put(struct rule_set *s); /* NULL is fine; returns NULL
 int guard_parse(const struct kept *k, struct rule_set **ret, struct buf *messages);
 int guard_build(struct guard *g, const struct kept *k, struct policy_ids *ids, struct built *ret,
 		struct buf *messages);
+struct compile_config guard_compile_config(struct guard *g, bool enforce, struct policy_ids *ids);
 /* An image in which rules with spent quotas do what they say; none when no quota is spent. */
 int guard_build_own(struct guard *g, const struct built *b, const struct kept *k,
 		    struct policy_image **ret, struct buf *messages);

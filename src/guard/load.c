@@ -240,6 +240,11 @@ int guard_go_back(struct guard *g, struct buf *messages)
 	return 0;
 }
 
+int guard_roll_back(struct guard *g, struct buf *messages)
+{
+	return g->kept.confirm_by_s ? guard_go_back(g, messages) : -ENOENT;
+}
+
 static void roll_back(struct guard *g)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(MESSAGES_MAX);

@@ -117,7 +117,8 @@ int guard_restore(struct guard *g, const char *path, enum guard_mode mode, struc
 	}
 	if (kept_is_empty(&g->kept))
 		return 0;
-	if (!want_conf && g->kept.from_conf) { /* egret.conf names none any more */
+	if (!want_conf && g->kept.from_conf &&
+	    !g->cfg.follows) { /* egret.conf names none any more */
 		buf_clear(&g->kept.files);
 		g->kept.mode = GUARD_OFF;
 		g->kept.from_conf = false;

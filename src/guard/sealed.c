@@ -3,13 +3,14 @@
  * Files that say whether they are whole: a line of a word and a checksum, then what it is the checksum of. Written beside
  * their place, synced and renamed, so that a crash leaves the old or the new, never a part.
  */
+#include "guard/sealed.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "decode/digest.h"
-#include "guard/internal.h"
 
 #define HEX (2 * SHA256_SIZE)
 

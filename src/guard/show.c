@@ -30,6 +30,8 @@ void guard_status(const struct guard *g, struct json *j)
 	json_u64(j, "gen", g->gen);
 	if (p && g->kept.files.n)
 		json_str(j, "file", p->files[0]);
+	if (g->origin[0])
+		json_text(j, "origin", g->origin);
 	if (p)
 		json_u64(j, "n_rules", p->n_rules);
 	json_u64(j, "n_blocks", g->kept.n_blocks);

@@ -14,7 +14,7 @@ static int (*const verbs[])(struct answering *a) = {
 	[ASK_TIMELINE] = answer_timeline,       [ASK_WHO] = answer_who,
 	[ASK_FLOW_KEPT] = answer_flow_kept,     [ASK_REPLAY] = answer_replay,
 	[ASK_FINDINGS] = answer_fleet_findings, [ASK_HOSTS] = answer_fleet_hosts,
-	[ASK_CASES] = answer_fleet_cases,
+	[ASK_CASES] = answer_fleet_cases,       [ASK_POLICIES] = answer_fleet_policies,
 };
 
 void line_begin(struct answering *a)

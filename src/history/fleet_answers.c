@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Of a fleet alone: "hosts", how each machine is by its own word; "findings", as each stands now; "cases", what several machines have found alike. */
+/* Of a fleet alone: "hosts", how each machine is by its own word; "findings", as each stands now; "cases", what several machines have found alike;
+ * "policies", what became of versions of the policy. */
 #include <errno.h>
 #include <jansson.h>
 
@@ -305,6 +306,66 @@ int answer_fleet_cases(struct answering *a)
 	if (r == 0)
 		r = put_end(a, json_array_size(rows), json_array_size(rows));
 	json_decref(contacts);
+	json_decref(answer);
+	return r;
+}
+
+/* ---- policies ---- */
+
+/* Of each version, in machines, by the newest word of each; refusals an hour are those of all together. */
+static const struct member policy_members[] = {
+	{ "version", NUMBER },
+	{ "waits", NUMBER },
+	{ "on_trial", NUMBER },
+	{ "kept", NUMBER },
+	{ "stepped_back", NUMBER },
+	{ "refused", NUMBER },
+	{ "refused_before_hour", NUMBER },
+	{ "refused_after_hour", NUMBER },
+	{ "watched", NUMBER },
+	{ "would_refuse", NUMBER },
+	{ "reasons", TEXTS },
+};
+
+int answer_fleet_policies(struct answering *a)
+{
+	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
+	const struct history_question *q = a->question;
+	const json_t *rows, *row;
+	json_t *answer;
+	size_t i;
+	int r = 0;
+
+	buf_printf(
+		&query,
+		"SELECT version, countIf(s = 'took'), countIf(s = 'enforced'), countIf(s = "
+		"'kept'), "
+		"countIf(s = 'stepped-back'), countIf(s = 'refused'), sum(b), sum(f), sum(w), "
+		"sum(d), "
+		"arraySlice(arraySort(groupArrayIf(concat(host, ': ', why), s IN ('stepped-back', "
+		"'refused'))), 1, 20) FROM (SELECT version, host, argMax(state, time_us) AS s, "
+		"argMax(reason, time_us) AS why, argMax(refused_before_hour, time_us) AS b, "
+		"argMax(refused_after_hour, time_us) AS f, max(watched) AS w, max(would_refuse) AS "
+		"d "
+		"FROM policy WHERE ts >= toDateTime(%lu) AND ts < toDateTime(%lu) GROUP BY "
+		"version, "
+		"host) GROUP BY version ORDER BY version DESC LIMIT %lu FORMAT JSONCompact",
+		seconds(q->span.from_ns), seconds(q->span.to_ns), q->limit);
+	answer = fleet_json(a->scan.fleet, &query);
+	if (!answer)
+		return -EREMOTEIO;
+	rows = json_object_get(answer, "data");
+	json_array_foreach(rows, i, row)
+	{
+		if (r < 0)
+			break;
+		line_begin(a);
+		for (size_t m = 0; m < ARRAY_SIZE(policy_members); m++)
+			put_member(&a->j, &policy_members[m], json_array_get(row, m));
+		r = line_end(a);
+	}
+	if (r == 0)
+		r = put_end(a, json_array_size(rows), json_array_size(rows));
 	json_decref(answer);
 	return r;
 }

@@ -19,6 +19,7 @@ static const char *const verbs[] = {
 	[ASK_FLOWS_KEPT] = "flows",  [ASK_USAGE] = "usage",    [ASK_TIMELINE] = "timeline",
 	[ASK_WHO] = "who",           [ASK_FLOW_KEPT] = "flow", [ASK_REPLAY] = "replay",
 	[ASK_FINDINGS] = "findings", [ASK_HOSTS] = "hosts",    [ASK_CASES] = "cases",
+	[ASK_POLICIES] = "policies",
 };
 
 static const char *const dims[QUESTION_DIM_COUNT] = {

@@ -28,7 +28,8 @@ enum question_verb {
 	ASK_REPLAY,
 	ASK_FINDINGS,
 	ASK_HOSTS,
-	ASK_CASES
+	ASK_CASES,
+	ASK_POLICIES,
 };
 
 /* What usage is asked by: the dimensions of sums, and those that only pieces of flows have. */

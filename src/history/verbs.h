@@ -38,6 +38,7 @@ int answer_replay(struct answering *a);
 int answer_fleet_findings(struct answering *a);
 int answer_fleet_hosts(struct answering *a);
 int answer_fleet_cases(struct answering *a);
+int answer_fleet_policies(struct answering *a);
 int fleet_flows(struct answering *a); /* answer_flows_kept() of a fleet */
 
 /* labels.c: what a portion is grouped by. Texts live as long as the portion and `scratch`. */

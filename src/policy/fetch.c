@@ -30,7 +30,7 @@ struct transfer {
 	uint64_t n, max;
 	bool too_big;
 	int write_error;
-	struct list_cached got; /* etag, modified */
+	struct fetch_tags *got;
 };
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
@@ -79,25 +79,25 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 
 	if (str_has_prefix(line, STR("HTTP/"))) {
 		/* of a redirect, so far */
-		t->got.etag[0] = t->got.modified[0] = 0;
+		t->got->etag[0] = t->got->modified[0] = 0;
 	} else if (str_has_prefix_nocase(line, etag)) {
-		keep_header(t->got.etag, sizeof(t->got.etag), str_sub(line, etag.n, line.n));
+		keep_header(t->got->etag, sizeof(t->got->etag), str_sub(line, etag.n, line.n));
 	} else if (str_has_prefix_nocase(line, modified)) {
-		keep_header(t->got.modified, sizeof(t->got.modified),
+		keep_header(t->got->modified, sizeof(t->got->modified),
 			    str_sub(line, modified.n, line.n));
 	}
 	return line.n;
 }
 
-static int set_options(CURL *c, struct transfer *t, const char *url, struct curl_slist *headers,
-		       const struct fetch_limits *lim)
+static int set_options(CURL *c, struct transfer *t, const struct fetch_get *get,
+		       struct curl_slist *headers, const struct fetch_limits *lim)
 {
-	bool https = str_has_prefix_nocase(str_of(url), STR("https://"));
-	const char *authorities = getenv("SSL_CERT_FILE");
+	bool https = str_has_prefix_nocase(str_of(get->url), STR("https://"));
+	const char *authorities = get->ca ? get->ca : getenv("SSL_CERT_FILE");
 	CURLcode r = CURLE_OK;
 
 #define SET(option, value) (r = r ? r : curl_easy_setopt(c, (option), (value)))
-	SET(CURLOPT_URL, url);
+	SET(CURLOPT_URL, get->url);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	/* what began verified does not go on in the clear */
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, https ? "https" : "http,https");
@@ -147,14 +147,41 @@ static int explain(CURL *c, CURLcode r, const struct transfer *t, const struct f
 	return status == 304 ? 0 : 1;
 }
 
-/* 1: something came; 0: the server says that nothing changed. */
-static int transfer(struct transfer *t, const struct policy_list *l, const struct list_cached *old,
+int fetch_get(struct fetch_get *get, const struct fetch_limits *lim, char why[FETCH_WHY_MAX])
+{
+	struct transfer t = { .fd = get->fd, .max = lim->bytes, .got = &get->got };
+	const struct fetch_tags *known = get->known;
+	struct curl_slist *headers = NULL;
+	CURL *c = curl_easy_init();
+	char line[512];
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	/* unpacked later, with its checksum and bounded, not by libcurl: it is content with less than all of it */
+	headers = curl_slist_append(headers, "Accept-Encoding: gzip");
+	if (known && known->etag[0]) {
+		snprintf(line, sizeof(line), "If-None-Match: %s", known->etag);
+		headers = curl_slist_append(headers, line);
+	}
+	if (known && known->modified[0]) {
+		snprintf(line, sizeof(line), "If-Modified-Since: %s", known->modified);
+		headers = curl_slist_append(headers, line);
+	}
+	r = set_options(c, &t, get, headers, lim);
+	if (r < 0)
+		snprintf(why, FETCH_WHY_MAX, "libcurl refuses the URL");
+	else
+		r = explain(c, curl_easy_perform(c), &t, lim, why);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(c);
+	return r;
+}
+
+static int transfer(struct fetch_get *get, const struct policy_list *l,
 		    const struct fetch_limits *lim, char why[FETCH_WHY_MAX])
 {
-	char url[4096], line[512];
-	struct curl_slist *headers = NULL;
-	CURL *c;
-	int r;
+	char url[4096];
 
 	if (l->url.n >= sizeof(url)) {
 		snprintf(why, FETCH_WHY_MAX, "its URL is too long");
@@ -162,27 +189,8 @@ static int transfer(struct transfer *t, const struct policy_list *l, const struc
 	}
 	memcpy(url, l->url.p, l->url.n);
 	url[l->url.n] = 0;
-	c = curl_easy_init();
-	if (!c)
-		return -ENOMEM;
-	/* unpacked later, with its checksum and bounded, not by libcurl: it is content with less than all of it */
-	headers = curl_slist_append(headers, "Accept-Encoding: gzip");
-	if (old->etag[0]) {
-		snprintf(line, sizeof(line), "If-None-Match: %s", old->etag);
-		headers = curl_slist_append(headers, line);
-	}
-	if (old->modified[0]) {
-		snprintf(line, sizeof(line), "If-Modified-Since: %s", old->modified);
-		headers = curl_slist_append(headers, line);
-	}
-	r = set_options(c, t, url, headers, lim);
-	if (r < 0)
-		snprintf(why, FETCH_WHY_MAX, "libcurl refuses the URL");
-	else
-		r = explain(c, curl_easy_perform(c), t, lim, why);
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(c);
-	return r;
+	get->url = url;
+	return fetch_get(get, lim, why);
 }
 
 static int ignore(void *ctx, const struct list_entry *e)
@@ -220,14 +228,14 @@ static int judge(struct list_cached *new, const struct list_cached *old,
 	return 0;
 }
 
-static int take(int new_fd, struct transfer *t, const struct policy_list *l, const char *cache,
-		const struct list_cached *old, const struct fetch_limits *lim,
+static int take(int new_fd, const struct fetch_get *get, const struct policy_list *l,
+		const char *cache, const struct list_cached *old, const struct fetch_limits *lim,
 		char why[FETCH_WHY_MAX])
 {
-	struct list_cached new = t->got;
+	struct list_cached new = { .tags = get->got };
 	int fd, r;
 
-	fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 3);
+	fd = fcntl(get->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
 	r = list_text_read(&new.file, fd, lim->bytes);
@@ -307,20 +315,20 @@ static int fetch(const struct policy_list *l, const char *cache, const struct li
 		 const struct fetch_limits *lim, char why[FETCH_WHY_MAX])
 {
 	_cleanup_close_ int new_fd = open_new(l, cache, why);
-	struct transfer t = { .fd = -1, .max = lim->bytes };
+	struct fetch_get get = { .known = &old->tags };
 	char path[PATH_MAX];
 	int r;
 
 	if (new_fd < 0)
 		return new_fd;
-	t.fd = open_nameless(cache, why);
-	r = t.fd < 0 ? t.fd : transfer(&t, l, old, lim, why);
+	get.fd = open_nameless(cache, why);
+	r = get.fd < 0 ? get.fd : transfer(&get, l, lim, why);
 	if (r > 0)
-		r = take(new_fd, &t, l, cache, old, lim, why);
+		r = take(new_fd, &get, l, cache, old, lim, why);
 	else if (r == 0)
 		mark(l, cache, "");
-	if (t.fd >= 0)
-		close(t.fd);
+	if (get.fd >= 0)
+		close(get.fd);
 	if (r <= 0) {
 		cache_path(l, cache, ".new", path);
 		unlink(path);

@@ -27,6 +27,34 @@ extern const struct fetch_limits fetch_limits;
 int list_fetch_within(const struct policy_list *l, const char *cache,
 		      const struct fetch_limits *limits, char why[FETCH_WHY_MAX]);
 
+/*
+ * One GET into `fd`, where it is appended; TLS is verified, what began with it does not go on without. `known` (may be
+ * empty) is what a conditional question says; `got` is what the answer said. 1: it came; 0: not changed; -errno with words.
+ */
+struct fetch_tags {
+	char etag[256], modified[64];
+};
+struct fetch_get {
+	const char *url, *ca; /* NULL: the authorities of the system */
+	int fd;
+	const struct fetch_tags *known;
+	struct fetch_tags got;
+};
+int fetch_get(struct fetch_get *get, const struct fetch_limits *limits, char why[FETCH_WHY_MAX]);
+
+/*
+ * What meets bytes of strangers does so in a child without capabilities (fetch_confine()): `work` runs there and gives the
+ * result, with words; what it is to hand back goes into `fd`, a memfd of the caller's, or is -1. `arg` is read by the
+ * child alone, and may go after the call. `done` is called from the loop; *ret is gone then.
+ */
+struct loop;
+struct fetch_child;
+typedef int (*fetch_work_fn)(const void *arg, int fd, char why[FETCH_WHY_MAX]);
+typedef void (*fetch_done_fn)(void *ctx, int result, const char *why);
+int fetch_child_start(struct fetch_child **ret, struct loop *loop, fetch_work_fn work,
+		      const void *arg, int fd, fetch_done_fn done, void *ctx);
+struct fetch_child *fetch_child_cancel(struct fetch_child *f);
+
 /* A whole file in memory, unpacked when it is gzip. */
 struct list_text {
 	char *p;
@@ -39,7 +67,7 @@ void list_text_done(struct list_text *t);
 struct list_cached {
 	struct list_text file;
 	struct str text; /* of the list, in `file` */
-	char etag[256], modified[64];
+	struct fetch_tags tags;
 	uint64_t entries;
 	int64_t as_of_s;
 };

@@ -27,11 +27,11 @@ struct result {
 	char why[FETCH_WHY_MAX];
 };
 
-struct list_fetch {
+struct fetch_child {
 	struct loop_source *source;
 	int fd; /* the pipe's end to read */
 	pid_t pid;
-	void (*done)(void *ctx, int result, const char *why);
+	fetch_done_fn done;
 	void *ctx;
 };
 
@@ -99,15 +99,29 @@ int fetch_confine(void)
 	return r;
 }
 
-static _Noreturn void child(int fd, const struct policy_list *l, const char *cache)
+#define RESULT_FD 3
+#define OUT_FD 4
+
+/* Nothing of the daemon's is left open: maps, rings, sockets of clients. */
+static int keep_two(int result_fd, int out_fd)
+{
+	int result = fcntl(result_fd, F_DUPFD, OUT_FD + 1);
+	int out = out_fd < 0 ? -1 : fcntl(out_fd, F_DUPFD, OUT_FD + 1);
+
+	if (result < 0 || dup2(result, RESULT_FD) < 0 ||
+	    (out_fd >= 0 && (out < 0 || dup2(out, OUT_FD) < 0)))
+		return -errno;
+	close_range(out_fd < 0 ? OUT_FD : OUT_FD + 1, ~0U, 0);
+	return 0;
+}
+
+static _Noreturn void child(int result_fd, fetch_work_fn work, const void *arg, int out_fd)
 {
 	struct result result = { 0 };
 	sigset_t none;
 
-	/* nothing of the daemon's: maps, rings, sockets of clients */
-	if (fd != 3 && dup2(fd, 3) < 0)
+	if (keep_two(result_fd, out_fd) < 0)
 		_exit(1);
-	close_range(4, ~0U, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -117,16 +131,16 @@ static _Noreturn void child(int fd, const struct policy_list *l, const char *cac
 		snprintf(result.why, sizeof(result.why),
 			 "the fetching process cannot be confined: %s", strerror(-result.r));
 	else
-		result.r = list_fetch(l, cache, result.why);
+		result.r = work(arg, out_fd < 0 ? -1 : OUT_FD, result.why);
 	/* less than PIPE_BUF: whole or not at all */
-	_exit(write(3, &result, sizeof(result)) == sizeof(result) ? 0 : 1);
+	_exit(write(RESULT_FD, &result, sizeof(result)) == sizeof(result) ? 0 : 1);
 }
 
 static void on_result(void *ctx, int fd, uint32_t events)
 {
-	struct list_fetch *f = ctx;
+	struct fetch_child *f = ctx;
 	struct result result = { .r = -EIO };
-	void (*done)(void *ctx, int result, const char *why) = f->done;
+	fetch_done_fn done = f->done;
 	void *done_ctx = f->ctx;
 	int status = 0;
 
@@ -142,15 +156,14 @@ static void on_result(void *ctx, int fd, uint32_t events)
 				 "the fetching process ended early");
 	}
 	result.why[sizeof(result.why) - 1] = 0;
-	list_fetch_cancel(f);
+	fetch_child_cancel(f);
 	done(done_ctx, result.r, result.why);
 }
 
-int list_fetch_start(struct list_fetch **ret, struct loop *loop, const struct policy_list *l,
-		     const char *cache, void (*done)(void *ctx, int result, const char *why),
-		     void *ctx)
+int fetch_child_start(struct fetch_child **ret, struct loop *loop, fetch_work_fn work,
+		      const void *arg, int fd, fetch_done_fn done, void *ctx)
 {
-	struct list_fetch *f = calloc(1, sizeof(*f));
+	struct fetch_child *f = calloc(1, sizeof(*f));
 	int ends[2], r;
 
 	if (!f)
@@ -159,10 +172,10 @@ int list_fetch_start(struct list_fetch **ret, struct loop *loop, const struct po
 		free(f);
 		return -errno;
 	}
-	*f = (struct list_fetch){ .fd = ends[0], .done = done, .ctx = ctx };
+	*f = (struct fetch_child){ .fd = ends[0], .done = done, .ctx = ctx };
 	f->pid = fork();
 	if (f->pid == 0)
-		child(ends[1], l, cache);
+		child(ends[1], work, arg, fd);
 	r = f->pid < 0 ? -errno : 0;
 	close(ends[1]);
 	if (r < 0)
@@ -170,14 +183,14 @@ int list_fetch_start(struct list_fetch **ret, struct loop *loop, const struct po
 	else
 		r = loop_add_io(loop, f->fd, EPOLLIN, on_result, f, &f->source);
 	if (r < 0) {
-		list_fetch_cancel(f);
+		fetch_child_cancel(f);
 		return r;
 	}
 	*ret = f;
 	return 0;
 }
 
-struct list_fetch *list_fetch_cancel(struct list_fetch *f)
+struct fetch_child *fetch_child_cancel(struct fetch_child *f)
 {
 	if (!f)
 		return NULL;
@@ -189,4 +202,26 @@ struct list_fetch *list_fetch_cancel(struct list_fetch *f)
 	}
 	free(f);
 	return NULL;
+}
+
+/* ---- lists ---- */
+
+struct list_work {
+	const struct policy_list *list;
+	const char *cache;
+};
+
+static int fetch_list(const void *arg, int fd, char why[FETCH_WHY_MAX])
+{
+	const struct list_work *w = arg;
+
+	return list_fetch(w->list, w->cache, why);
+}
+
+int list_fetch_start(struct fetch_child **ret, struct loop *loop, const struct policy_list *l,
+		     const char *cache, void (*done)(void *ctx, int result, const char *why),
+		     void *ctx)
+{
+	return fetch_child_start(ret, loop, fetch_list, &(struct list_work){ l, cache }, -1, done,
+				 ctx);
 }

@@ -83,12 +83,11 @@ int list_load(const struct policy_list *l, const char *cache, int64_t now_s, str
  */
 int list_fetch(const struct policy_list *l, const char *cache, char why[256]);
 
-/* The same in a child without capabilities; `done` is called from the loop when it ended, and *ret is gone then. */
+/* The same in a child without capabilities (policy/fetch.h): fetch_child_cancel() ends it. */
 struct loop;
-struct list_fetch;
-int list_fetch_start(struct list_fetch **ret, struct loop *loop, const struct policy_list *l,
+struct fetch_child;
+int list_fetch_start(struct fetch_child **ret, struct loop *loop, const struct policy_list *l,
 		     const char *cache, void (*done)(void *ctx, int result, const char *why),
 		     void *ctx);
-struct list_fetch *list_fetch_cancel(struct list_fetch *f);
 int64_t list_next_refresh(const struct policy_list *l,
 			  const char *cache); /* Unix seconds; INT64_MAX: never */

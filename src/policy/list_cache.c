@@ -153,9 +153,9 @@ static int understand(struct list_cached *c, const struct policy_list *l)
 	if (!head_value(head, "hash", &v) || !str_eq(v, str_of(hash)))
 		return -EBADMSG;
 	if (head_value(head, "etag", &v))
-		copy_text(c->etag, sizeof(c->etag), v);
+		copy_text(c->tags.etag, sizeof(c->tags.etag), v);
 	if (head_value(head, "last-modified", &v))
-		copy_text(c->modified, sizeof(c->modified), v);
+		copy_text(c->tags.modified, sizeof(c->tags.modified), v);
 	return 0;
 }
 
@@ -208,10 +208,10 @@ int cache_write(int fd, const struct policy_list *l, const char *cache,
 
 	buf_puts(&head, MAGIC);
 	buf_printf(&head, "url %.*s\n", STR_FMT(l->url));
-	if (like->etag[0])
-		buf_printf(&head, "etag %s\n", like->etag);
-	if (like->modified[0])
-		buf_printf(&head, "last-modified %s\n", like->modified);
+	if (like->tags.etag[0])
+		buf_printf(&head, "etag %s\n", like->tags.etag);
+	if (like->tags.modified[0])
+		buf_printf(&head, "last-modified %s\n", like->tags.modified);
 	buf_printf(&head, "entries %llu\nbytes %zu\nhash %016llx\n\n",
 		   (unsigned long long)like->entries, like->text.n,
 		   (unsigned long long)hash_bytes(like->text.p, like->text.n, 0));

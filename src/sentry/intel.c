@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "detect/intel_build.h"
 #include "detect/intel_feeds.h"
+#include "policy/fetch.h"
 #include "policy/list.h"
 #include "sentry/internal.h"
 
@@ -35,7 +36,7 @@ struct intel_live {
 	struct intel_feeds feeds;
 	struct intel_slot *slot;
 	struct intel_child *child;
-	struct list_fetch *fetch;
+	struct fetch_child *fetch;
 	char fetching[INTEL_FEED_NAME_MAX + 1];
 	bool dirty; /* what is built is not what feeds say now */
 	struct feed_trouble *trouble;
@@ -233,7 +234,7 @@ struct intel_live *intel_live_free(struct intel_live *l)
 	if (!l)
 		return NULL;
 	intel_build_cancel(l->child);
-	list_fetch_cancel(l->fetch);
+	fetch_child_cancel(l->fetch);
 	intel_feeds_done(&l->feeds);
 	intel_slot_free(l->slot);
 	free(l->trouble);

@@ -122,6 +122,8 @@ static int read_types(struct request *r, const json_t *v, char *error)
 		r->types |= 1U << at;
 		if (at == RECORD_ALERT)
 			r->types |= 1U << RECORD_FINDING; /* both are alerts to a reader */
+		if (at == RECORD_PACKET_SOCKET)
+			r->types |= 1U << RECORD_POLICY; /* and notices */
 	}
 	return 0;
 }

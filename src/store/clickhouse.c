@@ -30,7 +30,7 @@ static int try_open(struct clickhouse *c)
 {
 	/* What tells most of what a person would want to know goes last. */
 	static const unsigned ranks[CLICKHOUSE_TABLES] = {
-		[CLICKHOUSE_VERDICT] = 1, [CLICKHOUSE_FINDING] = 2
+		[CLICKHOUSE_VERDICT] = 1, [CLICKHOUSE_FINDING] = 2, [CLICKHOUSE_POLICY] = 2
 	};
 	struct spool_config cfg = { .dir = c->dir,
 				    .n_kinds = CLICKHOUSE_TABLES,
@@ -150,6 +150,18 @@ static int clickhouse_host(void *ctx, const struct store_host *h)
 	return spool_row(c->spool, CLICKHOUSE_HOST);
 }
 
+static int clickhouse_policy(void *ctx, const struct store_policy *p)
+{
+	struct clickhouse *c = ctx;
+	struct buf *out;
+	int r = begin(c, CLICKHOUSE_POLICY, &out);
+
+	if (r < 0)
+		return r;
+	clickhouse_put_policy(out, str_of(c->cfg.host), p);
+	return spool_row(c->spool, CLICKHOUSE_POLICY);
+}
+
 static int clickhouse_commit(void *ctx)
 {
 	struct clickhouse *c = ctx;
@@ -206,6 +218,7 @@ const struct store_kind store_clickhouse = {
 	.name_answer = clickhouse_name,
 	.finding = clickhouse_finding,
 	.host = clickhouse_host,
+	.policy = clickhouse_policy,
 	.commit = clickhouse_commit,
 	.abort = clickhouse_abort,
 	.keep_house = clickhouse_house,

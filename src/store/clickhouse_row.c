@@ -266,3 +266,20 @@ void clickhouse_put_host(struct buf *out, struct str host, const struct store_ho
 	put_u64(out, h->waiting);
 	put_u64(out, h->spool_bytes);
 }
+
+void clickhouse_put_policy(struct buf *out, struct str host, const struct store_policy *p)
+{
+	put_begin(out, host, p->boot, p->time_ns);
+	put_us(out, p->time_ns);
+	put_u64(out, p->version);
+	put_text(out, p->group);
+	put_text(out, p->stage);
+	put_text(out, p->state);
+	put_text(out, p->reason);
+	put_text(out, p->file);
+	put_u32(out, p->rules);
+	put_u64(out, p->before_hour);
+	put_u64(out, p->after_hour);
+	put_u64(out, p->watched);
+	put_u64(out, p->would_refuse);
+}

@@ -53,6 +53,11 @@ enum kind { U8, U16, U32, U64, ADDR, TEXT, TEXTS, U32S };
 	C(policy_rules, U32) C(uptime_s, U64) C(flows, U64) C(lost, U64) C(lost_spool, U64) \
 	C(waiting, U64) C(spool_bytes, U64)
 
+#define POLICY(C) \
+	C(time_us, U64) C(version, U64) C(group_name, TEXT) C(stage, TEXT) C(state, TEXT) \
+	C(reason, TEXT) C(policy_file, TEXT) C(rules, U32) C(refused_before_hour, U64) \
+	C(refused_after_hour, U64) C(watched, U64) C(would_refuse, U64)
+
 #define COLUMN_NAME(column, kind) ", " #column
 #define COLUMN_KIND(column, kind) kind,
 #define KINDS(COLUMNS) (const uint8_t[]){ U32, TEXT, U64, COLUMNS(COLUMN_KIND) }
@@ -74,6 +79,7 @@ static const struct {
 	[CLICKHOUSE_VERDICT] = TABLE("verdict_1", VERDICT),
 	[CLICKHOUSE_FINDING] = TABLE("finding_1", FINDING),
 	[CLICKHOUSE_HOST] = TABLE("host_1", HOST),
+	[CLICKHOUSE_POLICY] = TABLE("policy_1", POLICY),
 };
 
 const char *clickhouse_insert(enum clickhouse_table t)

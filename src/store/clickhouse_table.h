@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of packaging/clickhouse/schema/1.sql as they are written: statements, and a reader of RowBinary for bytes that came from
+ * The tables of packaging/clickhouse/schema as they are written: statements, and a reader of RowBinary for bytes that came from
  * another machine. The rows themselves are made in store/clickhouse_row.h. Pure.
  */
 #pragma once
@@ -13,6 +13,7 @@ enum clickhouse_table {
 	CLICKHOUSE_VERDICT,
 	CLICKHOUSE_FINDING,
 	CLICKHOUSE_HOST,
+	CLICKHOUSE_POLICY,
 	CLICKHOUSE_TABLES
 };
 

@@ -20,10 +20,19 @@
 static const char *event_type(enum record_type t)
 {
 	static const char *const names[] = {
-		[RECORD_FLOW] = "flow", [RECORD_DNS] = "dns",     [RECORD_TLS] = "tls",
-		[RECORD_QUIC] = "quic", [RECORD_HTTP] = "http",   [RECORD_SMTP] = "smtp",
-		[RECORD_SSH] = "ssh",   [RECORD_STATS] = "stats", [RECORD_PACKET_SOCKET] = "notice",
-		[RECORD_DROP] = "drop", [RECORD_ALERT] = "alert", [RECORD_FINDING] = "alert",
+		[RECORD_FLOW] = "flow",
+		[RECORD_DNS] = "dns",
+		[RECORD_TLS] = "tls",
+		[RECORD_QUIC] = "quic",
+		[RECORD_HTTP] = "http",
+		[RECORD_SMTP] = "smtp",
+		[RECORD_SSH] = "ssh",
+		[RECORD_STATS] = "stats",
+		[RECORD_PACKET_SOCKET] = "notice",
+		[RECORD_DROP] = "drop",
+		[RECORD_ALERT] = "alert",
+		[RECORD_FINDING] = "alert",
+		[RECORD_POLICY] = "notice",
 	};
 
 	return names[t];
@@ -367,6 +376,32 @@ static void put_packet_socket(struct json *j, const struct eve_format *fmt, cons
 	json_object_end(j);
 }
 
+/* What became of a version of the fleet's policy here. */
+static void put_policy(struct json *j, const struct eve_format *fmt, const struct record_policy *p)
+{
+	json_object_begin(j, "egret");
+	json_text(j, "vantage", vantage_name(fmt->vantage));
+	json_object_begin(j, "notice");
+	json_text(j, "kind", "fleet_policy");
+	json_text(j, "text", p->state);
+	json_u64(j, "version", p->version);
+	if (p->group.n)
+		json_str(j, "group", p->group);
+	if (p->stage.n)
+		json_str(j, "stage", p->stage);
+	if (p->file.n)
+		json_str(j, "policy", p->file);
+	if (p->reason.n)
+		json_str(j, "reason", p->reason);
+	json_u64(j, "rules", p->rules);
+	json_f64(j, "refusals_before", p->before);
+	json_f64(j, "refusals_after", p->after);
+	json_u64(j, "watched", p->watched);
+	json_u64(j, "would_refuse", p->would_refuse);
+	json_object_end(j);
+	json_object_end(j);
+}
+
 static void put_drop_egret(struct json *j, const struct eve_format *fmt, const struct record *r)
 {
 	const struct proc *p = r->drop->proc;
@@ -434,6 +469,8 @@ void eve_format(const struct eve_format *fmt, const struct record *r, struct buf
 		put_stats(&j, r->stats);
 	else if (r->type == RECORD_PACKET_SOCKET)
 		put_packet_socket(&j, fmt, r->proc);
+	else if (r->type == RECORD_POLICY)
+		put_policy(&j, fmt, r->policy);
 	else if (r->type == RECORD_DROP || r->type == RECORD_ALERT)
 		put_drop_record(&j, fmt, r);
 	else if (r->type == RECORD_FINDING)

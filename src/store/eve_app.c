@@ -168,6 +168,7 @@ void eve_put_app(struct json *j, const struct record *r)
 	case RECORD_DROP:
 	case RECORD_ALERT:
 	case RECORD_FINDING:
+	case RECORD_POLICY:
 		break;
 	}
 }

@@ -128,6 +128,28 @@ static void keep_name(struct keeper *k, const struct record *r)
 	store_put_name(k->stores[KEEPER_FLEET], &name);
 }
 
+static void keep_policy(struct keeper *k, const struct record *r)
+{
+	const struct record_policy *p = r->policy;
+
+	if (!k->stores[KEEPER_FLEET])
+		return;
+	store_put_policy(k->stores[KEEPER_FLEET],
+			 &(struct store_policy){ .boot = k->cfg.boot,
+						 .time_ns = r->time_ns,
+						 .version = p->version,
+						 .group = p->group,
+						 .stage = p->stage,
+						 .state = str_of(p->state),
+						 .reason = p->reason,
+						 .file = p->file,
+						 .rules = p->rules,
+						 .before_hour = (uint64_t)(60 * p->before),
+						 .after_hour = (uint64_t)(60 * p->after),
+						 .watched = p->watched,
+						 .would_refuse = p->would_refuse });
+}
+
 void keeper_record(struct keeper *k, const struct record *r)
 {
 	struct store_row row;
@@ -144,6 +166,8 @@ void keeper_record(struct keeper *k, const struct record *r)
 		keep_name(k, r);
 	} else if (r->type == RECORD_FINDING) {
 		keep_finding(k, r);
+	} else if (r->type == RECORD_POLICY) {
+		keep_policy(k, r);
 	}
 }
 

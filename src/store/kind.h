@@ -25,7 +25,8 @@ struct store_kind {
 	int (*row)(void *w, const struct store_row *row);
 	int (*name_answer)(void *w, const struct store_name *name); /* NULL: not kept */
 	int (*finding)(void *w, const struct store_finding *f);
-	int (*host)(void *w, const struct store_host *h); /* NULL: not kept */
+	int (*host)(void *w, const struct store_host *h);     /* NULL: not kept */
+	int (*policy)(void *w, const struct store_policy *p); /* NULL: not kept */
 	int (*commit)(void *w); /* on failure nothing since the last one is there */
 	void (*abort)(void *w); /* forgets what came since the last commit */
 	void (*keep_house)(void *w, uint64_t now_ns); /* once a second, between commits */

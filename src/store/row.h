@@ -108,6 +108,15 @@ struct store_finding {
 	struct str record;
 };
 
+/* What became of a version of the fleet's policy on a machine, and what it did there. */
+struct store_policy {
+	uint64_t boot, time_ns, version;
+	struct str group, stage, state, reason, file;
+	uint32_t rules;
+	uint64_t before_hour, after_hour; /* refusals */
+	uint64_t watched, would_refuse;   /* flows, while it was not in force */
+};
+
 /* How a machine is, once a minute: for who looks after many. */
 struct store_host {
 	uint64_t boot, time_ns;

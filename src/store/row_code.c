@@ -226,6 +226,23 @@ WALK void walk_host(struct walk *w, struct store_host *h)
 	NUMBER(w, h->spool_bytes);
 }
 
+static void walk_policy(struct walk *w, struct store_policy *p)
+{
+	NUMBER(w, p->boot);
+	NUMBER(w, p->time_ns);
+	NUMBER(w, p->version);
+	text(w, &p->group);
+	text(w, &p->stage);
+	text(w, &p->state);
+	text(w, &p->reason);
+	text(w, &p->file);
+	NUMBER(w, p->rules);
+	NUMBER(w, p->before_hour);
+	NUMBER(w, p->after_hour);
+	NUMBER(w, p->watched);
+	NUMBER(w, p->would_refuse);
+}
+
 /* ---- frames ---- */
 
 static size_t begin_frame(struct buf *out)
@@ -303,3 +320,4 @@ CODE(row, walk_row)
 CODE(name, walk_name)
 CODE(finding, walk_finding)
 CODE(host, walk_host)
+CODE(policy, walk_policy)

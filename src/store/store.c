@@ -26,7 +26,7 @@
 
 const struct store_kind *const store_kinds[] = { &store_sqlite, NULL };
 
-enum item { ITEM_ROW, ITEM_NAME, ITEM_FINDING, ITEM_HOST };
+enum item { ITEM_ROW, ITEM_NAME, ITEM_FINDING, ITEM_HOST, ITEM_POLICY };
 
 struct store {
 	const struct store_kind *kind;
@@ -88,6 +88,7 @@ static int give(struct store *s, size_t at, size_t *ret_n)
 		struct store_name name;
 		struct store_finding finding;
 		struct store_host host;
+		struct store_policy policy;
 	} is;
 	int r;
 
@@ -105,6 +106,11 @@ static int give(struct store *s, size_t at, size_t *ret_n)
 	case ITEM_HOST:
 		store_host_decode(&rest, &is.host);
 		r = s->kind->host(s->writer, &is.host);
+		s->rows += r == 0;
+		break;
+	case ITEM_POLICY:
+		store_policy_decode(&rest, &is.policy);
+		r = s->kind->policy(s->writer, &is.policy);
 		s->rows += r == 0;
 		break;
 	default:
@@ -401,6 +407,14 @@ void store_put_host(struct store *s, const struct store_host *h)
 		return;
 	store_host_encode(h, &s->scratch);
 	put(s, ITEM_HOST);
+}
+
+void store_put_policy(struct store *s, const struct store_policy *p)
+{
+	if (!s->kind->policy)
+		return;
+	store_policy_encode(p, &s->scratch);
+	put(s, ITEM_POLICY);
 }
 
 void store_sync(struct store *s)

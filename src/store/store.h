@@ -49,6 +49,8 @@ void store_put(struct store *s, const struct store_row *row);
 void store_put_name(struct store *s, const struct store_name *name); /* where the kind keeps them */
 void store_put_finding(struct store *s, const struct store_finding *f);
 void store_put_host(struct store *s, const struct store_host *h); /* where the kind keeps them */
+void store_put_policy(struct store *s,
+		      const struct store_policy *p); /* where the kind keeps them */
 void store_sync(struct store *s); /* what was put so far is on its way to disk; once a second */
 int store_flush(struct store *s,
 		uint64_t wait_ns); /* waits until it is there: for tests and benches; -ETIMEDOUT */

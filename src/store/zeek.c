@@ -109,6 +109,7 @@ static void put(struct sink *sink, const struct record *r)
 	case RECORD_PACKET_SOCKET:
 	case RECORD_DROP:
 	case RECORD_ALERT:
+	case RECORD_POLICY:
 		break;
 	}
 }

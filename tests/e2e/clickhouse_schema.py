@@ -15,7 +15,7 @@ import clickhouse_rig
 import lab
 
 CASES = lab.golden.Cases()
-TABLES = ["finding", "flow", "flow_hour", "host", "name", "usage_host", "usage_hour", "usage_name", "verdict"]
+TABLES = ["finding", "flow", "flow_hour", "host", "name", "policy", "usage_host", "usage_hour", "usage_name", "verdict"]
 SUMMED = ("usage_hour", "usage_host", "usage_name")
 HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
 PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "

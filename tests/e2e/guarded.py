@@ -29,17 +29,21 @@ print(one(sys.argv[1], int(sys.argv[2])))
 
 
 class Guarded(lab.Daemon):
-    """`policy` is the statement of egret.conf, FILE in it the file of write(); `conf` more of it; `ns`: a network namespace."""
+    """`policy` is the statement of egret.conf, FILE in it the file of write(); `conf` more of it; `ns`: a network namespace;
+    `host`: what the machine calls itself, in a UTS namespace of its own."""
 
-    def __init__(self, n, policy="policy off", conf="", ns=None, start=False):
-        self.mounts = subprocess.Popen(["unshare", "-m", "sh", "-c",
+    def __init__(self, n, policy="policy off", conf="", ns=None, start=False, host=None, cgroup=None):
+        self.mounts = subprocess.Popen(["unshare", "-m", *(["--uts"] if host else []), "sh", "-c",
+                                        (f"hostname {host} && " if host else "") +
                                         "mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf && echo ready && exec sleep 900"],
                                        stdout=subprocess.PIPE, text=True)
         n.children.append(self.mounts)
         assert self.mounts.stdout.readline() == "ready\n"
         self.net = [f"--net=/run/netns/{ns}"] if ns else []
+        if host:
+            self.net.append(f"--uts=/proc/{self.mounts.pid}/ns/uts")
         self.policy_file = os.path.join(tempfile.mkdtemp(dir=n.tmp), "policy.egret")
-        super().__init__(n, conf=f'{policy.replace("FILE", self.policy_file)}\n{conf}', start=start)
+        super().__init__(n, cgroup=cgroup, conf=f'{policy.replace("FILE", self.policy_file)}\n{conf}', start=start)
 
     def inside(self, *argv):
         return ["nsenter", f"--mount=/proc/{self.mounts.pid}/ns/mnt", *self.net, *argv]

@@ -218,11 +218,11 @@ class Lab:
         out = must("ip", "netns", "exec", ns or self.server, "ss", "-H", "-ln" + proto)
         return re.search(rf"[:\]]{port}\s", out) is not None
 
-    def nginx(self):
+    def nginx(self, names=f"DNS:*.{ZONE},DNS:{ZONE}"):
         key, crt = os.path.join(self.tmp, "key.pem"), os.path.join(self.tmp, "crt.pem")
         must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
              "-keyout", key, "-out", crt, "-days", "2", "-subj", "/CN=" + ZONE,
-             "-addext", f"subjectAltName=DNS:*.{ZONE},DNS:{ZONE}")
+             "-addext", f"subjectAltName={names}")
         os.makedirs(os.path.join(self.tmp, "www"), exist_ok=True)
         with open(os.path.join(self.tmp, "www", "index.html"), "w", encoding="ascii") as f:
             f.write("hello\n")

@@ -55,9 +55,9 @@ static inline void rig_put_drop(struct buf *out, const struct record_drop *d)
 
 static inline void rig_on_record(void *ctx, const struct record *r)
 {
-	static const char *const types[] = { "flow",          "dns",  "tls",  "quic",
-					     "http",          "smtp", "ssh",  "stats",
-					     "packet-socket", "drop", "alert" };
+	static const char *const types[] = { "flow",  "dns",     "tls",   "quic",          "http",
+					     "smtp",  "ssh",     "stats", "packet-socket", "drop",
+					     "alert", "finding", "policy" };
 	struct rig *g = ctx;
 	const struct flow *f = r->flow;
 	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
@@ -130,6 +130,9 @@ static inline void rig_on_record(void *ctx, const struct record *r)
 	case RECORD_ALERT:
 	case RECORD_FINDING:
 		rig_put_drop(&g->out, r->drop);
+		break;
+	case RECORD_POLICY:
+		buf_printf(&g->out, " %s %lu", r->policy->state, r->policy->version);
 		break;
 	case RECORD_PACKET_SOCKET:
 		buf_printf(&g->out, " %.*s", STR_FMT(proc_name(r->proc)));

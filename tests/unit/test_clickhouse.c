@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* RowBinary against the columns of packaging/clickhouse/schema/1.sql; the store that fills the spool; answers of a server in words. */
+/* RowBinary against the columns of packaging/clickhouse/schema; the store that fills the spool; answers of a server in words. */
 #include "store/clickhouse_row.h"
 #include "store/leb.h"
 #include "store/ship.h"
@@ -13,15 +13,19 @@ static char schema[65536];
 static int load_schema(void **state)
 {
 	char path[512];
+	size_t n = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/packaging/clickhouse/schema/1.sql",
-		 getenv("EGRET_SOURCE") ?: ".");
-	f = fopen(path, "r");
-	if (!f)
-		return -1;
-	schema[fread(schema, 1, sizeof(schema) - 1, f)] = 0;
-	fclose(f);
+	for (int version = 1; version <= 2; version++) {
+		snprintf(path, sizeof(path), "%s/packaging/clickhouse/schema/%d.sql",
+			 getenv("EGRET_SOURCE") ?: ".", version);
+		f = fopen(path, "r");
+		if (!f)
+			return -1;
+		n += fread(schema + n, 1, sizeof(schema) - 1 - n, f);
+		fclose(f);
+	}
+	schema[n] = 0;
 	return 0;
 }
 
@@ -181,6 +185,11 @@ static void test_the_others(void **state)
 					 .record = STR("{\"a\":1}") };
 
 	struct store_host host = { .policy_mode = STR("watch"), .lost = 5, .waiting = 6 };
+	struct store_policy policy = { .version = 42,
+				       .group = STR("web"),
+				       .state = STR("stepped-back"),
+				       .rules = 7,
+				       .after_hour = 9 };
 
 	row.rule.action = 2;
 	row.refused_packets = 3;
@@ -198,6 +207,13 @@ static void test_the_others(void **state)
 	assert_int_equal(NUMBER(CLICKHOUSE_HOST, &b, "lost"), 5);
 	assert_int_equal(NUMBER(CLICKHOUSE_HOST, &b, "waiting"), 6);
 	assert_str(text_column(CLICKHOUSE_HOST, &b, "policy_mode"), "watch");
+	buf_clear(&b);
+	clickhouse_put_policy(&b, STR("h1"), &policy);
+	assert_int_equal(NUMBER(CLICKHOUSE_POLICY, &b, "version"), 42);
+	assert_int_equal(NUMBER(CLICKHOUSE_POLICY, &b, "rules"), 7);
+	assert_int_equal(NUMBER(CLICKHOUSE_POLICY, &b, "refused_after_hour"), 9);
+	assert_str(text_column(CLICKHOUSE_POLICY, &b, "group_name"), "web");
+	assert_str(text_column(CLICKHOUSE_POLICY, &b, "state"), "stepped-back");
 	buf_clear(&b);
 	clickhouse_put_finding(&b, STR("h1"), &finding);
 	assert_int_equal((int32_t)NUMBER(CLICKHOUSE_FINDING, &b, "score_db"), -7);

@@ -509,7 +509,7 @@ static void in_a_child(void **state)
 {
 	char url[256];
 	struct policy_list l = list_at("child", "/always/ten", url);
-	struct list_fetch *f;
+	struct fetch_child *f;
 
 	assert_ok(loop_new(&child.loop));
 	assert_ok(list_fetch_start(&f, child.loop, &l, lab.cache, on_done, NULL));
@@ -526,8 +526,8 @@ static void in_a_child(void **state)
 	/* given up while it waits: the child ends, nobody is called */
 	l = list_at("child", "/slow", url);
 	assert_ok(list_fetch_start(&f, child.loop, &l, lab.cache, on_done, NULL));
-	assert_null(list_fetch_cancel(f));
-	assert_null(list_fetch_cancel(NULL));
+	assert_null(fetch_child_cancel(f));
+	assert_null(fetch_child_cancel(NULL));
 	assert_int_equal(child.calls, 2);
 	loop_free(child.loop);
 }

@@ -36,3 +36,11 @@ PARTITION BY toYYYYMM(hour)
 ORDER BY (hour, host, exe, comm, user, uid, unit, container_name, container_id, segment, app, direction, action, would_refuse, rule_text,
   rule_note, rule_file, rule_line)
 SETTINGS index_granularity = 8192;
+
+-- What became of each version of the fleet's policy on each machine: took, enforced, kept, stepped-back or refused, and what it did there.
+CREATE TABLE IF NOT EXISTS {db}.policy_1{local} {cluster} (
+  ts DateTime, host {word}, boot UInt64, time_us UInt64, version UInt64, group_name {word}, stage {word}, state {word}, reason String,
+  policy_file {word}, rules UInt32, refused_before_hour UInt64, refused_after_hour UInt64, watched UInt64, would_refuse UInt64
+) ENGINE = {engine:MergeTree:policy_1}
+PARTITION BY toYYYYMM(ts) ORDER BY (version, host, time_us)
+SETTINGS index_granularity = 8192{window};
