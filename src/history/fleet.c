@@ -112,12 +112,11 @@ json_t *fleet_json(struct fleet *f, const struct buf *query)
 	return NULL;
 }
 
-size_t fleet_put_all_columns(struct buf *out, enum fleet_table table,
-			     uint8_t columns[CLICKHOUSE_COLUMN_COUNT])
+size_t fleet_put_all_columns(struct buf *out, enum fleet_table table, uint8_t columns[COLUMN_COUNT])
 {
 	size_t n = 0;
 
-	for (int c = 0; c < CLICKHOUSE_FLOWS; c++) {
+	for (int c = 0; c < COLUMN_FLOWS; c++) {
 		const char *is = fleet_column((enum clickhouse_column)c, table);
 
 		if (!is)
@@ -134,39 +133,38 @@ struct summing {
 	struct scan *scan;
 	portion_fn fn;
 	void *ctx;
-	bool wanted[CLICKHOUSE_COLUMN_COUNT];
+	bool wanted[COLUMN_COUNT];
 	bool whole_key; /* both ends as they are, not only the peer where it has no name */
 };
 
 static void want(struct summing *s, unsigned dim)
 {
 	static const uint8_t of[QUESTION_DIM_COUNT][4] = {
-		[STORE_DIM_APP] = { CLICKHOUSE_EXE, CLICKHOUSE_COMM },
-		[STORE_DIM_USER] = { CLICKHOUSE_USER },
-		[STORE_DIM_UNIT] = { CLICKHOUSE_UNIT },
-		[STORE_DIM_CONTAINER] = { CLICKHOUSE_CONTAINER_NAME, CLICKHOUSE_CONTAINER_ID },
-		[STORE_DIM_SEGMENT] = { CLICKHOUSE_SEGMENT },
-		[STORE_DIM_NAME] = { CLICKHOUSE_NAME, CLICKHOUSE_PEER_IP },
-		[STORE_DIM_DOMAIN] = { CLICKHOUSE_DOMAIN },
-		[STORE_DIM_COUNTRY] = { CLICKHOUSE_COUNTRY },
-		[STORE_DIM_ASN] = { CLICKHOUSE_ASN },
-		[STORE_DIM_PROTOCOL] = { CLICKHOUSE_APP },
-		[STORE_DIM_DIRECTION] = { CLICKHOUSE_DIRECTION },
-		[STORE_DIM_RULE] = { CLICKHOUSE_RULE_TEXT, CLICKHOUSE_RULE_FILE,
-				     CLICKHOUSE_RULE_LINE },
-		[STORE_DIM_VERDICT] = { CLICKHOUSE_ACTION, CLICKHOUSE_WOULD_REFUSE },
-		[DIM_ADDRESS] = { CLICKHOUSE_PEER_IP },
-		[DIM_PORT] = { CLICKHOUSE_PROTO, CLICKHOUSE_PEER_PORT },
-		[DIM_PROTO] = { CLICKHOUSE_PROTO },
-		[DIM_HOST] = { CLICKHOUSE_HOST },
-		[DIM_FROM] = { CLICKHOUSE_OUR_IP, CLICKHOUSE_PEER_IP, CLICKHOUSE_INBOUND },
-		[DIM_TO] = { CLICKHOUSE_OUR_IP, CLICKHOUSE_PEER_IP, CLICKHOUSE_INBOUND },
+		[STORE_DIM_APP] = { COLUMN_EXE, COLUMN_COMM },
+		[STORE_DIM_USER] = { COLUMN_USER },
+		[STORE_DIM_UNIT] = { COLUMN_UNIT },
+		[STORE_DIM_CONTAINER] = { COLUMN_CONTAINER_NAME, COLUMN_CONTAINER_ID },
+		[STORE_DIM_SEGMENT] = { COLUMN_SEGMENT },
+		[STORE_DIM_NAME] = { COLUMN_NAME, COLUMN_PEER_IP },
+		[STORE_DIM_DOMAIN] = { COLUMN_DOMAIN },
+		[STORE_DIM_COUNTRY] = { COLUMN_COUNTRY },
+		[STORE_DIM_ASN] = { COLUMN_ASN },
+		[STORE_DIM_PROTOCOL] = { COLUMN_APP },
+		[STORE_DIM_DIRECTION] = { COLUMN_DIRECTION },
+		[STORE_DIM_RULE] = { COLUMN_RULE_TEXT, COLUMN_RULE_FILE, COLUMN_RULE_LINE },
+		[STORE_DIM_VERDICT] = { COLUMN_ACTION, COLUMN_WOULD_REFUSE },
+		[DIM_ADDRESS] = { COLUMN_PEER_IP },
+		[DIM_PORT] = { COLUMN_PROTO, COLUMN_PEER_PORT },
+		[DIM_PROTO] = { COLUMN_PROTO },
+		[DIM_HOST] = { COLUMN_HOST },
+		[DIM_FROM] = { COLUMN_OUR_IP, COLUMN_PEER_IP, COLUMN_INBOUND },
+		[DIM_TO] = { COLUMN_OUR_IP, COLUMN_PEER_IP, COLUMN_INBOUND },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(of[0]); i++)
 		if (of[dim][i]) /* the host is asked for with every row */
 			s->wanted[of[dim][i]] = true;
-	s->wanted[CLICKHOUSE_HOST] |= dim == DIM_HOST;
+	s->wanted[COLUMN_HOST] |= dim == DIM_HOST;
 	s->whole_key |= dim == DIM_ADDRESS || dim == DIM_FROM || dim == DIM_TO;
 }
 
@@ -175,17 +173,17 @@ static const char *key_column(const struct summing *s, enum clickhouse_column c,
 			      enum fleet_table table)
 {
 	switch (c) {
-	case CLICKHOUSE_COMM:
+	case COLUMN_COMM:
 		return "if(exe = '', comm, '')";
-	case CLICKHOUSE_CONTAINER_ID:
+	case COLUMN_CONTAINER_ID:
 		return fleet_column(c, table) ? "if(container_name = '', container_id, '')" : NULL;
-	case CLICKHOUSE_RULE_FILE:
+	case COLUMN_RULE_FILE:
 		return "if(rule_text = '', rule_file, '')";
-	case CLICKHOUSE_RULE_LINE:
+	case COLUMN_RULE_LINE:
 		return "if(rule_text = '', rule_line, toUInt32(0))";
-	case CLICKHOUSE_PEER_IP:
+	case COLUMN_PEER_IP:
 		return s->whole_key ? "peer_ip" : "if(name = '', peer_ip, toFixedString('', 16))";
-	case CLICKHOUSE_PEER_PORT: /* of who was called */
+	case COLUMN_PEER_PORT: /* of who was called */
 		return "if(inbound, our_port, peer_port)";
 	default:
 		return fleet_column(c, table);
@@ -193,9 +191,8 @@ static const char *key_column(const struct summing *s, enum clickhouse_column c,
 }
 
 #define OF_HOURS                                                                                 \
-	{ CLICKHOUSE_FLOWS,      CLICKHOUSE_UP,           CLICKHOUSE_DOWN,                       \
-	  CLICKHOUSE_UP_PACKETS, CLICKHOUSE_DOWN_PACKETS, CLICKHOUSE_CALLS,                      \
-	  CLICKHOUSE_PACKETS,    CLICKHOUSE_FROM,         CLICKHOUSE_TO },                       \
+	{ COLUMN_FLOWS, COLUMN_UP,      COLUMN_DOWN, COLUMN_UP_PACKETS, COLUMN_DOWN_PACKETS,     \
+	  COLUMN_CALLS, COLUMN_PACKETS, COLUMN_FROM, COLUMN_TO },                                \
 		"toUInt64(sum(flows)), toUInt64(sum(up_bytes)), toUInt64(sum(down_bytes)), "     \
 		"toUInt64(sum(up_packets)), toUInt64(sum(down_packets)), toUInt64(sum(calls)), " \
 		"toUInt64(sum(packets)), toUInt64(toUInt32(min(hour))) * 1000000, "              \
@@ -207,14 +204,13 @@ static const struct {
 	const char *sums;
 } tables[] = {
 	[FLEET_FLOW] = { "flow",
-			 { CLICKHOUSE_FLOWS, CLICKHOUSE_UP, CLICKHOUSE_DOWN, CLICKHOUSE_UP_PACKETS,
-			   CLICKHOUSE_DOWN_PACKETS, CLICKHOUSE_FROM, CLICKHOUSE_TO },
+			 { COLUMN_FLOWS, COLUMN_UP, COLUMN_DOWN, COLUMN_UP_PACKETS,
+			   COLUMN_DOWN_PACKETS, COLUMN_FROM, COLUMN_TO },
 			 "countIf(seq = 0), sum(up_bytes), sum(down_bytes), sum(up_packets), "
 			 "sum(down_packets), "
 			 "min(from_us), max(to_us)" },
 	[FLEET_VERDICT] = { "verdict",
-			    { CLICKHOUSE_CALLS, CLICKHOUSE_PACKETS, CLICKHOUSE_FROM,
-			      CLICKHOUSE_TO },
+			    { COLUMN_CALLS, COLUMN_PACKETS, COLUMN_FROM, COLUMN_TO },
 			    "sum(calls), sum(packets), min(from_us), max(to_us)" },
 	[FLEET_USAGE_NAME] = { "usage_name", OF_HOURS },
 	[FLEET_USAGE_HOST] = { "usage_host", OF_HOURS },
@@ -248,7 +244,7 @@ static int take_sum(void *ctx, const struct clickhouse_piece *sum)
 static int sum_table(struct summing *s, enum fleet_table table, struct store_span span)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
-	uint8_t columns[CLICKHOUSE_COLUMN_COUNT + 9];
+	uint8_t columns[COLUMN_COUNT + 9];
 	const struct scan *scan = s->scan;
 	size_t n = 0, n_keys;
 	bool exact;
@@ -256,7 +252,7 @@ static int sum_table(struct summing *s, enum fleet_table table, struct store_spa
 	if (span.from_ns >= span.to_ns)
 		return 0;
 	buf_puts(&query, "SELECT ");
-	for (int c = 0; c < CLICKHOUSE_FLOW_COLUMNS; c++) {
+	for (int c = 0; c < COLUMNS_OF_FLOW; c++) {
 		const char *is =
 			s->wanted[c] ? key_column(s, (enum clickhouse_column)c, table) : NULL;
 
@@ -268,7 +264,7 @@ static int sum_table(struct summing *s, enum fleet_table table, struct store_spa
 	if (scan->series) {
 		buf_printf(&query, "toUInt32(intDiv(toUInt32(%s), %lu) * %lu) AS k%zu, ",
 			   fleet_is_hours(table) ? "hour" : "ts", scan->step_s, scan->step_s, n);
-		columns[n++] = CLICKHOUSE_BUCKET;
+		columns[n++] = COLUMN_BUCKET;
 	}
 	n_keys = n;
 	buf_puts(&query, tables[table].sums);
@@ -307,7 +303,7 @@ static enum fleet_table hours_for(const struct summing *s)
 	for (enum fleet_table t = FLEET_USAGE_NAME; t <= FLEET_USAGE_HOUR; t++) {
 		bool has = fleet_holds_in_part(q->filter, t);
 
-		for (int c = 0; c < CLICKHOUSE_FLOW_COLUMNS; c++)
+		for (int c = 0; c < COLUMNS_OF_FLOW; c++)
 			has &= !s->wanted[c] || fleet_column((enum clickhouse_column)c, t);
 		if (has)
 			return t;
@@ -325,7 +321,7 @@ static int take_end(void *ctx, const struct clickhouse_piece *p)
 static int hours_end(struct scan *s, enum fleet_table table, struct store_span span, uint64_t *ret)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(4096);
-	static const uint8_t column = CLICKHOUSE_BUCKET;
+	static const uint8_t column = COLUMN_BUCKET;
 	uint64_t last = 0;
 	int r;
 
@@ -506,7 +502,7 @@ static int read_slice(struct scan *s, enum fleet_table table, struct store_span 
 		      const struct store_hint *hint, bool newest_first, struct rows *to)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
-	uint8_t columns[CLICKHOUSE_COLUMN_COUNT];
+	uint8_t columns[COLUMN_COUNT];
 	size_t n = fleet_put_all_columns(&query, table, columns);
 
 	put_where(&query, s, table, span, hint);
@@ -519,7 +515,7 @@ static int read_slice(struct scan *s, enum fleet_table table, struct store_span 
 static int slice(struct scan *s, struct store_span span, const struct store_hint *hint,
 		 struct slicing *ret)
 {
-	static const uint8_t columns[] = { CLICKHOUSE_BUCKET, CLICKHOUSE_FLOWS };
+	static const uint8_t columns[] = { COLUMN_BUCKET, COLUMN_FLOWS };
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX), from = BUF_INIT(QUERY_MAX);
 
 	put_where(&from, s, FLEET_FLOW, span, hint);

@@ -33,7 +33,7 @@ json_t *fleet_json(struct fleet *f, const struct buf *query);
 
 /* "SELECT a, b" of all columns that a table has, and which they are. */
 size_t fleet_put_all_columns(struct buf *out, enum fleet_table table,
-			     uint8_t columns[CLICKHOUSE_COLUMN_COUNT]);
+			     uint8_t columns[COLUMN_COUNT]);
 
 /* A row of `verdict` as the history of a machine has it: over at once, and of no flow. */
 void fleet_refusal(struct store_row *row);

@@ -84,8 +84,8 @@ static void put_part(struct buf *out, enum fleet_table table, struct store_span 
 /* Flows whose last piece up to the end of the part lies in it, the newest first. */
 static int candidates(struct page *p, struct store_span part, size_t limit)
 {
-	static const uint8_t columns[] = { CLICKHOUSE_HOST, CLICKHOUSE_BOOT,  CLICKHOUSE_FLOW_ID,
-					   CLICKHOUSE_TO,   CLICKHOUSE_START, CLICKHOUSE_ENDS };
+	static const uint8_t columns[] = { COLUMN_HOST, COLUMN_BOOT,  COLUMN_FLOW_ID,
+					   COLUMN_TO,   COLUMN_START, COLUMN_ENDS };
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
 	const struct filter *f = p->a->question->filter;
 	bool exact; /* or not: the filter is asked again of what is put together */
@@ -127,7 +127,7 @@ static int take_refusal(void *ctx, const struct clickhouse_piece *c)
 static int refusals(struct page *p, struct store_span part, size_t limit)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
-	uint8_t columns[CLICKHOUSE_COLUMN_COUNT];
+	uint8_t columns[COLUMN_COUNT];
 	const struct filter *f = p->a->question->filter;
 	size_t n = fleet_put_all_columns(&query, FLEET_VERDICT, columns);
 	bool exact;
@@ -225,7 +225,7 @@ static int gather(struct gathering *g, enum fleet_table table, bool within)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
 	const struct page *p = g->page;
-	uint8_t columns[CLICKHOUSE_COLUMN_COUNT];
+	uint8_t columns[COLUMN_COUNT];
 	struct store_span span = within ? g->part : p->a->question->span;
 	size_t n = fleet_put_all_columns(&query, table, columns), listed = 0;
 

@@ -19,13 +19,13 @@
 
 const char *clickhouse_column_name(enum clickhouse_column c)
 {
-	static const char *const names[CLICKHOUSE_COLUMN_COUNT] = {
-#define X(id, name) [CLICKHOUSE_##id] = name,
+	static const char *const names[COLUMN_COUNT] = {
+#define X(id, name) [COLUMN_##id] = name,
 		CLICKHOUSE_COLUMNS(X)
 #undef X
-			[CLICKHOUSE_CALLS] = "calls",
-		[CLICKHOUSE_PACKETS] = "packets",
-		[CLICKHOUSE_BYTES] = "bytes",
+			[COLUMN_CALLS] = "calls",
+		[COLUMN_PACKETS] = "packets",
+		[COLUMN_BYTES] = "bytes",
 	};
 
 	return names[c];
@@ -158,80 +158,80 @@ static const struct {
 	uint8_t kind, bytes;
 	bool own;
 	size_t offset, size;
-} kinds[CLICKHOUSE_COLUMN_COUNT] = {
-	[CLICKHOUSE_HOST] = { TEXT, 0, false, ROW(host) },
-	[CLICKHOUSE_BOOT] = { NUMBER, 8, false, ROW(boot) },
-	[CLICKHOUSE_FLOW_ID] = { NUMBER, 8, false, ROW(flow_id) },
-	[CLICKHOUSE_SEQ] = { NUMBER, 4, false, ROW(seq) },
-	[CLICKHOUSE_ENDS] = { FLAG, 1, false, ROW(ends) },
-	[CLICKHOUSE_START] = { MICROSECONDS, 8, false, ROW(start_ns) },
-	[CLICKHOUSE_FROM] = { MICROSECONDS, 8, false, ROW(from_ns) },
-	[CLICKHOUSE_TO] = { MICROSECONDS, 8, false, ROW(to_ns) },
-	[CLICKHOUSE_PROTO] = { NUMBER, 1, false, ROW(key.proto) },
-	[CLICKHOUSE_OUR_IP] = { ADDRESS, 16, true, TAKING(our) },
-	[CLICKHOUSE_OUR_PORT] = { NUMBER, 2, true, TAKING(our_port) },
-	[CLICKHOUSE_PEER_IP] = { ADDRESS, 16, true, TAKING(peer) },
-	[CLICKHOUSE_PEER_PORT] = { NUMBER, 2, true, TAKING(peer_port) },
-	[CLICKHOUSE_ZONE] = { NUMBER, 8, false, ROW(key.zone) },
-	[CLICKHOUSE_INBOUND] = { FLAG, 1, false, ROW(key_is_ours_dst) },
-	[CLICKHOUSE_FORWARDED] = { FLAG, 1, false, ROW(forwarded) },
-	[CLICKHOUSE_UP] = { NUMBER, 8, false, ROW(up_bytes) },
-	[CLICKHOUSE_DOWN] = { NUMBER, 8, false, ROW(down_bytes) },
-	[CLICKHOUSE_UP_PACKETS] = { NUMBER, 8, false, ROW(up_packets) },
-	[CLICKHOUSE_DOWN_PACKETS] = { NUMBER, 8, false, ROW(down_packets) },
-	[CLICKHOUSE_PAYLOAD_KNOWN] = { FLAG, 1, false, ROW(payload_known) },
-	[CLICKHOUSE_UP_PAYLOAD] = { NUMBER, 8, false, ROW(up_payload) },
-	[CLICKHOUSE_DOWN_PAYLOAD] = { NUMBER, 8, false, ROW(down_payload) },
-	[CLICKHOUSE_OPENER_FLAGS] = { NUMBER, 1, false, ROW(tcp_flags[0]) },
-	[CLICKHOUSE_RESPONDER_FLAGS] = { NUMBER, 1, false, ROW(tcp_flags[1]) },
-	[CLICKHOUSE_RETRANSMITS] = { NUMBER, 4, false, ROW(retransmits) },
-	[CLICKHOUSE_RESETS] = { NUMBER, 4, false, ROW(resets) },
-	[CLICKHOUSE_RTT] = { NUMBER, 4, false, ROW(rtt_us) },
-	[CLICKHOUSE_STATE] = { NUMBER, 1, false, ROW(state) },
-	[CLICKHOUSE_END] = { NUMBER, 1, false, ROW(end) },
-	[CLICKHOUSE_DIRECTION] = { NUMBER, 1, false, ROW(direction) },
-	[CLICKHOUSE_MID_STREAM] = { FLAG, 1, false, ROW(mid_stream) },
-	[CLICKHOUSE_IFINDEX] = { NUMBER, 4, false, ROW(ifindex) },
-	[CLICKHOUSE_APP] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_PID] = { NUMBER, 4, false, ROW(who.pid) },
-	[CLICKHOUSE_UID] = { NUMBER, 4, false, ROW(who.uid) },
-	[CLICKHOUSE_USER] = { TEXT, 0, false, ROW(who.user) },
-	[CLICKHOUSE_EXE] = { TEXT, 0, false, ROW(who.exe) },
-	[CLICKHOUSE_COMM] = { TEXT, 0, false, ROW(who.comm) },
-	[CLICKHOUSE_UNIT] = { TEXT, 0, false, ROW(who.unit) },
-	[CLICKHOUSE_CONTAINER_NAME] = { TEXT, 0, false, ROW(who.container_name) },
-	[CLICKHOUSE_CONTAINER_IMAGE] = { TEXT, 0, false, ROW(who.container_image) },
-	[CLICKHOUSE_PPID] = { NUMBER, 4, false, ROW(who.ppid) },
-	[CLICKHOUSE_PROC_START] = { MICROSECONDS, 8, false, ROW(who.start_ns) },
-	[CLICKHOUSE_EXE_STATE] = { NUMBER, 1, false, ROW(who.exe_state) },
-	[CLICKHOUSE_ARGS] = { TEXT, 0, false, ROW(who.args) },
-	[CLICKHOUSE_CGROUP] = { TEXT, 0, false, ROW(who.cgroup) },
-	[CLICKHOUSE_CONTAINER_ID] = { TEXT, 0, false, ROW(who.container_id) },
-	[CLICKHOUSE_CONTAINER_RUNTIME] = { TEXT, 0, false, ROW(who.container_runtime) },
-	[CLICKHOUSE_ANCESTOR_PIDS] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_ANCESTOR_EXES] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_NAME] = { TEXT, 0, false, ROW(peer.name) },
-	[CLICKHOUSE_NAME_SOURCE] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_DOMAIN] = { TEXT, 0, false, ROW(peer.domain) },
-	[CLICKHOUSE_SEGMENT] = { TEXT, 0, false, ROW(peer.segment) },
-	[CLICKHOUSE_COUNTRY] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_ASN] = { NUMBER, 4, false, ROW(peer.asn) },
-	[CLICKHOUSE_NAMES] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_AS_ORG] = { TEXT, 0, false, ROW(peer.as_org) },
-	[CLICKHOUSE_ACTION] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_WOULD_REFUSE] = { FLAG, 1, false, ROW(rule.would_refuse) },
-	[CLICKHOUSE_REFUSED] = { FLAG, 1, false, ROW(rule.refused) },
-	[CLICKHOUSE_RULE_FILE] = { TEXT, 0, false, ROW(rule.file) },
-	[CLICKHOUSE_RULE_LINE] = { NUMBER, 4, false, ROW(rule.line) },
-	[CLICKHOUSE_RULE_TEXT] = { TEXT, 0, false, ROW(rule.text) },
-	[CLICKHOUSE_RULE_NOTE] = { TEXT, 0, false, ROW(rule.note) },
-	[CLICKHOUSE_JA3] = { TEXT, 0, false, ROW(ja3) },
-	[CLICKHOUSE_JA4] = { TEXT, 0, false, ROW(ja4) },
-	[CLICKHOUSE_CALLS] = { NUMBER, 8, false, ROW(refused_calls) },
-	[CLICKHOUSE_PACKETS] = { NUMBER, 8, false, ROW(refused_packets) },
-	[CLICKHOUSE_BYTES] = { NUMBER, 8, false, ROW(refused_bytes) },
-	[CLICKHOUSE_FLOWS] = { OTHER, 0, false, 0, 0 },
-	[CLICKHOUSE_BUCKET] = { OTHER, 0, false, 0, 0 },
+} kinds[COLUMN_COUNT] = {
+	[COLUMN_HOST] = { TEXT, 0, false, ROW(host) },
+	[COLUMN_BOOT] = { NUMBER, 8, false, ROW(boot) },
+	[COLUMN_FLOW_ID] = { NUMBER, 8, false, ROW(flow_id) },
+	[COLUMN_SEQ] = { NUMBER, 4, false, ROW(seq) },
+	[COLUMN_ENDS] = { FLAG, 1, false, ROW(ends) },
+	[COLUMN_START] = { MICROSECONDS, 8, false, ROW(start_ns) },
+	[COLUMN_FROM] = { MICROSECONDS, 8, false, ROW(from_ns) },
+	[COLUMN_TO] = { MICROSECONDS, 8, false, ROW(to_ns) },
+	[COLUMN_PROTO] = { NUMBER, 1, false, ROW(key.proto) },
+	[COLUMN_OUR_IP] = { ADDRESS, 16, true, TAKING(our) },
+	[COLUMN_OUR_PORT] = { NUMBER, 2, true, TAKING(our_port) },
+	[COLUMN_PEER_IP] = { ADDRESS, 16, true, TAKING(peer) },
+	[COLUMN_PEER_PORT] = { NUMBER, 2, true, TAKING(peer_port) },
+	[COLUMN_ZONE] = { NUMBER, 8, false, ROW(key.zone) },
+	[COLUMN_INBOUND] = { FLAG, 1, false, ROW(key_is_ours_dst) },
+	[COLUMN_FORWARDED] = { FLAG, 1, false, ROW(forwarded) },
+	[COLUMN_UP] = { NUMBER, 8, false, ROW(up_bytes) },
+	[COLUMN_DOWN] = { NUMBER, 8, false, ROW(down_bytes) },
+	[COLUMN_UP_PACKETS] = { NUMBER, 8, false, ROW(up_packets) },
+	[COLUMN_DOWN_PACKETS] = { NUMBER, 8, false, ROW(down_packets) },
+	[COLUMN_PAYLOAD_KNOWN] = { FLAG, 1, false, ROW(payload_known) },
+	[COLUMN_UP_PAYLOAD] = { NUMBER, 8, false, ROW(up_payload) },
+	[COLUMN_DOWN_PAYLOAD] = { NUMBER, 8, false, ROW(down_payload) },
+	[COLUMN_OPENER_FLAGS] = { NUMBER, 1, false, ROW(tcp_flags[0]) },
+	[COLUMN_RESPONDER_FLAGS] = { NUMBER, 1, false, ROW(tcp_flags[1]) },
+	[COLUMN_RETRANSMITS] = { NUMBER, 4, false, ROW(retransmits) },
+	[COLUMN_RESETS] = { NUMBER, 4, false, ROW(resets) },
+	[COLUMN_RTT] = { NUMBER, 4, false, ROW(rtt_us) },
+	[COLUMN_STATE] = { NUMBER, 1, false, ROW(state) },
+	[COLUMN_END] = { NUMBER, 1, false, ROW(end) },
+	[COLUMN_DIRECTION] = { NUMBER, 1, false, ROW(direction) },
+	[COLUMN_MID_STREAM] = { FLAG, 1, false, ROW(mid_stream) },
+	[COLUMN_IFINDEX] = { NUMBER, 4, false, ROW(ifindex) },
+	[COLUMN_APP] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_PID] = { NUMBER, 4, false, ROW(who.pid) },
+	[COLUMN_UID] = { NUMBER, 4, false, ROW(who.uid) },
+	[COLUMN_USER] = { TEXT, 0, false, ROW(who.user) },
+	[COLUMN_EXE] = { TEXT, 0, false, ROW(who.exe) },
+	[COLUMN_COMM] = { TEXT, 0, false, ROW(who.comm) },
+	[COLUMN_UNIT] = { TEXT, 0, false, ROW(who.unit) },
+	[COLUMN_CONTAINER_NAME] = { TEXT, 0, false, ROW(who.container_name) },
+	[COLUMN_CONTAINER_IMAGE] = { TEXT, 0, false, ROW(who.container_image) },
+	[COLUMN_PPID] = { NUMBER, 4, false, ROW(who.ppid) },
+	[COLUMN_PROC_START] = { MICROSECONDS, 8, false, ROW(who.start_ns) },
+	[COLUMN_EXE_STATE] = { NUMBER, 1, false, ROW(who.exe_state) },
+	[COLUMN_ARGS] = { TEXT, 0, false, ROW(who.args) },
+	[COLUMN_CGROUP] = { TEXT, 0, false, ROW(who.cgroup) },
+	[COLUMN_CONTAINER_ID] = { TEXT, 0, false, ROW(who.container_id) },
+	[COLUMN_CONTAINER_RUNTIME] = { TEXT, 0, false, ROW(who.container_runtime) },
+	[COLUMN_ANCESTOR_PIDS] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_ANCESTOR_EXES] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_NAME] = { TEXT, 0, false, ROW(peer.name) },
+	[COLUMN_NAME_SOURCE] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_DOMAIN] = { TEXT, 0, false, ROW(peer.domain) },
+	[COLUMN_SEGMENT] = { TEXT, 0, false, ROW(peer.segment) },
+	[COLUMN_COUNTRY] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_ASN] = { NUMBER, 4, false, ROW(peer.asn) },
+	[COLUMN_NAMES] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_AS_ORG] = { TEXT, 0, false, ROW(peer.as_org) },
+	[COLUMN_ACTION] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_WOULD_REFUSE] = { FLAG, 1, false, ROW(rule.would_refuse) },
+	[COLUMN_REFUSED] = { FLAG, 1, false, ROW(rule.refused) },
+	[COLUMN_RULE_FILE] = { TEXT, 0, false, ROW(rule.file) },
+	[COLUMN_RULE_LINE] = { NUMBER, 4, false, ROW(rule.line) },
+	[COLUMN_RULE_TEXT] = { TEXT, 0, false, ROW(rule.text) },
+	[COLUMN_RULE_NOTE] = { TEXT, 0, false, ROW(rule.note) },
+	[COLUMN_JA3] = { TEXT, 0, false, ROW(ja3) },
+	[COLUMN_JA4] = { TEXT, 0, false, ROW(ja4) },
+	[COLUMN_CALLS] = { NUMBER, 8, false, ROW(refused_calls) },
+	[COLUMN_PACKETS] = { NUMBER, 8, false, ROW(refused_packets) },
+	[COLUMN_BYTES] = { NUMBER, 8, false, ROW(refused_bytes) },
+	[COLUMN_FLOWS] = { OTHER, 0, false, 0, 0 },
+	[COLUMN_BUCKET] = { OTHER, 0, false, 0, 0 },
 };
 
 static void take_other(struct taking *t, enum clickhouse_column c)
@@ -240,32 +240,32 @@ static void take_other(struct taking *t, enum clickhouse_column c)
 	struct str s;
 
 	switch (c) {
-	case CLICKHOUSE_APP:
+	case COLUMN_APP:
 		s = take_text(t);
 		row->app = s.n ? (uint16_t)app_parse(s) : APP_UNDECIDED;
 		break;
-	case CLICKHOUSE_ANCESTOR_PIDS:
-	case CLICKHOUSE_ANCESTOR_EXES:
-		take_ancestors(t, &row->who, c == CLICKHOUSE_ANCESTOR_PIDS);
+	case COLUMN_ANCESTOR_PIDS:
+	case COLUMN_ANCESTOR_EXES:
+		take_ancestors(t, &row->who, c == COLUMN_ANCESTOR_PIDS);
 		break;
-	case CLICKHOUSE_NAME_SOURCE:
+	case COLUMN_NAME_SOURCE:
 		row->peer.name_source = source_of(take_text(t));
 		break;
-	case CLICKHOUSE_COUNTRY:
+	case COLUMN_COUNTRY:
 		s = take_text(t);
 		if (s.n < sizeof(row->peer.country))
 			memcpy(row->peer.country, s.p ?: "", s.n);
 		break;
-	case CLICKHOUSE_NAMES:
+	case COLUMN_NAMES:
 		take_names(t, &row->peer);
 		break;
-	case CLICKHOUSE_ACTION:
+	case COLUMN_ACTION:
 		row->rule.action = action_of(take_text(t));
 		break;
-	case CLICKHOUSE_FLOWS:
+	case COLUMN_FLOWS:
 		t->p->flows = take_number(t, 8);
 		break;
-	case CLICKHOUSE_BUCKET:
+	case COLUMN_BUCKET:
 		t->p->bucket_ns = take_number(t, 4) * NSEC_PER_SEC;
 		break;
 	default:

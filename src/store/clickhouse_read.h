@@ -80,16 +80,16 @@
 	X(JA4, "ja4")
 
 enum clickhouse_column {
-#define X(id, name) CLICKHOUSE_##id,
+#define X(id, name) COLUMN_##id,
 	CLICKHOUSE_COLUMNS(X)
 #undef X
-		CLICKHOUSE_FLOW_COLUMNS, /* so many; those behind are of other tables, or reckoned */
-	CLICKHOUSE_CALLS = CLICKHOUSE_FLOW_COLUMNS,
-	CLICKHOUSE_PACKETS,
-	CLICKHOUSE_BYTES,
-	CLICKHOUSE_FLOWS,  /* UInt64: flows that began */
-	CLICKHOUSE_BUCKET, /* UInt32, Unix seconds: what a sum is of begins then */
-	CLICKHOUSE_COLUMN_COUNT,
+		COLUMNS_OF_FLOW, /* so many; those behind are of other tables, or reckoned */
+	COLUMN_CALLS = COLUMNS_OF_FLOW,
+	COLUMN_PACKETS,
+	COLUMN_BYTES,
+	COLUMN_FLOWS,  /* UInt64: flows that began */
+	COLUMN_BUCKET, /* UInt32, Unix seconds: what a sum is of begins then */
+	COLUMN_COUNT,
 };
 const char *clickhouse_column_name(enum clickhouse_column c); /* in `flow` */
 
