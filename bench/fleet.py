@@ -83,7 +83,7 @@ def main():
     quick = "--quick" in sys.argv
     results.need_root()
     own = stages(200_000 if quick else 1_000_000)
-    cluster, seconds = fleet_rig.cluster(2, 2), 15 if quick else 40
+    cluster, seconds = fleet_rig.cluster(2, 2), 15 if quick else 30
     try:
         cluster.tool("migrate")
         runs = [drive(cluster, hosts, rate, seconds) for hosts, rate in STRAIGHT[:2 if quick else None]]
@@ -96,7 +96,7 @@ def main():
     text = f"""{own}
 
 Simulated hosts (`tools/fleet-sim`: each a connection, its own batches of flows and of names every 5 s, quiet and busy ones), into a
-cluster of two shards of two replicas with ZooKeeper, collector and all on this machine, {seconds} s each:
+cluster of two shards of two replicas with ZooKeeper, collector and all on this machine, {seconds} s each, from 8 threads (a late batch waited for one):
 
 {results.table(("way", "hosts", "pieces/s", "batches/s", "answer to one, mean / worst", "late at most", "servers, of a core", "ZooKeeper",
                 "both, a row", "collector, a row", "bytes a piece sent", "on disk, not merged", "sums exact"), runs)}

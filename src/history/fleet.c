@@ -494,7 +494,8 @@ static void put_where(struct buf *out, const struct scan *s, enum fleet_table ta
 {
 	bool exact;
 
-	buf_printf(out, " FROM %s WHERE ", tables[table].from);
+	/* all other columns are read only where this holds */
+	buf_printf(out, " FROM %s PREWHERE ", tables[table].from);
 	fleet_put_span(out, table, span);
 	buf_puts(out, " AND ");
 	fleet_put_filter(out, s->question->filter, table, &exact);

@@ -24,8 +24,8 @@
 #define ROUND_MAX \
 	2000U /* flows that are put together at once: their numbers stand in a statement */
 
-	/* Of the page; by its last piece. */
-	struct found {
+/* Of the page; by its last piece. */
+struct found {
 	uint64_t to_ns, boot, flow_id;
 	uint64_t start_ns;
 	bool ended;
@@ -37,7 +37,9 @@ struct page {
 	struct found *found; /* of this round, then of the page */
 	size_t n, cap;
 	struct buf rows;
-	size_t round; /* flows that are looked for at once */
+	size_t round; /* flows, and refusals, that are looked for at once */
+	size_t n_refusals;
+	uint64_t oldest_refusal_ns;
 	bool more;
 };
 
@@ -68,6 +70,17 @@ static int take_candidate(void *ctx, const struct clickhouse_piece *c)
 					 .ended = c->row.ends });
 }
 
+/* To the microsecond, which is all that is kept. */
+static void put_part(struct buf *out, enum fleet_table table, struct store_span part)
+{
+	struct store_span seconds = { part.from_ns, part.to_ns + NSEC_PER_SEC - 1 };
+
+	fleet_put_span(out, table, seconds);
+	buf_printf(out, " AND to_us >= %" PRIu64 " AND to_us < %" PRIu64,
+		   (uint64_t)(part.from_ns / NSEC_PER_USEC),
+		   (uint64_t)(part.to_ns / NSEC_PER_USEC));
+}
+
 /* Flows whose last piece up to the end of the part lies in it, the newest first. */
 static int candidates(struct page *p, struct store_span part, size_t limit)
 {
@@ -79,7 +92,7 @@ static int candidates(struct page *p, struct store_span part, size_t limit)
 
 	buf_puts(&query, "SELECT host, boot, flow_id, max(to_us) AS last, min(start_us), max(ends) "
 			 "FROM flow WHERE ");
-	fleet_put_span(&query, FLEET_FLOW, part);
+	put_part(&query, FLEET_FLOW, part);
 	buf_puts(&query, " AND ");
 	fleet_put_filter(&query, f, FLEET_FLOW, &exact);
 	buf_puts(&query, " GROUP BY host, boot, flow_id HAVING ");
@@ -98,6 +111,8 @@ static int take_refusal(void *ctx, const struct clickhouse_piece *c)
 	const struct flow *flow;
 	struct found f = { .to_ns = c->row.to_ns, .boot = c->row.boot, .at = p->rows.n };
 
+	p->n_refusals++;
+	p->oldest_refusal_ns = row.to_ns;
 	fleet_refusal(&row);
 	flow = flow_of_row(s->maker, &row);
 	if (!flow)
@@ -120,7 +135,7 @@ static int refusals(struct page *p, struct store_span part, size_t limit)
 	if (!fleet_holds_in_part(f, FLEET_VERDICT))
 		return 0;
 	buf_puts(&query, " FROM verdict WHERE flow_id = 0 AND ");
-	fleet_put_span(&query, FLEET_VERDICT, part);
+	put_part(&query, FLEET_VERDICT, part);
 	buf_puts(&query, " AND ");
 	fleet_put_filter(&query, f, FLEET_VERDICT, &exact);
 	buf_printf(&query, " ORDER BY to_us DESC LIMIT %zu", limit);
@@ -214,14 +229,15 @@ static int gather(struct gathering *g, enum fleet_table table, bool within)
 	struct store_span span = within ? g->part : p->a->question->span;
 	size_t n = fleet_put_all_columns(&query, table, columns), listed = 0;
 
-	buf_puts(&query, table == FLEET_FLOW ? " FROM flow WHERE " : " FROM verdict WHERE ");
-	fleet_put_span(&query, table, span);
-	buf_puts(&query, " AND flow_id IN (");
+	/* few of many: all other columns are read only where the number is one of them */
+	buf_printf(&query, " FROM %s PREWHERE flow_id IN (",
+		   table == FLEET_FLOW ? "flow" : "verdict");
 	for (size_t i = 0; i < g->n; i++)
 		if (g->sought[i].within == within)
 			buf_printf(&query, "%s%" PRIu64, listed++ ? ", " : "",
 				   g->sought[i].flow_id);
-	buf_putc(&query, ')');
+	buf_puts(&query, ") WHERE ");
+	put_part(&query, table, span);
 	return listed ? fleet_read(p->a->scan.fleet, &query, columns, n, take_piece, g) : 0;
 }
 
@@ -284,13 +300,16 @@ static int look(struct page *p, struct store_span part, uint64_t *ret_end)
 	uint64_t limit_ns = part.from_ns;
 	int r = candidates(p, part, p->round);
 
-	/* where the newest of them ends, those of the same second may be missing */
+	/* where the last of so many ended, others that did may be missing */
 	if (r == 0 && p->n - from == p->round)
-		limit_ns = (p->found[p->n - 1].to_ns / NSEC_PER_SEC + 1) * NSEC_PER_SEC;
+		limit_ns = p->found[p->n - 1].to_ns + NSEC_PER_USEC;
+	p->n_refusals = 0;
 	if (r == 0)
 		r = refusals(p, part, p->round);
 	if (r < 0)
 		return r;
+	if (p->n_refusals == p->round)
+		limit_ns = MAX(limit_ns, p->oldest_refusal_ns + NSEC_PER_USEC);
 	qsort(p->found + from, p->n - from, sizeof(*p->found), newest_first);
 	for (size_t i = from; i < p->n; i++)
 		if (p->found[i].to_ns >= limit_ns &&
@@ -350,19 +369,19 @@ int fleet_flows(struct answering *a)
 		step = UINT64_MAX / 4;
 	part.to_ns = MIN(part.to_ns, a->scan.source->now_ns + HOUR_NS);
 	if (q->after.time_ns)
-		part.to_ns = MIN(part.to_ns, (q->after.time_ns / NSEC_PER_SEC + 1) * NSEC_PER_SEC);
+		part.to_ns = MIN(part.to_ns, q->after.time_ns + NSEC_PER_USEC);
 	while (r == 0 && part.to_ns > q->span.from_ns && p.n <= q->limit) {
 		uint64_t end = part.to_ns;
 
 		part.from_ns =
 			part.to_ns > step + q->span.from_ns ? part.to_ns - step : q->span.from_ns;
 		r = look(&p, part, &end);
-		/* all in one second: no more of it can be told */
 		if (r == 0 && end >= part.to_ns) {
-			scan_note(&a->scan, "of one second only %zu flows are shown", p.round);
-			end = part.to_ns - NSEC_PER_SEC;
+			scan_note(&a->scan, "of one microsecond only %zu flows are shown", p.round);
+			end = part.to_ns - NSEC_PER_USEC;
 		}
-		step = end == part.from_ns ? MIN(2 * step, STEP_MAX_NS) : step;
+		if (step <= STEP_MAX_NS)
+			step = end == part.from_ns ? MIN(2 * step, STEP_MAX_NS) : FIRST_NS;
 		part.to_ns = end;
 	}
 	if (r == 0)

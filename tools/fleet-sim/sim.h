@@ -6,7 +6,7 @@
 #include "store/clickhouse_http.h"
 #include "store/clickhouse_row.h"
 
-#define WORKERS_MAX 16
+#define WORKERS_MAX 64
 #define TEAMS 16
 #define TEAM_NAMES 20
 
