@@ -207,6 +207,9 @@ def taking(n, p):
     p.publish("version 6\ngroup all labels web policy web.egret\nrollout for 2s\n")
     wait_fleet(d, "version 6", in_force=6)
     CASES.equal("the next version", [connect(n, GOOD), connect(n, BAD), connect(n, OTHER)], ["ok", "ok", "EPERM"])
+    d.egret("policy", "clear")
+    lab.wait_for("it to be put in force again after policy clear", lambda: connect(n, OTHER) == "EPERM", 10)
+    CASES.check("cleared by hand: put in force again", fleet(d)["in_force"] == 6, fleet(d))
     return d
 
 

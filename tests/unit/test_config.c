@@ -42,6 +42,62 @@ static void test_policy_statements(void **state)
 	assert_false(c.policy[0]);
 }
 
+#define KEY "RWR615Mj17YiW7b2rz746iHefEK4888GT7Ky4eBUSrCWJ6EnLDTUHiEJ"
+
+static void test_follow(void **state)
+{
+	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+	struct config c;
+
+	assert_ok(config_parse(&c, "e",
+			       STR("policy from \"https://p.example/fleet.bundle\" {\n key \"" KEY
+				   "\"\n labels \"prod, web\" every 30s\n ca \"/ca.pem\"\n}\n"),
+			       &messages));
+	assert_string_equal(c.follow.from, "https://p.example/fleet.bundle");
+	assert_string_equal(c.follow.labels[1], "web");
+	assert_string_equal(c.follow.ca, "/ca.pem");
+	assert_int_equal(c.follow.n_keys, 1);
+	assert_int_equal(c.follow.n_labels, 2);
+	assert_int_equal(c.follow.every_s, 30);
+	assert_false(config_has_policy(&c));
+	assert_ok(config_parse(&c, "e", STR("policy from \"/srv\" { key " KEY " }\n"), &messages));
+	assert_int_equal(c.follow.every_s, 300);
+	assert_int_equal(messages.n, 0);
+}
+
+static void test_follow_mistakes(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} wrong[] = {
+		{ "policy from", "is expected here" },
+		{ "policy from \"http://p.example/b\" { key " KEY " }", "https://HOST" },
+		{ "policy from \"/srv\"", "'{' is expected" },
+		{ "policy from \"/srv\" { }", "'key' is missing" },
+		{ "policy from \"/srv\" { key RWQ }", "public key of minisign" },
+		{ "policy from \"/srv\" { key " KEY " key " KEY " key " KEY " key " KEY " key " KEY
+		  " }",
+		  "at most 4 keys" },
+		{ "policy from \"/srv\" { key " KEY " labels \"a b\" }", "labels of letters" },
+		{ "policy from \"/srv\" { key " KEY " every 0s }", "from 1s to 1d" },
+		{ "policy from \"/srv\" { key " KEY " every 2d }", "from 1s to 1d" },
+		{ "policy from \"/srv\" { key " KEY " ca \"/x\" }", "'ca' belongs to" },
+		{ "policy from \"/srv\" { kye " KEY " }", "did you mean 'key'" },
+		{ "policy from \"/srv\" { key " KEY " }\npolicy \"/x\"", "from one place" },
+		{ "policy \"/x\"\npolicy from \"/srv\" { key " KEY " }", "from one place" },
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		_cleanup_buf_ struct buf messages = BUF_INIT(4096);
+		struct config c;
+
+		if (config_parse(&c, "e", str_of(wrong[i].text), &messages) != -EINVAL)
+			fail_msg("%s is taken", wrong[i].text);
+		if (!strstr(messages.p, wrong[i].says))
+			fail_msg("%s: %s", wrong[i].text, messages.p);
+	}
+}
+
 static void test_learn(void **state)
 {
 	_cleanup_buf_ struct buf messages = BUF_INIT(4096);
@@ -416,6 +472,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty_is_valid),
 		cmocka_unit_test(test_policy_statements),
+		cmocka_unit_test(test_follow),
+		cmocka_unit_test(test_follow_mistakes),
 		cmocka_unit_test(test_learn),
 		cmocka_unit_test(test_all_statements),
 		cmocka_unit_test(test_findings_and_alerts),
