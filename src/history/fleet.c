@@ -229,14 +229,8 @@ static int take_sum(void *ctx, const struct clickhouse_piece *sum)
 			     .maker = s->scan->maker,
 			     .places = s->scan->places };
 
-	p.sum = (struct moved){ .flows = sum->flows,
-				.up = row->up_bytes,
-				.down = row->down_bytes,
-				.up_packets = row->up_packets,
-				.down_packets = row->down_packets,
-				.refused = row->refused_calls + row->refused_packets,
-				.first_ns = row->from_ns,
-				.last_ns = row->to_ns };
+	p.sum = moved_of_row(row);
+	p.sum.flows = sum->flows;
 	store_row_key(row, &scratch, &key);
 	return s->fn(s->ctx, &p);
 }

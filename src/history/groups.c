@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "store/row.h"
 
 #define BUCKETS (1U << 16)
 #define BLOCK (256U << 10)
@@ -35,6 +36,18 @@ void moved_add(struct moved *to, const struct moved *a)
 	if (!to->first_ns || (a->first_ns && a->first_ns < to->first_ns))
 		to->first_ns = a->first_ns;
 	to->last_ns = MAX(to->last_ns, a->last_ns);
+}
+
+struct moved moved_of_row(const struct store_row *row)
+{
+	return (struct moved){ .flows = row->flow_id && !row->seq,
+			       .up = row->up_bytes,
+			       .down = row->down_bytes,
+			       .up_packets = row->up_packets,
+			       .down_packets = row->down_packets,
+			       .refused = row->refused_calls + row->refused_packets,
+			       .first_ns = row->from_ns,
+			       .last_ns = row->to_ns };
 }
 
 int groups_new(struct groups **ret, size_t n_keys)

@@ -18,6 +18,8 @@ struct moved {
 	uint64_t first_ns, last_ns; /* 0: nothing yet */
 };
 void moved_add(struct moved *to, const struct moved *a);
+struct store_row;
+struct moved moved_of_row(const struct store_row *row); /* what a piece moved */
 
 struct group_cost {
 	uint32_t slot;

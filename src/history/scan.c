@@ -214,14 +214,7 @@ static void portion_of_row(struct portion *p, const struct store_row *row, struc
 	p->row = row;
 	p->key = key;
 	p->time_ns = row->to_ns;
-	p->sum = (struct moved){ .flows = row->flow_id && !row->seq,
-				 .up = row->up_bytes,
-				 .down = row->down_bytes,
-				 .up_packets = row->up_packets,
-				 .down_packets = row->down_packets,
-				 .refused = row->refused_calls + row->refused_packets,
-				 .first_ns = row->from_ns,
-				 .last_ns = row->to_ns };
+	p->sum = moved_of_row(row);
 }
 
 struct taking {

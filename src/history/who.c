@@ -103,14 +103,7 @@ static int take(void *ctx, const struct store_row *row)
 	char address[ADDR_TEXT_MAX], port[8], proto[8];
 	struct store_key_scratch scratch;
 	struct store_key key;
-	struct moved sum = { .flows = row->flow_id && !row->seq,
-			     .up = row->up_bytes,
-			     .down = row->down_bytes,
-			     .up_packets = row->up_packets,
-			     .down_packets = row->down_packets,
-			     .refused = row->refused_calls + row->refused_packets,
-			     .first_ns = row->from_ns,
-			     .last_ns = row->to_ns };
+	struct moved sum = moved_of_row(row);
 	const char *source = name_source_name((enum name_source)row->peer.name_source);
 	int r;
 
