@@ -254,6 +254,7 @@ def command_line(k, token):
             ("who", "203.0.113.9", ["who", "--last", "1h", "all.example.org"]),
             ("findings", "web-1  case0001", ["findings"]),
             ("finding", "web-1 asks each minute", ["finding", "case0001"]),
+            ("fleet findings", "web-1, web-2", ["fleet", "findings"]),
             ("fleet status", "3 machines, 0 of them silent, 1 with losses", ["fleet", "status"])):
         said = text(*argv)
         CASES.check(f"egret --console: {name}", want in said, said)
