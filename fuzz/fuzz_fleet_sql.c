@@ -44,7 +44,7 @@ static void try_filter(struct str text)
 
 	if (filter_parse(text, &f, &error) < 0)
 		return;
-	for (enum fleet_table t = FLEET_FLOW; t <= FLEET_WHOLE; t++) {
+	for (enum fleet_table t = FLEET_FLOW; t <= FLEET_KEY; t++) {
 		struct buf sql = BUF_INIT(16U << 20);
 
 		if (fleet_put_filter(&sql, f, t, &exact))

@@ -482,13 +482,14 @@ static int take_row(void *ctx, const struct clickhouse_piece *p)
 static void put_where(struct buf *out, const struct scan *s, enum fleet_table table,
 		      struct store_span span, const struct store_hint *hint)
 {
-	bool exact;
+	bool exact,
+		whole = table == FLEET_FLOW && scan_filter_is_of_whole_flows(s->question->filter);
 
-	/* all other columns are read only where this holds */
+	/* all other columns are read only where this holds; no piece of a flow is left out that is asked for as a whole */
 	buf_printf(out, " FROM %s PREWHERE ", tables[table].from);
 	fleet_put_span(out, table, span);
 	buf_puts(out, " AND ");
-	fleet_put_filter(out, s->question->filter, table, &exact);
+	fleet_put_filter(out, s->question->filter, whole ? FLEET_KEY : table, &exact);
 	put_hint(out, hint, table);
 }
 

@@ -230,6 +230,26 @@ int answer_fleet_findings(struct answering *a)
 	return r;
 }
 
+int fleet_findings(struct answering *a, store_finding_fn fn, void *ctx)
+{
+	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
+	const json_t *row;
+	json_t *answer;
+	size_t i;
+	int r = 0;
+
+	buf_puts(&query, "SELECT rec, id FROM ");
+	put_standing(&query, a->question);
+	buf_puts(&query, " ORDER BY last DESC LIMIT 100000 FORMAT JSONCompact");
+	answer = fleet_json(a->scan.fleet, &query);
+	if (!answer)
+		return -EREMOTEIO;
+	json_array_foreach(json_object_get(answer, "data"), i, row) if (r == 0) r =
+		fn(ctx, 0, text_of(json_array_get(row, 1)), text_of(json_array_get(row, 0)));
+	json_decref(answer);
+	return r;
+}
+
 /* ---- cases ---- */
 
 static const struct member case_members[] = {

@@ -88,15 +88,21 @@ static int candidates(struct page *p, struct store_span part, size_t limit)
 					   COLUMN_TO,   COLUMN_START, COLUMN_ENDS };
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
 	const struct filter *f = p->a->question->filter;
+	bool whole = scan_filter_is_of_whole_flows(f);
 	bool exact; /* or not: the filter is asked again of what is put together */
 
 	buf_puts(&query, "SELECT host, boot, flow_id, max(to_us) AS last, min(start_us), max(ends) "
 			 "FROM flow WHERE ");
 	put_part(&query, FLEET_FLOW, part);
 	buf_puts(&query, " AND ");
-	fleet_put_filter(&query, f, FLEET_FLOW, &exact);
-	buf_puts(&query, " GROUP BY host, boot, flow_id HAVING ");
-	fleet_put_filter(&query, f, FLEET_WHOLE, &exact);
+	fleet_put_filter(&query, f, whole ? FLEET_KEY : FLEET_FLOW, &exact);
+	buf_puts(&query, " GROUP BY host, boot, flow_id");
+	if (whole) { /* a name, say, may be known of its last piece alone: one is enough, and all are counted */
+		buf_puts(&query, " HAVING max(");
+		fleet_put_filter(&query, f, FLEET_FLOW, &exact);
+		buf_puts(&query, ") != 0 AND ");
+		fleet_put_filter(&query, f, FLEET_WHOLE, &exact);
+	}
 	buf_printf(&query, " ORDER BY last DESC, flow_id DESC LIMIT %zu", limit);
 	return fleet_read(p->a->scan.fleet, &query, columns, ARRAY_SIZE(columns), take_candidate,
 			  p);

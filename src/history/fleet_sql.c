@@ -20,6 +20,7 @@
 #define HOSTS (1U << FLEET_USAGE_HOST)
 #define HOURS (1U << FLEET_USAGE_HOUR)
 #define WHOLE (1U << FLEET_WHOLE)
+#define KEY (1U << FLEET_KEY)
 /* columns of the other side, of this side, of both */
 #define THERE (FLOW | VERDICT | HOURS | NAMES)
 #define HERE (FLOW | VERDICT | HOURS | HOSTS)
@@ -67,7 +68,7 @@ static const char *state_word(unsigned v)
 }
 
 static const struct sql_key keys[] = {
-	{ "host", HERE, 0, { "host" } },
+	{ "host", HERE | KEY, 0, { "host" } },
 	{ "proc", HERE, 0, { PROGRAM, "exe" } },
 	{ "parent",
 	  FLOW,
@@ -86,18 +87,24 @@ static const struct sql_key keys[] = {
 	{ "name", FLOW, VERDICT | HOURS | NAMES, { "name" }, .array = "names" },
 	{ "domain", THERE, 0, { "domain" } },
 	{ "source", FLOW | VERDICT, 0, { "if(name_source = '', 'none', name_source)" } },
-	{ "addr", FLOW | VERDICT, 0, { 0 }, .addr = "peer_ip" },
+	{ "addr", FLOW | VERDICT | KEY, 0, { 0 }, .addr = "peer_ip" },
 	{ "segment", ALL, 0, { "segment" } },
 	{ "country", THERE, 0, { "country" } },
 	{ "asn", THERE, 0, { 0 }, .number = "asn", .known = "asn != 0" },
-	{ "src", FLOW | VERDICT, 0, { 0 }, .addr = "if(inbound, peer_ip, our_ip)" },
+	{ "src", FLOW | VERDICT | KEY, 0, { 0 }, .addr = "if(inbound, peer_ip, our_ip)" },
 	{ "port",
-	  FLOW | VERDICT,
+	  FLOW | VERDICT | KEY,
 	  0,
 	  { 0 },
 	  .number = DPORT,
 	  .known = "proto IN (6, 17, 33, 132, 136)" },
-	{ "proto", FLOW | VERDICT, 0, { 0 }, .number = "proto", .word = proto_word, .values = 256 },
+	{ "proto",
+	  FLOW | VERDICT | KEY,
+	  0,
+	  { 0 },
+	  .number = "proto",
+	  .word = proto_word,
+	  .values = 256 },
 	{ "app", HERE, 0, { "app" } },
 	{ "protocol", HERE, 0, { "app" } },
 	{ "dir",

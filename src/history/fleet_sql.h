@@ -21,7 +21,8 @@ enum fleet_table {
 	FLEET_USAGE_NAME, /* sums by hour, of all machines together: only what is of the other side */
 	FLEET_USAGE_HOST, /* of each machine: all but the other side's name and place */
 	FLEET_USAGE_HOUR, /* both */
-	FLEET_WHOLE
+	FLEET_WHOLE,
+	FLEET_KEY /* of `flow`: what is the same in all pieces of a flow */
 };
 static inline bool fleet_is_hours(enum fleet_table t)
 {

@@ -39,6 +39,8 @@ int answer_fleet_findings(struct answering *a);
 int answer_fleet_hosts(struct answering *a);
 int answer_fleet_cases(struct answering *a);
 int answer_fleet_policies(struct answering *a);
+/* Those of its findings that stand, each as it stands now; as store_read_findings() of a machine. */
+int fleet_findings(struct answering *a, store_finding_fn fn, void *ctx);
 int fleet_flows(struct answering *a); /* answer_flows_kept() of a fleet */
 
 /* labels.c: what a portion is grouped by. Texts live as long as the portion and `scratch`. */

@@ -214,7 +214,9 @@ static int put_findings(struct who *w)
 	int r = 0;
 
 	json_array_begin(&w->a->j, "findings");
-	if (s->reader)
+	if (s->fleet)
+		r = fleet_findings(w->a, take_finding, &f);
+	else if (s->reader)
 		r = store_read_findings(s->reader, s->question->span, take_finding, &f);
 	json_array_end(&w->a->j);
 	return r;

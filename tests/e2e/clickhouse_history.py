@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 
 import clickhouse_rig
 import lab
@@ -143,6 +144,26 @@ def timelines(b):
                     sorted((json.dumps(x["key"]), sum(x["up"])) for x in o[:-1]))
 
 
+def late_names(c, b):
+    """A flow whose name only its last piece knows is asked for as a whole: all that it moved counts. A finding is told of whom it is about."""
+    now = int(time.time())
+    for seq, name, up in ((0, "", 900_000), (1, "late.example.net", 200_000)):
+        said = c.ask("INSERT INTO egret.flow_1 (ts, host, boot, flow_id, seq, ends, start_us, from_us, to_us, proto, our_ip, peer_ip, peer_port, up_bytes, "
+                     f"state, direction, name, exe, pid) SELECT toDateTime({now - 60 + seq}), 'late-1', 5, 77, {seq}, {seq}, {now - 90}000000, {now - 80 + seq}000000, "
+                     f"{now - 60 + seq}000000, 6, toFixedString(unhex('00000000000000000000FFFF0A000001'), 16), "
+                     f"toFixedString(unhex('00000000000000000000FFFFCB007109'), 16), 443, {up}, {2 * seq}, 1, '{name}', '/usr/bin/late', 9")
+        CASES.equal("a piece is taken", said, "")
+    for f in ("name:late.example.net up:>1mb", "host:late-1 up:>1mb", "proc:late bytes:>1mb age:>10s"):
+        rows = b.fleet(do="flows", last=600, filter=f)
+        CASES.equal(f"flows {f}", [r["flow"]["bytes_toserver"] for r in rows if r.get("event_type") == "flow"], [1_100_000])
+        CASES.equal(f"usage {f}", [r["up"] for r in b.fleet(do="usage", by="host", last=600, filter=f)[:-1]], [1_100_000])
+    CASES.equal("no flow that is smaller", b.fleet(do="flows", last=600, filter="host:late-1 up:>2mb")[-1]["shown"], 0)
+    record = json.dumps({"event_type": "alert", "egret": {"finding": {"id": "x1", "peer": "late.example.net"}}}).replace('"', '\\"')
+    c.ask("INSERT INTO egret.finding_1 (ts, host, boot, time_us, id, state, level, class, detector, score_db, peer, name, record) SELECT "
+          f"toDateTime({now}), 'late-1', 5, {now}000000, 'x1', 'new', 'high', 'c2', 'beacon', 40, 'late.example.net', 'late.example.net', '{record}'")
+    CASES.equal("who tells of its finding", [x["egret"]["finding"]["id"] for x in b.fleet(do="who", what="late.example.net", last=600)[0]["findings"]], ["x1"])
+
+
 def traffic(n):
     n.python("import socket\n"
              f"for i, host in enumerate(('www.{lab.ZONE}', '{S4}', '{S6}') * 3):\n"
@@ -193,6 +214,7 @@ def main():
         CASES.equal("they are from sums", b.fleet(do="usage", by="name", last=86400)[-1]["source"], "hours")
         rows = b.fleet(do="hosts", last=3600)
         CASES.equal("hosts", [(x["host"], x["policy_mode"]) for x in rows[:-1]], [(lab.must("hostname").strip(), "enforce")])
+        late_names(c, b)
         c.kill("s1r1")
         CASES.check("nobody answers: said in words", "127.0.0.1" in b.fleet(do="usage", last=60)[-1].get("error", ""))
         d.stop()

@@ -54,6 +54,9 @@ static void test_filters(void **state)
 		{ "up:>1kb host:a", FLEET_FLOW, false, "(1 AND ((lower(host) = 'a')))" },
 		{ "up:>1kb or host:a", FLEET_FLOW, false, "(1 OR ((lower(host) = 'a')))" },
 		{ "up:>1kb", FLEET_WHOLE, true, "(sum(up_bytes) > 1000)" },
+		/* of a flow asked for as a whole no piece may be missing: a name comes late */
+		{ "up:>1kb host:a name:b", FLEET_KEY, false,
+		  "((1 AND ((lower(host) = 'a'))) AND 1)" },
 		{ "machine:x", FLEET_FLOW, true, "0" },
 		/* sums know the best name alone */
 		{ "name:x", FLEET_USAGE_NAME, true, "((lower(name) = 'x'))" },
