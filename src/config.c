@@ -542,15 +542,10 @@ static const struct statement {
 static void unknown_statement(struct parser *p, const struct lex_token *t)
 {
 	const char *words[ARRAY_SIZE(statements) + 1] = { 0 };
-	const char *near;
 
 	for (size_t i = 0; i < ARRAY_SIZE(statements); i++)
 		words[i] = statements[i].word;
-	near = lex_nearest(t->text, words);
-	if (near)
-		lex_complain(&p->lex, t, "error", "unknown statement; did you mean '%s'?", near);
-	else
-		lex_complain(&p->lex, t, "error", "unknown statement");
+	lex_unknown_statement(&p->lex, t, words);
 	lex_skip_line(&p->lex);
 }
 

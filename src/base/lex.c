@@ -307,3 +307,13 @@ const char *lex_nearest(struct str s, const char *const *words)
 	at = lex_nearest_of(s, all, n);
 	return at < n ? words[at] : NULL;
 }
+
+void lex_unknown_statement(struct lex *l, const struct lex_token *at, const char *const *words)
+{
+	const char *near = lex_nearest(at->text, words);
+
+	if (near)
+		lex_complain(l, at, "error", "unknown statement; did you mean '%s'?", near);
+	else
+		lex_complain(l, at, "error", "unknown statement");
+}

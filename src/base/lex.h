@@ -68,3 +68,5 @@ struct str lex_line(struct str source, unsigned line); /* without its end */
 size_t lex_nearest_of(struct str s, const struct str *words, size_t n);
 /* The word of `words` (NULL-ended) nearest to `s` by edit distance, when near enough to be meant; else NULL. */
 const char *lex_nearest(struct str s, const char *const *words);
+/* Complains of a statement that is none of `words` (NULL-ended), with the one that may be meant. */
+void lex_unknown_statement(struct lex *l, const struct lex_token *at, const char *const *words);

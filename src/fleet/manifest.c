@@ -290,15 +290,10 @@ _Static_assert(ARRAY_SIZE(statements) == ARRAY_SIZE(((struct parser *)0)->given)
 static void unknown(struct parser *p, const struct lex_token *t)
 {
 	const char *words[ARRAY_SIZE(statements) + 1] = { 0 };
-	const char *near;
 
 	for (size_t i = 0; i < ARRAY_SIZE(statements); i++)
 		words[i] = statements[i].word;
-	near = lex_nearest(t->text, words);
-	if (near)
-		lex_complain(&p->lex, t, "error", "unknown statement; did you mean '%s'?", near);
-	else
-		lex_complain(&p->lex, t, "error", "unknown statement");
+	lex_unknown_statement(&p->lex, t, words);
 }
 
 static void parse_statement(struct parser *p)
