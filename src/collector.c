@@ -34,6 +34,7 @@ struct collector {
 	bool full;  /* it was said */
 	char host[256];
 	char dir[sizeof(((struct config *)0)->state) + 16];
+	char spool[sizeof(((struct config *)0)->state) + 32];
 };
 
 /* ---- what it tells ---- */
@@ -162,11 +163,8 @@ static int add_sources(struct collector *c)
 
 static int start_shipper(struct collector *c)
 {
-	char spool[sizeof(c->dir) + 16];
-	int r;
+	int r = shipper_new(&c->shipper, c->loop, &c->config->clickhouse, c->spool);
 
-	snprintf(spool, sizeof(spool), "%s/" INTAKE_SPOOL, c->dir);
-	r = shipper_new(&c->shipper, c->loop, &c->config->clickhouse, spool);
 	return r < 0 ? log_errno(r, "cannot send to %s", c->config->clickhouse.url) : 0;
 }
 
@@ -185,7 +183,7 @@ static int run(struct collector *c, int *ready_fd)
 			&(struct intake_config){ .dir = c->dir,
 						 .max_bytes = c->config->clickhouse.spool_bytes });
 	if (r >= 0)
-		r = receive_new(&c->receive, c->loop, c->intake, &c->where);
+		r = receive_new(&c->receive, c->loop, c->intake, c->spool, &c->where);
 	if (r >= 0)
 		r = front_open(&c->front, c->config,
 			       (struct control_config){
@@ -245,6 +243,7 @@ int collector_run(const struct config *config, int ready_fd)
 	settle(&c.where, config);
 	gethostname(c.host, sizeof(c.host) - 1);
 	snprintf(c.dir, sizeof(c.dir), "%s/collector", config->state);
+	snprintf(c.spool, sizeof(c.spool), "%s/" INTAKE_SPOOL, c.dir);
 	r = run(&c, &ready_fd);
 	front_close(&c.front);
 	c.receive = receive_free(c.receive);

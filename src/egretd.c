@@ -367,6 +367,7 @@ static int open_outputs(struct daemon *d)
 
 static int start_sentry(struct daemon *d)
 {
+	char spool[KEEP_PATH_MAX];
 	int r;
 
 	if (!d->config.findings)
@@ -376,6 +377,7 @@ static int start_sentry(struct daemon *d)
 		return r;
 	r = sentry_new(&d->sentry, &(struct sentry_config){
 					   .state = d->config.state,
+					   .fleet = keep_spool(&d->config, spool),
 					   .loop = d->loop,
 					   .texts = pipeline_texts(d->pipeline),
 					   .procs = pipeline_procs(d->pipeline),

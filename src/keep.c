@@ -20,15 +20,18 @@ static void on_place(void *ctx, const struct addr *peer, struct store_peer *ret)
 	ret->as_org = is->as_org;
 }
 
-static void spool_path(const struct config *c, char path[sizeof(c->state) + 16])
+const char *keep_spool(const struct config *c, char path[KEEP_PATH_MAX])
 {
-	snprintf(path, sizeof(c->state) + 16, "%s/spool", c->state);
+	if (!c->clickhouse.url[0])
+		return NULL;
+	snprintf(path, KEEP_PATH_MAX, "%s/spool", c->state);
+	return path;
 }
 
 int keep_history(struct keeper **ret, const struct config *c, struct flow_table *flows,
 		 struct locator *locator, const char *host, uint64_t boot)
 {
-	char dir[sizeof(c->state) + 16], spool[sizeof(c->state) + 16];
+	char dir[KEEP_PATH_MAX], spool[KEEP_PATH_MAX];
 	struct keeper_config cfg = {
 		.flows = flows,
 		.format = { .vantage = EVE_HOST, .host = host, .locator = locator },
@@ -47,8 +50,7 @@ int keep_history(struct keeper **ret, const struct config *c, struct flow_table 
 							      .flows_ns = c->keep_flows_ns,
 							      .rollups_ns = c->keep_rollups_ns,
 							      .max_bytes = c->keep_bytes };
-	if (c->clickhouse.url[0]) {
-		spool_path(c, spool);
+	if (keep_spool(c, spool)) {
 		cfg.to[KEEPER_FLEET].kind = &store_clickhouse;
 		cfg.to[KEEPER_FLEET].store = (struct store_config){
 			.dir = spool, .max_bytes = c->clickhouse.spool_bytes, .host = host
@@ -60,12 +62,11 @@ int keep_history(struct keeper **ret, const struct config *c, struct flow_table 
 
 int keep_ship(struct shipper **ret, const struct config *c, struct loop *loop)
 {
-	char spool[sizeof(c->state) + 16];
+	char spool[KEEP_PATH_MAX];
 	int r;
 
-	if (!c->clickhouse.url[0])
+	if (!keep_spool(c, spool))
 		return 0;
-	spool_path(c, spool);
 	r = shipper_new(ret, loop, &c->clickhouse, spool);
 	return r < 0 ? log_errno(r, "cannot send to %s", c->clickhouse.url) : 0;
 }

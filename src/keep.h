@@ -11,6 +11,10 @@ struct locator;
 struct loop;
 struct shipper;
 
+#define KEEP_PATH_MAX (sizeof(((struct config *)0)->state) + 16)
+/* Where batches wait, and what comes back of the fleet lies; returns `path`, or NULL: there is no fleet. */
+const char *keep_spool(const struct config *c, char path[KEEP_PATH_MAX]);
+
 /* 0 and *ret, which stays NULL where nothing is kept; or -errno, which is logged. `boot` tells this run from others. */
 int keep_history(struct keeper **ret, const struct config *c, struct flow_table *flows,
 		 struct locator *locator, const char *host, uint64_t boot);

@@ -33,6 +33,7 @@ struct shipper {
 	unsigned back_off_s;
 	struct ship_report base, now; /* of those before, of this one */
 	char said[SHIP_WHY_MAX];      /* the problem that was logged; empty: none */
+	char said_fleet[SHIP_WHY_MAX];
 };
 
 static _Noreturn void child(const struct shipper *s, int fd)
@@ -59,6 +60,10 @@ static const char *url_of(const struct shipper *s)
 /* Once each: what hinders it, and that it is over. */
 static void say(struct shipper *s)
 {
+	if (strcmp(s->said_fleet, s->now.fleet_problem) && s->now.fleet_problem[0])
+		log_warn("clickhouse: %s: what the fleet contacts is not known: %s", url_of(s),
+			 s->now.fleet_problem);
+	memcpy(s->said_fleet, s->now.fleet_problem, sizeof(s->said_fleet));
 	if (!strcmp(s->said, s->now.problem))
 		return;
 	if (s->now.problem[0])
@@ -92,6 +97,7 @@ static void on_report(void *ctx, int fd, uint32_t events)
 		report.url[sizeof(report.url) - 1] = 0;
 		report.version[sizeof(report.version) - 1] = 0;
 		report.problem[sizeof(report.problem) - 1] = 0;
+		report.fleet_problem[sizeof(report.fleet_problem) - 1] = 0;
 		s->now = report;
 		say(s);
 	}
@@ -209,4 +215,6 @@ void shipper_status(const struct shipper *s, struct json *j)
 		json_text(j, "sent_last", time_format(s->now.taken_ns, text));
 	if (s->now.problem[0])
 		json_text(j, "send_problem", s->now.problem);
+	if (s->now.fleet_problem[0])
+		json_text(j, "fleet_problem", s->now.fleet_problem);
 }

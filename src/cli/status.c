@@ -143,7 +143,7 @@ static const struct {
 static void print_detect(const json_t *j, struct buf *safe)
 {
 	const json_t *d = json_object_get(j, "detect"), *evicted = json_object_get(d, "evicted"),
-		     *intel = json_object_get(d, "intel");
+		     *intel = json_object_get(d, "intel"), *fleet = json_object_get(d, "fleet");
 	char a[HUMAN_TEXT_MAX], b[HUMAN_TEXT_MAX], c[HUMAN_TEXT_MAX];
 
 	if (!json_is_object(d))
@@ -164,6 +164,12 @@ static void print_detect(const json_t *j, struct buf *safe)
 		       human_count(number(intel, "feeds"), a),
 		       human_count(number(intel, "indicators"), b),
 		       human_count(number(intel, "matched"), c));
+	if (json_object_size(fleet))
+		printf("fleet      %s machines say what is rare: %s domains that %s or more of "
+		       "them contact\n",
+		       human_count(number(fleet, "hosts"), a),
+		       human_count(number(fleet, "domains"), b),
+		       human_count(number(fleet, "least"), c));
 	if (json_object_get(intel, "problem"))
 		printf("           %s ('egret intel list' says more)\n",
 		       text(intel, "problem", safe));
@@ -214,6 +220,9 @@ static void print_clickhouse(const json_t *j, struct buf *safe)
 	printf(" of %s\n", human_bytes(number(c, "spool_max_bytes"), a));
 	if (json_object_get(c, "send_problem"))
 		printf("           %s\n", text(c, "send_problem", safe));
+	if (json_object_get(c, "fleet_problem"))
+		printf("           what the fleet contacts is not known: %s\n",
+		       text(c, "fleet_problem", safe));
 	if (json_object_get(c, "problem"))
 		printf("           %s\n", text(c, "problem", safe));
 }

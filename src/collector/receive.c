@@ -21,6 +21,7 @@
 #include "base/time.h"
 #include "collector/intake.h"
 #include "collector/peer.h"
+#include "collector/prevalence.h"
 #include "serve/page.h"
 #include "serve/page_listen.h"
 #include "store/ship.h"
@@ -40,6 +41,7 @@
 
 struct receive {
 	struct intake *intake;
+	const char *fleet; /* folder of what the collector's own sender fetched */
 	struct loop_source *epoll, *wake, *timer;
 	struct MHD_Daemon *mhd;
 	int wake_fd, listen_fd;
@@ -67,6 +69,7 @@ struct call {
 	struct spool_tag tag; /* waits for the commit */
 	unsigned status;      /* 0: no answer yet */
 	char text[REPLY_MAX];
+	struct prevalence_part part; /* is answered with in its place, where it has a size */
 };
 
 /* ---- answers ---- */
@@ -74,7 +77,10 @@ struct call {
 static enum MHD_Result reply(struct call *c)
 {
 	struct MHD_Response *r =
-		MHD_create_response_from_buffer(strlen(c->text), c->text, MHD_RESPMEM_MUST_COPY);
+		c->part.size ? MHD_create_response_from_fd_at_offset64(
+				       c->part.size, TAKE_FD(c->part.fd), c->part.offset)
+			     : MHD_create_response_from_buffer(strlen(c->text), c->text,
+							       MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result ok = MHD_NO;
 
 	if (r && MHD_add_response_header(r, SHIP_COLLECTOR_HEADER, EGRET_VERSION) == MHD_YES)
@@ -168,6 +174,10 @@ static void act(struct call *c)
 
 	if (str_eq(b.statement, STR(SHIP_HELLO))) {
 		answer_ok(c, VERSION);
+		return;
+	}
+	if (prevalence_answer(c->link->r->fleet, b.statement.n ? b.statement : b.body, &c->part)) {
+		answer_ok(c, "");
 		return;
 	}
 	if (!str_has_prefix(b.statement, STR("INSERT "))) {
@@ -406,7 +416,7 @@ static int start(struct receive *r, const struct page_settings *where)
 	return 0;
 }
 
-int receive_new(struct receive **ret, struct loop *loop, struct intake *intake,
+int receive_new(struct receive **ret, struct loop *loop, struct intake *intake, const char *fleet,
 		const struct page_settings *where)
 {
 	struct receive *r = calloc(1, sizeof(*r));
@@ -415,6 +425,7 @@ int receive_new(struct receive **ret, struct loop *loop, struct intake *intake,
 	if (!r)
 		return log_errno(ENOMEM, "cannot start");
 	r->intake = intake;
+	r->fleet = fleet;
 	r->listen_fd = -1;
 	list_init(&r->links);
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -16,12 +16,14 @@
 #include "base/buf.h"
 #include "base/intern.h"
 #include "detect/finding.h"
+#include "detect/popular.h"
 #include "flow/flow.h"
 #include "flow/record.h"
 
 struct detect;
 struct intel_slot;
 struct origin;
+struct prevalence;
 struct flow_table;
 struct proc_table;
 
@@ -59,6 +61,10 @@ void detect_finish(struct detect *d, uint64_t now_ns); /* a recording is over: w
  */
 int detect_save(struct detect *d, struct buf *out);
 int detect_load(struct detect *d, struct str file);
+
+/* What a fleet contacts (detect/prevalence.h), taken over; NULL: nothing is known of it. */
+void detect_set_prevalence(struct detect *d, struct prevalence *p);
+enum fame detect_fame(const struct detect *d, struct str registrable_domain); /* lower case */
 
 /* A new snapshot of feeds: what was met in the last week is asked for again. How much of it is listed. */
 size_t intel_match_again(struct detect *d);

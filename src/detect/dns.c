@@ -57,7 +57,7 @@ static struct zone *zone_new_or_found(struct detect *d, const struct dns_asking 
 
 	if (zone && zone->first_s == q->now_s && !zone->bytes && domain.n) {
 		zone->is_public = is_public;
-		zone->fame = is_public ? (uint8_t)popular_fame(domain) : FAME_NONE;
+		zone->fame = is_public ? (uint8_t)detect_fame(d, domain) : FAME_NONE;
 		zone->allow = dns_allow_find(domain);
 	}
 	return zone;

@@ -127,7 +127,7 @@ static void load_zone(struct detect *d, struct state_in *in)
 		return;
 	zone->server = like.server;
 	zone->is_public = like.is_public;
-	zone->fame = like.is_public ? (uint8_t)popular_fame(domain) : FAME_NONE;
+	zone->fame = like.is_public ? (uint8_t)detect_fame(d, domain) : FAME_NONE;
 	zone->allow = domain.n ? dns_allow_find(domain) : NULL;
 	zone->first_s = like.first_s;
 	zone->bytes = like.bytes;

@@ -114,7 +114,7 @@ static double against(const struct zone *zone, const struct entity *e, const str
 	if (zone->strange)
 		db += 4; /* a famous name is not that domain's when somebody else is asked for it */
 	else
-		db += zone->fame == FAME_CORE ? -20 : zone->fame == FAME_KNOWN ? -10 : 4;
+		db += zone->fame == FAME_CORE ? -20 : zone->fame != FAME_NONE ? -10 : 4;
 	return db;
 }
 
@@ -251,10 +251,7 @@ void dns_weigh_down(struct detect *d, struct zone *zone, struct entity *e, const
 	if (n->down < n->down_told + n->down_told / 4)
 		return;
 	n->down_told = n->down;
-	db += zone->strange              ? 4
-	      : zone->fame == FAME_CORE  ? -20
-	      : zone->fame == FAME_KNOWN ? -10
-					 : 0;
+	db += zone->strange ? 4 : zone->fame == FAME_CORE ? -20 : zone->fame != FAME_NONE ? -10 : 0;
 	db += for_program(e);
 	p = db >= LEAST_DB ? dns_pair(d, zone, e, f) : NULL;
 	if (!p)

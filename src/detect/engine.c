@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/time.h"
+#include "detect/prevalence.h"
 
 #define MAX_SIGHTINGS 262144
 /* A name that has not come by then does not come any more: what the decoders look at is over. */
@@ -324,6 +325,7 @@ struct detect *detect_free(struct detect *d)
 			(*det)->stop(d);
 	cases_free(d);
 	exceptions_free(d);
+	prevalence_free(d->prevalence);
 	tables_free(d);
 	pool_done(&d->dossiers);
 	pool_done(&d->evidence);

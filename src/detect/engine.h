@@ -150,7 +150,8 @@ struct detect {
 	struct detect_config cfg;
 	struct finding_out out;
 	uint64_t now_ns, started_ns, next_minute_ns, next_beat_ns;
-	struct flow_table *flows; /* NULL in a recording */
+	struct flow_table *flows;      /* NULL in a recording */
+	struct prevalence *prevalence; /* NULL: there is no fleet, or nothing is heard of it */
 	struct pool entities, peers, pairs, sightings, dossiers, evidence;
 	struct list entity_lru, peer_lru, pair_lru, dossier_list;
 	struct entity **entity_buckets;

@@ -11,7 +11,8 @@
 #include "base/cleanup.h"
 #include "base/time.h"
 #include "detect/dossier.h"
-#include "detect/popular.h"
+#include "detect/prevalence.h"
+#include "flow/domain.h"
 #include "flow/origin.h"
 
 /*
@@ -29,6 +30,9 @@
 
 #define DAY_NS (86400 * NSEC_PER_SEC)
 #define CERTAIN_DB 45     /* a fresh address and port of a feed */
+#define COMPARED_LEAST 4  /* programs or machines, or there is nobody to compare with */
+#define RARE_HERE_DB 15   /* at most, by what one machine saw */
+#define KNOWN_DAYS 5      /* of the last seven, on which others of the fleet had to do with it */
 #define GROUP_COUNTS_DB 3 /* from here on a group is one of the two that a finding takes */
 
 static int prior(const struct detect *d)
@@ -81,27 +85,70 @@ static void add_context(struct weighed *w, struct sum *sums, enum evidence_id id
 	add(w, sums, &e);
 }
 
-/* Who else goes there, and since when. Says nothing while there is nobody to compare with. */
+/* What the fleet knows of the peer: of registrable domains alone, all others are names of one place. */
+static bool fleet_knows(const struct detect *d, const struct peer *peer, struct prevalence_row *ret)
+{
+	if (!d->prevalence || !peer->domain ||
+	    domain_of_text(peer->domain).n != text_str(peer->domain).n)
+		return false;
+	*ret = prevalence_look(d->prevalence, text_str(peer->domain));
+	return true;
+}
+
+static int rarity_db(double all, double some, int most)
+{
+	return MIN((int)lround(10 * log10((1 + all) / (1 + some))), most);
+}
+
+/*
+ * Who else goes there. What a fleet saw takes the place of what this machine saw, unless that finds it ordinary: it is more, and of
+ * others. Says nothing while there is nobody to compare with.
+ */
 static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed *w,
-			 struct sum *sums)
+			 struct sum *sums, const struct prevalence_row *fleet)
+{
+	double all = (double)d->entities.used, some = (double)MAX(p->peer->pairs, 1U);
+	int most = evidence_rows[E_RARE].most, db = rarity_db(all, some, MIN(most, RARE_HERE_DB));
+	const struct prevalence_head *of = fleet ? prevalence_head(d->prevalence) : NULL;
+	bool many_here = all >= COMPARED_LEAST, many = of && of->hosts >= COMPARED_LEAST;
+	char what[128];
+
+	if (many_here && db <= 0)
+		return;
+	if (many) {
+		all = of->hosts;
+		some = fleet->hosts ?: of->least - 1;
+		db = rarity_db(all, some, most);
+		if (fleet->hosts)
+			snprintf(what, sizeof(what),
+				 "%.0f of %.0f machines of the fleet contacted it within %u days",
+				 some, all, of->days);
+		else
+			snprintf(what, sizeof(what),
+				 "fewer than %u of %.0f machines of the fleet contacted it within "
+				 "%u days",
+				 of->least, all, of->days);
+	} else {
+		snprintf(what, sizeof(what), "%u of %.0f %s here ever contacted it", p->peer->pairs,
+			 all, p->entity->is_program ? "programs" : "machines");
+	}
+	if ((many || many_here) && db > 0)
+		add_context(w, sums, E_RARE, db, some, (uint64_t)all, what, NULL);
+}
+
+/* Since when, and by what name. What others of the fleet have contacted for days is not new, wherever it comes first now. */
+static void weigh_novelty(struct detect *d, const struct pair *p, struct weighed *w,
+			  struct sum *sums, const struct prevalence_row *fleet)
 {
 	const struct peer *peer = p->peer;
 	uint64_t site = detect_since(d, d->started_ns), age = detect_since(d, peer->first_ns);
 	bool outside = addr_class(&peer->addr) == ADDR_INTERNET ||
 		       (d->cfg.vantage == DETECT_FILE && p->direction == FLOW_EGRESS);
-	double all = (double)d->entities.used, some = (double)MAX(peer->pairs, 1U);
-	const char *who = p->entity->is_program ? "programs" : "machines";
 	char what[128], baseline[128], days[TIME_TEXT_MAX];
-	int db = (int)lround(10 * log10((1 + all) / (1 + some)));
 
-	if (all >= 4 && db > 0) {
-		snprintf(what, sizeof(what), "%u of %.0f %s here ever contacted it", peer->pairs,
-			 all, who);
-		add_context(w, sums, E_RARE, MIN(db, (int)evidence_rows[E_RARE].most), some,
-			    (uint64_t)all, what, NULL);
-	}
 	/* New to a site that has been watched for longer than that. */
-	if (peer->first_ns > d->started_ns + DAY_NS && age < 30 * DAY_NS) {
+	if (peer->first_ns > d->started_ns + DAY_NS && age < 30 * DAY_NS &&
+	    !(fleet && fleet->days >= KNOWN_DAYS)) {
 		snprintf(what, sizeof(what), "first seen here %s ago", duration_format(age, days));
 		snprintf(baseline, sizeof(baseline), "this site has been watched for %s",
 			 duration_format(site, days));
@@ -116,9 +163,19 @@ static void weigh_rarity(struct detect *d, const struct pair *p, struct weighed 
 			    "its name is not among the 10,000 best known", NULL);
 }
 
+/* By fame. */
+static const struct {
+	int db;
+	const char *words;
+} popularity[] = {
+	[FAME_FLEET] = { -10, "what a quarter of the fleet's machines contact, for days" },
+	[FAME_KNOWN] = { -15, "among the 10,000 best known domains" },
+	[FAME_CORE] = { -25, "what machines ask for unasked" },
+};
+
 static void weigh_popularity(const struct pair *p, struct weighed *w, struct sum *sums)
 {
-	enum fame fame = (enum fame)p->peer->fame;
+	uint8_t fame = p->peer->fame;
 	char what[128];
 
 	if (p->learned)
@@ -126,10 +183,9 @@ static void weigh_popularity(const struct pair *p, struct weighed *w, struct sum
 			    "learned as ordinary here during the first day", NULL);
 	if (fame == FAME_NONE || !p->peer->domain)
 		return;
-	snprintf(what, sizeof(what), "%.*s is %s", (int)p->peer->domain->n, p->peer->domain->p,
-		 fame == FAME_CORE ? "what machines ask for unasked"
-				   : "among the 10,000 best known domains");
-	add_context(w, sums, E_POPULAR, fame == FAME_CORE ? -25 : -15, 0, 1, what, NULL);
+	snprintf(what, sizeof(what), "%.*s is %s", STR_FMT(text_str(p->peer->domain)),
+		 popularity[fame].words);
+	add_context(w, sums, E_POPULAR, popularity[fame].db, 0, 1, what, NULL);
 }
 
 static enum exe_origin where_from(struct detect *d, const struct pair *p)
@@ -217,6 +273,7 @@ void fusion_weigh(struct detect *d, const struct pair *p, struct weighed *ret)
 {
 	struct sum sums[GROUP_COUNT] = { 0 };
 	const struct dossier *file = p->dossier;
+	struct prevalence_row known, *fleet = fleet_knows(d, p->peer, &known) ? &known : NULL;
 	int firm = 0, soft = 0, against = 0;
 
 	*ret = (struct weighed){ 0 };
@@ -230,7 +287,8 @@ void fusion_weigh(struct detect *d, const struct pair *p, struct weighed *ret)
 		ret->alone = true;
 		ret->certain |= e->db >= CERTAIN_DB || (row->group != GROUP_INTEL && e->db >= 40);
 	}
-	weigh_rarity(d, p, ret, sums);
+	weigh_rarity(d, p, ret, sums, fleet);
+	weigh_novelty(d, p, ret, sums, fleet);
 	weigh_program(d, p, ret, sums);
 	weigh_popularity(p, ret, sums);
 	for (int g = 0; g < GROUP_COUNT; g++) {

@@ -356,7 +356,7 @@ static struct peer *peer_get(struct detect *d, uint64_t hash, struct str domain,
 			p->addr = *addr;
 		p->port = port;
 		p->first_ns = d->now_ns;
-		p->fame = domain.n ? (uint8_t)popular_fame(domain) : FAME_NONE;
+		p->fame = domain.n ? (uint8_t)detect_fame(d, domain) : FAME_NONE;
 		list_init(&p->lru);
 		p->next = d->peer_buckets[hash % DETECT_BUCKETS];
 		d->peer_buckets[hash % DETECT_BUCKETS] = p;

@@ -169,7 +169,7 @@ void guard_each_budget(const struct guard *g, void (*fn)(void *ctx, const struct
 
 /* Its lists: how they are. Of feeds of threat intelligence sentry.h tells the same. */
 struct feed_health {
-	const char *kind; /* "list", "intel" */
+	const char *kind; /* "list", "intel", "fleet" */
 	struct str name, from;
 	uint64_t entries;
 	int64_t age_s; /* since it was fetched, confirmed or written; -1: not known */

@@ -2,6 +2,11 @@
 /* Inside src/sentry only. */
 #pragma once
 
+#include <limits.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "detect/prevalence.h"
 #include "sentry/sentry.h"
 
 #define RESPONSES_KEPT 64
@@ -21,6 +26,15 @@ struct sentry {
 		uint64_t until_ns;
 	} done[RESPONSES_KEPT]; /* dated rules that findings put in force */
 	size_t n_done;
+	struct {
+		char folder[PATH_MAX]; /* empty: there is no fleet */
+		uint64_t due_ns;
+		struct prevalence_head head; /* time_s 0: nothing was read */
+		bool used;                   /* no: it is too old */
+		int problem;                 /* -errno, of the file that is there; 0: none */
+		ino_t inode;
+		struct timespec changed;
+	} fleet;
 };
 
 /* intel.c */
@@ -45,6 +59,11 @@ int state_read(
 void state_stop(struct sentry *s); /* waits for a child that writes: what follows is newer */
 void state_tick(struct sentry *s);
 int state_write(struct sentry *s); /* now, in this process */
+
+/* prevalence.c */
+void prevalence_tick(struct sentry *s);
+void prevalence_each(const struct sentry *s, feed_health_fn fn, void *ctx);
+void prevalence_status(const struct sentry *s, struct json *j); /* one object, or nothing */
 
 /* respond.c: what the policy says is to be done; its words in `said`, empty when nothing. */
 void respond(struct sentry *s, const struct finding *f, struct buf *said);

@@ -40,12 +40,12 @@ static void put_app(struct buf *rule, const struct finding *f)
  * The whole domain when nobody else's business is there; the one name where it is somebody's large platform, and then for this
  * program alone. Without a name, the address.
  */
-static bool put_destination(struct buf *rule, const struct finding *f)
+static bool put_destination(const struct sentry *s, struct buf *rule, const struct finding *f)
 {
 	char addr[ADDR_TEXT_MAX];
 	bool has_domain = f->peer.n && f->name.n;
 
-	if (has_domain && popular_fame(f->peer) == FAME_NONE) {
+	if (has_domain && detect_fame(s->detect, f->peer) == FAME_NONE) {
 		buf_printf(rule, " to **.%.*s", STR_FMT(f->peer));
 		return true;
 	}
@@ -127,7 +127,7 @@ void respond(struct sentry *s, const struct finding *f, struct buf *said)
 			continue;
 		if (r->deny_destination) {
 			buf_puts(&rule, "deny");
-			if (put_destination(&rule, f) && !rule.failed)
+			if (put_destination(s, &rule, f) && !rule.failed)
 				put_in_force(s, r, buf_str(&rule), f, said);
 		}
 		buf_clear(&rule);

@@ -68,6 +68,7 @@ int sentry_new(struct sentry **ret, const struct sentry_config *cfg)
 	if (!s)
 		return -ENOMEM;
 	s->cfg = *cfg;
+	snprintf(s->fleet.folder, sizeof(s->fleet.folder), "%s", cfg->fleet ?: "");
 	r = intel_live_new(&s->intel, s);
 	if (r == 0)
 		r = origin_new(&s->origin, "");
@@ -127,6 +128,7 @@ void sentry_tick(struct sentry *s)
 {
 	detect_tick(s->detect, s->cfg.now());
 	intel_live_tick(s->intel);
+	prevalence_tick(s);
 	state_tick(s);
 }
 
@@ -319,6 +321,7 @@ void sentry_status(struct sentry *s, struct json *j)
 	if (st.warming)
 		json_text(j, "learning_until", time_format(st.warm_until_ns, text));
 	intel_live_status(s->intel, j);
+	prevalence_status(s, j);
 	json_object_begin(j, "evicted");
 	json_u64(j, "entities", st.evicted_entities);
 	json_u64(j, "peers", st.evicted_peers);
@@ -331,4 +334,5 @@ void sentry_status(struct sentry *s, struct json *j)
 void sentry_each_feed(struct sentry *s, feed_health_fn fn, void *ctx)
 {
 	intel_live_each(s->intel, fn, ctx);
+	prevalence_each(s, fn, ctx);
 }

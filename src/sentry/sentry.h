@@ -17,6 +17,7 @@ struct sentry;
 
 struct sentry_config {
 	const char *state; /* folder; NULL: nothing is remembered */
+	const char *fleet; /* folder of PREVALENCE_FILE (detect/prevalence.h), copied; NULL: none */
 	struct loop *loop; /* borrowed, as all that follows */
 	struct intern *texts;
 	struct proc_table *procs;

@@ -18,6 +18,7 @@
 #include "policy/fetch.h"
 #include "store/clickhouse_http.h"
 #include "store/ship_note.h"
+#include "store/ship_prevalence.h"
 #include "store/spool.h"
 
 #define INSERT_SETTINGS "&insert_deduplicate=1&insert_distributed_sync=1"
@@ -28,6 +29,8 @@
 #define ANSWER_MAX 4096U
 /* A server that loses another in the middle of an insert says the same as of a batch that cannot be read: for a while it is not believed. */
 #define SUSPECT_NS (60 * NSEC_PER_SEC)
+#define FLEET_EVERY_NS (3600 * NSEC_PER_SEC)
+#define FLEET_AGAIN_NS (600 * NSEC_PER_SEC) /* after a failure */
 #define MANY 20 /* batches that wait: more and more of them, and the server is slow */
 
 static const char slow[] = "it is slow: batches come faster than it takes them";
@@ -57,6 +60,8 @@ struct ship {
 	int note_fd;                    /* -1: there is one address */
 	struct ship_note waits;         /* for the answer of that collector */
 	char spool_line[64], batch_line[128];
+	uint64_t fleet_due_ns,
+		fleet_time_s; /* what the fleet contacts: when to ask, which is here */
 	struct ship_report report;
 };
 
@@ -172,6 +177,28 @@ static void go_on(struct ship *s, char why[SHIP_WHY_MAX])
 	s->again = !s->waits.batch[0] && clickhouse_http_next(s->http);
 	if (s->waits.batch[0])
 		snprintf(why + MIN(n, SHIP_WHY_MAX - sizeof(but)), sizeof(but), "%s", but);
+}
+
+/* ---- what comes back ---- */
+
+/* Between batches; what stands in its way does not stand in theirs. Many machines do not ask at the same moment. */
+static void look_at_fleet(struct ship *s)
+{
+	char why[SHIP_WHY_MAX] = "";
+	uint64_t now = time_now_boot();
+	int r;
+
+	if (now < s->fleet_due_ns || s->report.problem[0])
+		return;
+	r = s->met ? 0 : meet(s, why);
+	if (r == 0)
+		r = ship_prevalence_fetch(s->http, s->dir, &s->fleet_time_s, why);
+	s->fleet_due_ns = now + (r < 0 ? FLEET_AGAIN_NS : FLEET_EVERY_NS);
+	s->fleet_due_ns += hash_random_seed() % FLEET_AGAIN_NS;
+	if (strcmp(s->report.fleet_problem, why)) {
+		memcpy(s->report.fleet_problem, why, sizeof(why));
+		tell(s);
+	}
 }
 
 /* ---- batches ---- */
@@ -337,10 +364,13 @@ static void look_and_send(struct ship *s)
 	s->waited = s->n;
 	for (size_t i = 0; r == 0 && i < s->n; i++)
 		r = send_batch(s, s->names[i].text);
-	if ((r < 0 && !s->again) || s->doubt.text[0])
+	if ((r < 0 && !s->again) || s->doubt.text[0]) {
 		back_off(s);
-	else
-		wait_ms(s->n ? 1 : IDLE_MS);
+		return;
+	}
+	if (r == 0)
+		look_at_fleet(s);
+	wait_ms(s->n ? 1 : IDLE_MS);
 }
 
 /* The daemon has made them, or its disk is full. */

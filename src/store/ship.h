@@ -52,6 +52,8 @@ struct ship_report {
 	char version[SHIP_VERSION_MAX]; /* of the server; empty: not known */
 	bool collector;                 /* it is one */
 	char problem[SHIP_WHY_MAX];     /* empty: none */
+	char fleet_problem
+		[SHIP_WHY_MAX]; /* why nothing comes back of the fleet; empty: nothing does */
 };
 
 #define SHIP_FD 3

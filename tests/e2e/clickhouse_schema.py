@@ -15,8 +15,9 @@ import clickhouse_rig
 import lab
 
 CASES = lab.golden.Cases()
-TABLES = ["finding", "flow", "flow_hour", "host", "name", "policy", "usage_host", "usage_hour", "usage_name", "verdict"]
+TABLES = ["finding", "flow", "flow_hour", "host", "name", "policy", "prevalence", "usage_host", "usage_hour", "usage_name", "verdict"]
 SUMMED = ("usage_hour", "usage_host", "usage_name")
+FLEET = 312                         # machines; a hundredth of them, rounded up, is 4
 HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
 PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "
           "concat('web-', toString(number % 5)), if(number % 3 = 0, '', 'a.example'), toFixedString(toString(number % 3), 16), number, "
@@ -35,6 +36,22 @@ def caught_up(c, table, rows):
     return nodes[0] == nodes[1] and nodes[2] == nodes[3] and nodes[0] + nodes[2] == rows and all(nodes)
 
 
+def prevalence(c):
+    """One domain of all, one of a few, one of less than a hundredth; what was refused or came in does not count."""
+    rows = ("INSERT INTO egret.flow_1 (ts, host, domain, inbound, refused) SELECT toDateTime({ts}), concat('m', toString(number)), "
+            "{domain}, {inbound}, {refused} FROM system.numbers LIMIT " + str(FLEET))
+    for days_ago, domain, inbound, refused in (
+            (0, "'all.example'", 0, 0), (3, "if(number < 50, 'all.example', if(number < 3, '', 'own.example'))", 0, 0),
+            (2, "if(number < 7, 'few.example', if(number < 9, 'two.example', ''))", 0, 0), (1, "'refused.example'", 0, 1), (1, "'in.example'", 1, 0)):
+        c.ask(rows.format(ts=HOURS - days_ago * 86400, domain=domain, inbound=inbound, refused=refused))
+    CASES.equal("prevalence: it is made", c.tool("prevalence", node=2), f"3 domains that 4 or more of {FLEET + 6} machines contact\n")
+    newest = "WHERE ts = (SELECT max(ts) FROM egret.prevalence WHERE domain = '') ORDER BY domain"
+    CASES.equal("prevalence: machines and days of each domain, and of how many machines in the row without one",
+                c.ask(f"SELECT domain, hosts, days, least FROM egret.prevalence {newest}", node=1),
+                f"\t{FLEET + 6}\t7\t4\nall.example\t{FLEET}\t2\t4\nfew.example\t7\t1\t4\nown.example\t{FLEET - 50}\t1\t4")
+    CASES.equal("rollup makes it four times a day, and not each time", c.tool("rollup", "--days", "1").count("machines contact"), 0)
+
+
 def debian():
     c = clickhouse_rig.Cluster(2, 2)
     try:
@@ -45,7 +62,8 @@ def debian():
         CASES.check("migrate again, at another node, takes nothing away", c.tool("migrate", node=3) and count_of(c, "flow", 3) == "200")
         c.ask(PIECES.format(hour=HOURS), node=1)
         CASES.equal("the same block sent again through another replica is not counted twice", count_of(c, "flow"), "200")
-        CASES.equal("rollup: closed hours", c.tool("rollup"), "2 hours summed of 2\n")
+        CASES.equal("rollup: closed hours, and what machines contact the first time", c.tool("rollup"),
+                    "2 hours summed of 2\n0 domains that 2 or more of 5 machines contact\n")
         want = c.ask("SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow")
         for table in SUMMED:
             CASES.equal(f"rollup: sums of {table} are those of the pieces", c.ask(SUMS.format(table)), want)
@@ -61,9 +79,10 @@ def debian():
         CASES.equal("rollup: a table that lost its sums gets them again", (c.tool("rollup", node=3), c.ask(SUMS.format("usage_name"))),
                     ("2 hours summed of 2\n", "202\t102\t2019900\t39800"))
         CASES.equal("rollup: a host with a quote in its name", c.tool("rollup"), "0 hours summed of 2\n")
+        prevalence(c)
         c.ask("INSERT INTO egret.flow_1 (ts, host) VALUES " + ",".join(f"(1700000000, 'old-{i}')" for i in range(9)))
         CASES.equal("retention: old days go on every shard", c.tool("retention", node=3), "1 partitions dropped\n")
-        CASES.equal("retention: the rest stays", count_of(c, "flow"), "202")
+        CASES.equal("retention: the rest stays", count_of(c, "flow"), str(202 + 5 * FLEET))
         said = c.run("local-cluster", "status", c.dir)
         CASES.check("status names five processes", said.count("\n") == 5 and "not run" not in said, said)
         c.kill("s1r2")
