@@ -181,21 +181,24 @@ static void go_on(struct ship *s, char why[SHIP_WHY_MAX])
 
 /* ---- what comes back ---- */
 
-/* Between batches; what stands in its way does not stand in theirs. Many machines do not ask at the same moment. */
+/*
+ * Between batches, whose way it never is in: who does not answer at all is told of by them. Many machines do not ask at the same
+ * moment.
+ */
 static void look_at_fleet(struct ship *s)
 {
 	char why[SHIP_WHY_MAX] = "";
 	uint64_t now = time_now_boot();
+	bool met;
 	int r;
 
 	if (now < s->fleet_due_ns || s->report.problem[0])
 		return;
-	r = s->met ? 0 : meet(s, why);
-	if (r == 0)
-		r = ship_prevalence_fetch(s->http, s->dir, &s->fleet_time_s, why);
+	met = s->met || meet(s, why) == 0;
+	r = met ? ship_prevalence_fetch(s->http, s->dir, &s->fleet_time_s, why) : -EIO;
 	s->fleet_due_ns = now + (r < 0 ? FLEET_AGAIN_NS : FLEET_EVERY_NS);
 	s->fleet_due_ns += hash_random_seed() % FLEET_AGAIN_NS;
-	if (strcmp(s->report.fleet_problem, why)) {
+	if (met && strcmp(s->report.fleet_problem, why)) {
 		memcpy(s->report.fleet_problem, why, sizeof(why));
 		tell(s);
 	}

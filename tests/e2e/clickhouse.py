@@ -87,7 +87,7 @@ def is_quiet(d):
 
 def is_drained(d):
     s = status(d)
-    names = [x for x in os.listdir(spool(d)) if x not in ("sent", "refused", "id", "collector")]
+    names = [x for x in os.listdir(spool(d)) if x not in ("sent", "refused", "id", "collector", "prevalence")]
     return s["waiting"] == 0 and s["queued_bytes"] == 0 and not names and s
 
 
@@ -273,6 +273,39 @@ def troubles(r, d):
     equals("after all troubles", r.c, ended(d))
 
 
+def heard_of_fleet(d, machines):
+    """Its sender asks when it starts, and then once an hour."""
+    os.kill(status(d)["pid"], 9)
+
+    def heard():
+        said = json.loads(d.egret("status", "--json").stdout)
+        return said["detect"].get("fleet", {}).get("hosts") == machines and said
+
+    return lab.wait_for(f"what {machines} machines contact to be known here", heard, 60)
+
+
+def prevalence(r, d):
+    """What others contact comes back, weighs here, and is a problem to nobody when it cannot."""
+    CASES.check("nobody has summed up the fleet: no problem", not status(d).get("fleet_problem"), status(d))
+    CASES.equal("the fleet is summed up", clickhouse_rig.fleet(r.c, 40, "everybody.example"), "1 domains that 2 or more of 41 machines contact\n")
+    said = heard_of_fleet(d, 41)
+    CASES.equal("it is known here, and used", [said["detect"]["fleet"][x] for x in ("domains", "least", "days", "used")], [1, 2, 7, True])
+    CASES.check("status tells it in words", "41 machines say what is rare: 1 domains that 2 or more of them contact" in d.egret("status").stdout)
+    feed = [f for f in said["feeds"] if f["kind"] == "fleet"]
+    CASES.check("and as a feed, with its age", len(feed) == 1 and feed[0]["entries"] == 1 and feed[0]["age_s"] < 300 and not feed[0]["expired"], feed)
+    r.c.ask("RENAME TABLE egret.prevalence TO egret.away")
+    os.kill(status(d)["pid"], 9)
+    lab.wait_for("the loss to be told", lambda: "wrong schema" in status(d).get("fleet_problem", ""), 60)
+    lines = len(d.lines())
+    traffic(r.n, times=1)
+    lab.wait_for("eve.json to go on", lambda: len(d.lines()) > lines)
+    drained(d)
+    CASES.check("batches go on without it, and what was known stays", not status(d).get("send_problem")
+                and json.loads(d.egret("status", "--json").stdout)["detect"]["fleet"]["used"], status(d))
+    r.c.ask("RENAME TABLE egret.away TO egret.prevalence")
+    CASES.check("the log says it once", d.messages().count("what the fleet contacts is not known") == 1, d.messages())
+
+
 def tls(r):
     """Verified by default."""
     r.c.ask("CREATE DATABASE other")
@@ -338,6 +371,7 @@ def main():
         sent_again(r, d)
         troubles(r, d)
         today(r, d)
+        prevalence(r, d)
         d.stop()
         tls(r)
     except (RuntimeError, TimeoutError, subprocess.SubprocessError, OSError, KeyError) as e:

@@ -41,6 +41,16 @@ def chdb(folder, tmp):
     return ask, tool.statements("egret", None, tuple(map(int, ask.version.split(".")[:2])))
 
 
+def fleet(c, machines, domain):
+    """That many other machines contact a domain, on six days; and what the fleet contacts is summed up."""
+    for day in range(6):
+        said = c.ask("INSERT INTO egret.flow_1 (ts, host, domain) SELECT toDateTime(now()) - " + f"{day * 86400}, "
+              f"concat('m', toString(number)), '{domain}' FROM system.numbers LIMIT {machines}")
+        if said:
+            raise RuntimeError(said)
+    return c.tool("prevalence")
+
+
 def is_gone(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:

@@ -13,7 +13,7 @@ import traceback
 
 import clickhouse_rig
 import lab
-from clickhouse import PORT, ended, is_quiet, summed, of_server, traffic, COUNTS, drained
+from clickhouse import PORT, ended, heard_of_fleet, is_quiet, summed, of_server, traffic, COUNTS, drained
 from collector_rig import Agent, Authority, Collector, Relay, Table, at_once
 from guarded import Guarded
 
@@ -180,6 +180,15 @@ def real(r):
     CASES.equal(f"bytes and packets of {len(rows)} flows of a real egretd are those of its eve.json", dict(zip(COUNTS, got)), summed(rows))
     CASES.equal("as many flows", got[4], len(rows))
     CASES.equal("no piece twice", got[5], got[6])
+    status = json.loads(d.egret("status", "--json").stdout)["clickhouse"]
+    clickhouse_rig.fleet(r.c, 60, "everybody.example")
+    os.kill(r.collector.status()["clickhouse"]["pid"], 9)      # its sender asks when it starts
+    lab.wait_for("the collector to know what the fleet contacts",
+                 lambda: os.path.exists(os.path.join(r.collector.dir, "state", "collector", "spool", "prevalence")), 60)
+    machines = int(r.c.ask("SELECT max(hosts) FROM egret.prevalence"))
+    CASES.equal("an agent hears of the fleet from its collector", heard_of_fleet(d, machines)["detect"]["fleet"]["domains"],
+                int(r.c.ask("SELECT count() FROM egret.prevalence WHERE domain != ''")))
+    CASES.check("that is no problem to the collector", not r.collector.status()["clickhouse"].get("fleet_problem"))
     status = json.loads(d.egret("status", "--json").stdout)["clickhouse"]
     CASES.check("its status says that it sends to a collector", status["collector"] and status["url"] == r.collector.url, status)
     d.stop()
