@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What hosts take from a publisher: the first byte says whether a signature of minisign, a manifest or a whole bundle follows. Any bytes
- * are read, or refused with a word about it.
+ * What hosts take from a publisher: the first byte says whether a signature of minisign, a manifest or a whole bundle follows, or what
+ * a server tells of other machines. Any bytes are read, or refused with a word about it.
  */
 #include <stdlib.h>
 
@@ -78,6 +78,14 @@ static void try_bundle(struct str bytes)
 	buf_done(&messages);
 }
 
+static void try_others(struct str text)
+{
+	struct fleet_others o;
+
+	fleet_others_parse(text, 42, &o);
+	check(o.back <= o.enforced && (o.back || !fleet_others_warn(&o)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str rest = { (const char *)data + 1, size - 1 };
@@ -88,6 +96,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_signature(rest);
 	else if (data[0] == 'm')
 		try_manifest(rest);
+	else if (data[0] == 'o')
+		try_others(rest);
 	else
 		try_bundle(rest);
 	return 0;

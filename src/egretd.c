@@ -77,6 +77,7 @@ struct daemon {
 	uint64_t control_lost_told, store_lost_told, store_unwritten_told, spool_dropped_told;
 	uint64_t next_host_ns;
 	char host[256];
+	char spool[KEEP_PATH_MAX], others[KEEP_PATH_MAX];
 	char pin[32]; /* what enforcement is pinned under */
 };
 
@@ -367,7 +368,6 @@ static int open_outputs(struct daemon *d)
 
 static int start_sentry(struct daemon *d)
 {
-	char spool[KEEP_PATH_MAX];
 	int r;
 
 	if (!d->config.findings)
@@ -377,7 +377,7 @@ static int start_sentry(struct daemon *d)
 		return r;
 	r = sentry_new(&d->sentry, &(struct sentry_config){
 					   .state = d->config.state,
-					   .fleet = keep_spool(&d->config, spool),
+					   .fleet = keep_spool(&d->config, d->spool),
 					   .loop = d->loop,
 					   .texts = pipeline_texts(d->pipeline),
 					   .procs = pipeline_procs(d->pipeline),
@@ -411,12 +411,14 @@ static int start_follower(struct daemon *d)
 
 	if (!c->follow.from[0])
 		return 0;
-	r = follower_new(&d->follower, &(struct follower_config){ .settings = &c->follow,
-								  .state = c->state,
-								  .host = d->host,
-								  .guard = d->guard,
-								  .loop = d->loop,
-								  .told = { on_record, d } });
+	r = follower_new(&d->follower,
+			 &(struct follower_config){ .settings = &c->follow,
+						    .state = c->state,
+						    .others = keep_others(c, d->others),
+						    .host = d->host,
+						    .guard = d->guard,
+						    .loop = d->loop,
+						    .told = { on_record, d } });
 	return r < 0 ? log_errno(r, "cannot start what follows %s", c->follow.from) : 0;
 }
 

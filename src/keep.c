@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "policy/locate.h"
 #include "shipper.h"
+#include "store/ship_fleet.h"
 
 static void on_place(void *ctx, const struct addr *peer, struct store_peer *ret)
 {
@@ -25,6 +26,14 @@ const char *keep_spool(const struct config *c, char path[KEEP_PATH_MAX])
 	if (!c->clickhouse.url[0])
 		return NULL;
 	snprintf(path, KEEP_PATH_MAX, "%s/spool", c->state);
+	return path;
+}
+
+const char *keep_others(const struct config *c, char path[KEEP_PATH_MAX])
+{
+	if (!c->clickhouse.url[0])
+		return NULL;
+	snprintf(path, KEEP_PATH_MAX, "%s/spool/" SHIP_OTHERS_FILE, c->state);
 	return path;
 }
 

@@ -11,9 +11,11 @@ struct locator;
 struct loop;
 struct shipper;
 
-#define KEEP_PATH_MAX (sizeof(((struct config *)0)->state) + 16)
+#define KEEP_PATH_MAX (sizeof(((struct config *)0)->state) + 32)
 /* Where batches wait, and what comes back of the fleet lies; returns `path`, or NULL: there is no fleet. */
 const char *keep_spool(const struct config *c, char path[KEEP_PATH_MAX]);
+const char *keep_others(const struct config *c,
+			char path[KEEP_PATH_MAX]); /* its file of other machines' policy */
 
 /* 0 and *ret, which stays NULL where nothing is kept; or -errno, which is logged. `boot` tells this run from others. */
 int keep_history(struct keeper **ret, const struct config *c, struct flow_table *flows,

@@ -19,9 +19,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/time.h"
+#include "collector/hand_on.h"
 #include "collector/intake.h"
 #include "collector/peer.h"
-#include "collector/prevalence.h"
 #include "serve/page.h"
 #include "serve/page_listen.h"
 #include "store/ship.h"
@@ -69,7 +69,7 @@ struct call {
 	struct spool_tag tag; /* waits for the commit */
 	unsigned status;      /* 0: no answer yet */
 	char text[REPLY_MAX];
-	struct prevalence_part part; /* is answered with in its place, where it has a size */
+	struct hand_on part; /* is answered with in its place, where it has a size */
 };
 
 /* ---- answers ---- */
@@ -176,7 +176,7 @@ static void act(struct call *c)
 		answer_ok(c, VERSION);
 		return;
 	}
-	if (prevalence_answer(c->link->r->fleet, b.statement.n ? b.statement : b.body, &c->part)) {
+	if (hand_on(c->link->r->fleet, b.statement.n ? b.statement : b.body, &c->part)) {
 		answer_ok(c, "");
 		return;
 	}

@@ -15,7 +15,7 @@ struct loop;
 struct page_settings;
 struct receive;
 
-/* Certificate and key are read here. `fleet`, borrowed: see collector/prevalence.h. -errno; logs why. */
+/* Certificate and key are read here. `fleet`, borrowed: see collector/hand_on.h. -errno; logs why. */
 int receive_new(struct receive **ret, struct loop *loop, struct intake *intake, const char *fleet,
 		const struct page_settings *where);
 struct receive *receive_free(struct receive *r);

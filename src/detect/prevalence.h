@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How many machines of a fleet contact which domains: a summary that `egret-clickhouse prevalence` makes of the last days, and that
- * each machine fetches (store/ship_prevalence.h). A machine alone cannot tell what is rare from what is new to it; a fleet can.
+ * each machine fetches (store/ship_fleet.h). A machine alone cannot tell what is rare from what is new to it; a fleet can.
  *
  *     TIME \t MACHINES \t LEAST \t DAYS          Unix seconds; machines that were counted; the days they were watched
  *     DOMAIN \t MACHINES \t DAYS                 of each registrable domain that at least LEAST of them contacted, on how many days

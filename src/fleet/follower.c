@@ -76,9 +76,9 @@ static double after_minute(const struct follower *f)
 static void log_event(enum follow_state state, const struct record_policy *p)
 {
 	static const char *const words[] = { "was taken", "is in force, on trial", "is kept",
-					     "is taken back" };
+					     "is taken back", "waits" };
 
-	log_msg(state == FOLLOW_STEPPED_BACK ? LOG_WARN : LOG_INFO,
+	log_msg(state >= FOLLOW_STEPPED_BACK ? LOG_WARN : LOG_INFO,
 		"fleet policy: version %" PRIu64 " %s%s%.*s%s%.*s%s%.*s", p->version, words[state],
 		p->group.n ? ": group " : "", STR_FMT(p->group), p->stage.n ? ", stage " : "",
 		STR_FMT(p->stage), p->reason.n ? ": " : "", STR_FMT(p->reason));
@@ -101,8 +101,8 @@ static void put_own(const struct follower *f, struct record_policy *ret)
 void follower_tell(struct follower *f, enum follow_state state, uint64_t version,
 		   const char *reason)
 {
-	static const char *const names[] = { "took", "enforced", "kept", "stepped-back",
-					     "refused" };
+	static const char *const names[] = { "took",         "enforced", "kept",
+					     "stepped-back", "held",     "refused" };
 	struct record_policy p = { .state = names[state],
 				   .version = version,
 				   .reason = reason ? str_of(reason) : STR_NONE };
@@ -286,6 +286,23 @@ static void watch_older(struct follower *f)
 
 /* ---- what is to be done ---- */
 
+/* It goes on when they are fewer among more, or there is a newer version. */
+static bool is_held(struct follower *f)
+{
+	struct fleet_others others;
+	bool held = follower_is_held(f, &others);
+	char why[WHY_MAX];
+
+	if (held && !f->held) {
+		snprintf(why, sizeof(why),
+			 "%" PRIu64 " of %" PRIu64 " machines that enforced it went back from it",
+			 others.back, others.enforced);
+		follower_tell(f, FOLLOW_HELD, f->at.version, why);
+	}
+	f->held = held;
+	return held;
+}
+
 /* It was in force and is not: the guard went back by itself, or somebody loaded something else. */
 static bool was_lost(struct follower *f)
 {
@@ -321,6 +338,10 @@ static void reconcile(struct follower *f)
 	if (m->expires_s && m->expires_s < now) {
 		follower_say(f->trouble, "version %" PRIu64 " expired before its turn came",
 			     m->version);
+		return;
+	}
+	if (is_held(f)) {
+		follower_shadow(f);
 		return;
 	}
 	if (now >= f->load_again_s || now < f->load_again_s - LOAD_AGAIN_S)
@@ -418,6 +439,7 @@ static const char *state_now(const struct follower *f)
 	       : !f->taken.group                 ? "no group takes this host"
 	       : f->at.bad == f->at.version      ? "stepped back"
 	       : guard_by_hand(f->cfg.guard)     ? "overruled by hand"
+	       : f->held                         ? "held: others went back from it"
 	       : f->at.in_force != f->at.version ? "waits"
 	       : f->at.on_trial                  ? "on trial"
 						 : "in force";

@@ -37,6 +37,8 @@ struct follow_settings {
 struct follower_config {
 	const struct follow_settings *settings; /* borrowed, as all that follows */
 	const char *state, *host;
+	const char
+		*others; /* file that tells of other machines (fleet/rollout.h); NULL: none does */
 	struct guard *guard;
 	struct loop *loop;      /* NULL: nothing is fetched */
 	uint64_t (*now)(void);  /* Unix ns; NULL: the clock */

@@ -70,6 +70,7 @@ struct follower {
 	struct policy_image *shadow;
 	int64_t shadow_made_s;
 
+	bool held; /* others went back from it */
 	int64_t load_again_s;
 	char away[WHY_MAX];    /* why the publisher cannot be asked; empty: it can */
 	char problem[WHY_MAX]; /* why what is published is not taken */
@@ -85,6 +86,7 @@ enum follow_state {
 	FOLLOW_ENFORCED,
 	FOLLOW_KEPT,
 	FOLLOW_STEPPED_BACK,
+	FOLLOW_HELD,
 	FOLLOW_REFUSED
 };
 /* For the log, and as a record. */
@@ -102,6 +104,9 @@ void follower_recall(struct follower *f);
 /* ask.c */
 void follower_ask_tick(struct follower *f);
 void follower_ask_done(struct follower *f);
+
+/* others.c: its turn has come, and it is better not to. */
+bool follower_is_held(const struct follower *f, struct fleet_others *ret);
 
 /* trial.c */
 void follower_sample(struct follower *f);

@@ -29,6 +29,16 @@ int64_t fleet_trial_s(const struct fleet_rollout *r);
  */
 int64_t fleet_start_s(int64_t signed_s, int64_t last_asked_s, int64_t now_s);
 
+/*
+ * What became of a version on others, where machines tell it to a ClickHouse: lines VERSION \t STATE \t MACHINES of a stranger.
+ * Who still waits goes on waiting when a tenth of those who enforced it went back from it, or more.
+ */
+struct fleet_others {
+	uint64_t enforced, back; /* machines; those who went back are among those who enforced it */
+};
+void fleet_others_parse(struct str text, uint64_t version, struct fleet_others *ret);
+bool fleet_others_warn(const struct fleet_others *o);
+
 /* Refusals over a time; times longer than an hour are cut so that what is old weighs less and less. */
 struct fleet_rate {
 	uint64_t n, seconds;

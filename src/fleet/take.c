@@ -117,6 +117,7 @@ static void begin(struct follower *f, struct taken *t, int64_t signed_s)
 	at->start_s = fleet_start_s(signed_s, f->asked_s, follower_now_s(f));
 	at->tries = at->watched = at->would_refuse = 0;
 	f->load_again_s = 0;
+	f->held = false;
 	f->trouble[0] = 0;
 	follower_shadow_drop(f);
 }

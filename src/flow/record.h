@@ -102,7 +102,7 @@ struct record_drop {
 };
 
 struct record_policy {
-	const char *state; /* "took", "enforced", "kept", "stepped-back", "refused" */
+	const char *state; /* "took", "enforced", "kept", "stepped-back", "held", "refused" */
 	uint64_t version;  /* 0: not known, the signature was not good */
 	struct str group, stage, file;
 	struct str reason; /* why it was refused or taken back; else what its publisher notes */

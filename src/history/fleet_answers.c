@@ -358,12 +358,14 @@ int answer_fleet_policies(struct answering *a)
 
 	buf_printf(
 		&query,
-		"SELECT version, countIf(s = 'took'), countIf(s = 'enforced'), countIf(s = "
+		"SELECT version, countIf(s IN ('took', 'held')), countIf(s = 'enforced'), "
+		"countIf(s = "
 		"'kept'), "
 		"countIf(s = 'stepped-back'), countIf(s = 'refused'), sum(b), sum(f), sum(w), "
 		"sum(d), "
 		"arraySlice(arraySort(groupArrayIf(concat(host, ': ', why), s IN ('stepped-back', "
-		"'refused'))), 1, 20) FROM (SELECT version, host, argMax(state, time_us) AS s, "
+		"'held', 'refused'))), 1, 20) FROM (SELECT version, host, argMax(state, time_us) "
+		"AS s, "
 		"argMax(reason, time_us) AS why, argMax(refused_before_hour, time_us) AS b, "
 		"argMax(refused_after_hour, time_us) AS f, max(watched) AS w, max(would_refuse) AS "
 		"d "

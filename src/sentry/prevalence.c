@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a fleet contacts: the file that the sender fetches (store/ship_prevalence.h), read again when it changed, and not believed when it is old. */
+/* What a fleet contacts: the file that the sender fetches (store/ship_fleet.h), read again when it changed, and not believed when it is old. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

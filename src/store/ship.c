@@ -17,8 +17,8 @@
 #include "base/time.h"
 #include "policy/fetch.h"
 #include "store/clickhouse_http.h"
+#include "store/ship_fleet.h"
 #include "store/ship_note.h"
-#include "store/ship_prevalence.h"
 #include "store/spool.h"
 
 #define INSERT_SETTINGS "&insert_deduplicate=1&insert_distributed_sync=1"
@@ -29,8 +29,6 @@
 #define ANSWER_MAX 4096U
 /* A server that loses another in the middle of an insert says the same as of a batch that cannot be read: for a while it is not believed. */
 #define SUSPECT_NS (60 * NSEC_PER_SEC)
-#define FLEET_EVERY_NS (3600 * NSEC_PER_SEC)
-#define FLEET_AGAIN_NS (600 * NSEC_PER_SEC) /* after a failure */
 #define MANY 20 /* batches that wait: more and more of them, and the server is slow */
 
 static const char slow[] = "it is slow: batches come faster than it takes them";
@@ -60,8 +58,7 @@ struct ship {
 	int note_fd;                    /* -1: there is one address */
 	struct ship_note waits;         /* for the answer of that collector */
 	char spool_line[64], batch_line[128];
-	uint64_t fleet_due_ns,
-		fleet_time_s; /* what the fleet contacts: when to ask, which is here */
+	struct ship_fleet fleet;
 	struct ship_report report;
 };
 
@@ -181,25 +178,21 @@ static void go_on(struct ship *s, char why[SHIP_WHY_MAX])
 
 /* ---- what comes back ---- */
 
-/*
- * Between batches, whose way it never is in: who does not answer at all is told of by them. Many machines do not ask at the same
- * moment.
- */
+/* Between batches, whose way it never is in: who does not answer at all is told of by them. */
 static void look_at_fleet(struct ship *s)
 {
 	char why[SHIP_WHY_MAX] = "";
-	uint64_t now = time_now_boot();
-	bool met;
-	int r;
+	const char *problem;
 
-	if (now < s->fleet_due_ns || s->report.problem[0])
+	if (s->report.problem[0] || !ship_fleet_due(&s->fleet))
 		return;
-	met = s->met || meet(s, why) == 0;
-	r = met ? ship_prevalence_fetch(s->http, s->dir, &s->fleet_time_s, why) : -EIO;
-	s->fleet_due_ns = now + (r < 0 ? FLEET_AGAIN_NS : FLEET_EVERY_NS);
-	s->fleet_due_ns += hash_random_seed() % FLEET_AGAIN_NS;
-	if (met && strcmp(s->report.fleet_problem, why)) {
-		memcpy(s->report.fleet_problem, why, sizeof(why));
+	if (!s->met && meet(s, why) < 0) {
+		ship_fleet_later(&s->fleet);
+		return;
+	}
+	problem = ship_fleet_fetch(&s->fleet, s->http, s->dir);
+	if (strcmp(s->report.fleet_problem, problem)) {
+		snprintf(s->report.fleet_problem, SHIP_WHY_MAX, "%s", problem);
 		tell(s);
 	}
 }

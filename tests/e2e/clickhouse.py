@@ -87,7 +87,7 @@ def is_quiet(d):
 
 def is_drained(d):
     s = status(d)
-    names = [x for x in os.listdir(spool(d)) if x not in ("sent", "refused", "id", "collector", "prevalence")]
+    names = [x for x in os.listdir(spool(d)) if x not in ("sent", "refused", "id", "collector", "prevalence", "policy")]
     return s["waiting"] == 0 and s["queued_bytes"] == 0 and not names and s
 
 

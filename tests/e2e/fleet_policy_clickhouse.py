@@ -37,6 +37,38 @@ def documented(d):
     CASES.check("docs/fleet.md: its commands work", done.returncode == 0 and "STEPPED BACK" in done.stdout, done.stdout, done.stderr)
 
 
+def others_say(c, d, version, state, machines):
+    """That many others tell it, and the sender asks again: it does when it starts, and every five minutes."""
+    c.ask(f"INSERT INTO egret.policy_1 (ts, host, time_us, version, state) SELECT now(), concat('{state}', toString(number)), 1, {version}, "
+          f"'{state}' FROM system.numbers LIMIT {machines}")
+    os.kill(json.loads(d.egret("status", "--json").stdout)["clickhouse"]["pid"], 9)
+    path = os.path.join(d.run_dir, "state", "spool", "policy")
+
+    def heard():
+        if not os.path.exists(path):
+            return False
+        with open(path, encoding="ascii") as f:
+            return any(re.fullmatch(rf"{version}\t{state}\t\d+", x) and int(x.split("\t")[2]) >= machines for x in f.read().splitlines())
+
+    lab.wait_for("the sender to hear of it", heard, 60)
+
+
+def held(c, p, d):
+    """Whose turn has come does not repeat what harmed those before it; it goes on when they are few after all."""
+    others_say(c, d, 3, "enforced", 10)
+    others_say(c, d, 3, "stepped-back", 2)
+    p.write("web.egret", refuses(OTHER) + "# another text\n")
+    p.publish("version 3\ngroup web policy web.egret\nrollout for 2s\n")
+    f = wait_fleet(d, "version 3 to be held", version=3, state="held: others went back from it")
+    CASES.equal("held: what was in force stays", f["in_force"], 1)
+    lab.wait_for("that to be told", lambda: versions(d).get(3, {}).get("waits") and versions(d), 60)
+    CASES.check("held: why", any("2 of 12 machines that enforced it went back" in x or "2 of 10 machines that enforced it went back" in x
+                                 for x in versions(d)[3]["reasons"]), versions(d)[3])
+    others_say(c, d, 3, "enforced", 40)
+    f = wait_fleet(d, "version 3 to be kept after all", version=3, state="in force", in_force=3)
+    CASES.check("held: once in the log", d.messages().count("machines that enforced it went back from it") == 1, d.messages())
+
+
 def told(n, c):
     p = Publisher(n)
     p.write("web.egret", refuses(OTHER))
@@ -65,6 +97,7 @@ def told(n, c):
     shown = asked(d).stdout
     CASES.check("as a table", "STEPPED BACK" in shown and "version 2, web-3: a rule that cannot be" in shown, shown)
     documented(d)
+    held(c, p, d)
     d.stop()
 
 

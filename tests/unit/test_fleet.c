@@ -285,6 +285,34 @@ static void test_places(void **state)
 	assert_in_range(both, 50, 150);    /* others with each version */
 }
 
+/* What a server tells of other machines, and when it is better to wait. */
+static void test_others(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t enforced, back;
+		bool warn;
+	} rows[] = {
+		{ "", 0, 0, false },
+		{ "42\tenforced\t30\n", 30, 0, false },
+		{ "42\tenforced\t30\n42\tstepped-back\t2\n", 30, 2, false },
+		{ "42\tenforced\t30\n42\tstepped-back\t3\n", 30, 3, true },
+		{ "42\tenforced\t3\n42\tkept\t2\n42\tstepped-back\t1\n42\ttook\t90\n", 3, 1, true },
+		{ "42\tstepped-back\t1\n", 1, 1, true }, /* its other word has not come yet */
+		{ "43\tstepped-back\t9\n41\tstepped-back\t9\n42\tenforced\t9\n", 9, 0, false },
+		{ "42\tstepped-back\n42\n\n42\tstepped-back\t-1\nx\tstepped-back\t1\n", 0, 0,
+		  false },
+	};
+	struct fleet_others o;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		fleet_others_parse(str_of(rows[i].text), 42, &o);
+		assert_int_equal(o.enforced, rows[i].enforced);
+		assert_int_equal(o.back, rows[i].back);
+		assert_int_equal(fleet_others_warn(&o), rows[i].warn);
+	}
+}
+
 static void test_stages(void **state)
 {
 	struct fleet_rollout r = { .watch_s = 60, .canary = 10, .for_s = 30 }, none = { 0 };
@@ -345,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_parcel),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_stages),
+		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_limit),
 	};
