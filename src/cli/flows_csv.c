@@ -35,6 +35,7 @@ static const struct {
 	{ "verdict", "egret", "verdict" },
 	{ "would_deny", "egret", "would_deny" },
 	{ "rule", "egret", "rule" },
+	{ "host", "host", NULL },
 };
 
 /* "FILE:LINE TEXT" */

@@ -248,6 +248,7 @@ def command_line(k, token):
             ("flows, each with its host", "HOST", ["flows", "--last", "1h"]),
             ("flows of some hosts", "web-2.example.net", ["flows", "--last", "1h", "host:web-*"]),
             ("flows as CSV", "web-1.example.net", ["flows", "--last", "1h", "--csv"]),
+            ("flows as CSV, each with its host", ",web-1\n", ["flows", "--last", "1h", "--csv"]),
             ("usage", "/usr/bin/curl", ["usage", "--last", "1h", "--by", "app"]),
             ("usage by host", "db-1", ["usage", "--last", "1h", "--by", "host"]),
             ("timeline", "up", ["timeline", "--last", "1h"]),
