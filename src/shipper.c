@@ -61,7 +61,7 @@ static const char *url_of(const struct shipper *s)
 static void say(struct shipper *s)
 {
 	if (strcmp(s->said_fleet, s->now.fleet_problem) && s->now.fleet_problem[0])
-		log_warn("clickhouse: %s: what the fleet contacts is not known: %s", url_of(s),
+		log_warn("clickhouse: %s: nothing is heard of the fleet: %s", url_of(s),
 			 s->now.fleet_problem);
 	memcpy(s->said_fleet, s->now.fleet_problem, sizeof(s->said_fleet));
 	if (!strcmp(s->said, s->now.problem))

@@ -221,7 +221,7 @@ static void print_clickhouse(const json_t *j, struct buf *safe)
 	if (json_object_get(c, "send_problem"))
 		printf("           %s\n", text(c, "send_problem", safe));
 	if (json_object_get(c, "fleet_problem"))
-		printf("           what the fleet contacts is not known: %s\n",
+		printf("           nothing is heard of the fleet: %s\n",
 		       text(c, "fleet_problem", safe));
 	if (json_object_get(c, "problem"))
 		printf("           %s\n", text(c, "problem", safe));

@@ -178,7 +178,7 @@ static void go_on(struct ship *s, char why[SHIP_WHY_MAX])
 
 /* ---- what comes back ---- */
 
-/* Between batches, whose way it never is in: who does not answer at all is told of by them. */
+/* Between batches; of who does not answer at all they tell. */
 static void look_at_fleet(struct ship *s)
 {
 	char why[SHIP_WHY_MAX] = "";
