@@ -8,85 +8,78 @@
 #include "decode/dns.h"
 #include "flow/names.h"
 #include "flow/verdict.h"
-#include "store/leb.h"
+#include "store/pen.h"
 
 /* The columns are those of store/clickhouse_table.c, in their order. */
 
 /* ---- values ---- */
 
-static void put_u8(struct buf *out, uint8_t v)
+PEN void put_u8(struct pen *out, uint8_t v)
 {
-	buf_put(out, &v, sizeof(v));
+	pen_bytes(out, &v, sizeof(v));
 }
 
-static void put_u16(struct buf *out, uint16_t v)
+PEN void put_u16(struct pen *out, uint16_t v)
 {
 	v = htole16(v);
-	buf_put(out, &v, sizeof(v));
+	pen_bytes(out, &v, sizeof(v));
 }
 
-static void put_u32(struct buf *out, uint32_t v)
+PEN void put_u32(struct pen *out, uint32_t v)
 {
 	v = htole32(v);
-	buf_put(out, &v, sizeof(v));
+	pen_bytes(out, &v, sizeof(v));
 }
 
-static void put_u64(struct buf *out, uint64_t v)
+PEN void put_u64(struct pen *out, uint64_t v)
 {
 	v = htole64(v);
-	buf_put(out, &v, sizeof(v));
+	pen_bytes(out, &v, sizeof(v));
 }
 
-static void put_us(struct buf *out, uint64_t ns)
+PEN void put_us(struct pen *out, uint64_t ns)
 {
 	put_u64(out, ns / NSEC_PER_USEC);
 }
 
-static void put_count(struct buf *out, uint64_t n)
+PEN void put_c(struct pen *out, const char *s)
 {
-	leb_append(out, n);
+	pen_text(out, str_of(s));
 }
 
-static void put_text(struct buf *out, struct str s)
+PEN void put_addr(struct pen *out, const struct addr *a)
 {
-	put_count(out, s.n);
-	buf_put_str(out, s);
-}
-
-static void put_c(struct buf *out, const char *s)
-{
-	put_text(out, str_of(s));
-}
-
-static void put_addr(struct buf *out, const struct addr *a)
-{
-	buf_put(out, a->b, sizeof(a->b));
+	pen_bytes(out, a->b, sizeof(a->b));
 }
 
 /* What was separated by NULs becomes an array. */
-static void put_parts(struct buf *out, struct str s)
+PEN void put_parts(struct pen *out, struct str s)
 {
 	struct str rest = s, one;
 	size_t n = 0;
 
+	if (out->counts) { /* the number before a part of n bytes has 1 + n at most */
+		out->most += LEB_MAX + 1 + 2 * s.n;
+		return;
+	}
 	while (str_cut(&rest, 0, &one))
 		n++;
-	put_count(out, n);
+	pen_number(out, n);
 	while (str_cut(&s, 0, &one))
-		put_text(out, one);
+		pen_text(out, one);
 }
 
 /* ---- what several tables have ---- */
 
 /* ts is a DateTime: 32 bits of seconds. */
-static void put_begin(struct buf *out, struct str host, uint64_t boot, uint64_t time_ns)
+PEN void put_begin(struct pen *out, struct str host, uint64_t boot, uint64_t time_ns)
 {
 	put_u32(out, (uint32_t)(time_ns / NSEC_PER_SEC));
-	put_text(out, host);
+	pen_text(out, host);
 	put_u64(out, boot);
 }
 
-static void put_ends(struct buf *out, const struct store_row *row)
+PEN void put_ends(struct pen *out, const struct store_row *row)
 {
 	const struct event_key *k = &row->key;
 	bool in = row->key_is_ours_dst;
@@ -99,59 +92,59 @@ static void put_ends(struct buf *out, const struct store_row *row)
 }
 
 /* Nobody is known: zeros and no texts, with uid as the kernel says "none". */
-static void put_who(struct buf *out, const struct store_who *w)
+PEN void put_who(struct pen *out, const struct store_who *w)
 {
 	put_u32(out, w->pid);
 	put_u32(out, w->has_uid ? w->uid : UINT32_MAX);
-	put_text(out, w->user);
-	put_text(out, w->exe);
-	put_text(out, w->comm);
-	put_text(out, w->unit);
-	put_text(out, w->container_name);
-	put_text(out, w->container_image);
+	pen_text(out, w->user);
+	pen_text(out, w->exe);
+	pen_text(out, w->comm);
+	pen_text(out, w->unit);
+	pen_text(out, w->container_name);
+	pen_text(out, w->container_image);
 }
 
-static void put_more_who(struct buf *out, const struct store_who *w)
+PEN void put_more_who(struct pen *out, const struct store_who *w)
 {
 	put_u32(out, w->ppid);
 	put_us(out, w->start_ns);
 	put_u8(out, w->exe_state);
 	put_parts(out, w->args);
-	put_text(out, w->cgroup);
-	put_text(out, w->container_id);
-	put_text(out, w->container_runtime);
-	put_count(out, w->n_ancestors);
+	pen_text(out, w->cgroup);
+	pen_text(out, w->container_id);
+	pen_text(out, w->container_runtime);
+	pen_number(out, w->n_ancestors);
 	for (size_t i = 0; i < w->n_ancestors; i++)
 		put_u32(out, w->ancestors[i].pid);
-	put_count(out, w->n_ancestors);
+	pen_number(out, w->n_ancestors);
 	for (size_t i = 0; i < w->n_ancestors; i++)
-		put_text(out, w->ancestors[i].exe.n ? w->ancestors[i].exe : w->ancestors[i].comm);
+		pen_text(out, w->ancestors[i].exe.n ? w->ancestors[i].exe : w->ancestors[i].comm);
 }
 
-static void put_peer(struct buf *out, const struct store_peer *p)
+PEN void put_peer(struct pen *out, const struct store_peer *p)
 {
-	put_text(out, p->name);
+	pen_text(out, p->name);
 	put_c(out, name_source_name((enum name_source)p->name_source));
-	put_text(out, p->domain);
-	put_text(out, p->segment);
+	pen_text(out, p->domain);
+	pen_text(out, p->segment);
 	put_c(out, p->country);
 	put_u32(out, p->asn);
 }
 
-static void put_rule(struct buf *out, const struct store_rule *r)
+PEN void put_rule(struct pen *out, const struct store_rule *r)
 {
 	put_c(out, verdict_action_name(r->action));
 	put_u8(out, r->would_refuse);
 	put_u8(out, r->refused);
-	put_text(out, r->file);
+	pen_text(out, r->file);
 	put_u32(out, r->line);
-	put_text(out, r->text);
-	put_text(out, r->note);
+	pen_text(out, r->text);
+	pen_text(out, r->note);
 }
 
 /* ---- the tables ---- */
 
-void clickhouse_put_flow(struct buf *out, struct str host, const struct store_row *row)
+PEN void put_flow(struct pen *out, struct str host, const struct store_row *row)
 {
 	put_begin(out, host, row->boot, row->to_ns);
 	put_u64(out, row->flow_id);
@@ -185,16 +178,16 @@ void clickhouse_put_flow(struct buf *out, struct str host, const struct store_ro
 	put_who(out, &row->who);
 	put_more_who(out, &row->who);
 	put_peer(out, &row->peer);
-	put_count(out, row->peer.n_names);
+	pen_number(out, row->peer.n_names);
 	for (size_t i = 0; i < row->peer.n_names; i++)
-		put_text(out, row->peer.names[i]);
-	put_text(out, row->peer.as_org);
+		pen_text(out, row->peer.names[i]);
+	pen_text(out, row->peer.as_org);
 	put_rule(out, &row->rule);
-	put_text(out, row->ja3);
-	put_text(out, row->ja4);
+	pen_text(out, row->ja3);
+	pen_text(out, row->ja4);
 }
 
-void clickhouse_put_verdict(struct buf *out, struct str host, const struct store_row *row)
+PEN void put_verdict(struct pen *out, struct str host, const struct store_row *row)
 {
 	put_begin(out, host, row->boot, row->to_ns);
 	put_u64(out, row->flow_id);
@@ -213,7 +206,7 @@ void clickhouse_put_verdict(struct buf *out, struct str host, const struct store
 	put_rule(out, &row->rule);
 }
 
-void clickhouse_put_name(struct buf *out, struct str host, const struct store_name *name)
+PEN void put_name(struct pen *out, struct str host, const struct store_name *name)
 {
 	char text[16];
 
@@ -222,42 +215,42 @@ void clickhouse_put_name(struct buf *out, struct str host, const struct store_na
 	put_u64(out, name->flow_id);
 	put_addr(out, &name->resolver);
 	put_u16(out, name->port);
-	put_text(out, name->name);
+	pen_text(out, name->name);
 	put_c(out, dns_type_name(name->type, text));
 	put_c(out, dns_rcode_name(name->rcode, text));
-	put_count(out, name->n_answers);
+	pen_number(out, name->n_answers);
 	for (size_t i = 0; i < name->n_answers; i++)
-		put_text(out, name->answers[i]);
+		pen_text(out, name->answers[i]);
 	put_u32(out, name->ttl);
 	put_who(out, &name->who);
 }
 
-void clickhouse_put_finding(struct buf *out, struct str host, const struct store_finding *f)
+PEN void put_finding(struct pen *out, struct str host, const struct store_finding *f)
 {
 	put_begin(out, host, f->boot, f->time_ns);
 	put_us(out, f->time_ns);
-	put_text(out, f->id);
-	put_text(out, f->state);
-	put_text(out, f->level);
-	put_text(out, f->class);
-	put_text(out, f->detector);
+	pen_text(out, f->id);
+	pen_text(out, f->state);
+	pen_text(out, f->level);
+	pen_text(out, f->class);
+	pen_text(out, f->detector);
 	put_u32(out, (uint32_t)f->score_db);
 	put_u8(out, f->acked);
-	put_text(out, f->entity);
-	put_text(out, f->peer);
-	put_text(out, f->name);
+	pen_text(out, f->entity);
+	pen_text(out, f->peer);
+	pen_text(out, f->name);
 	put_addr(out, &f->addr);
-	put_text(out, f->record);
+	pen_text(out, f->record);
 }
 
-void clickhouse_put_host(struct buf *out, struct str host, const struct store_host *h)
+PEN void put_host(struct pen *out, struct str host, const struct store_host *h)
 {
 	put_begin(out, host, h->boot, h->time_ns);
 	put_us(out, h->time_ns);
-	put_text(out, h->version);
-	put_text(out, h->watch);
-	put_text(out, h->policy_mode);
-	put_text(out, h->policy_file);
+	pen_text(out, h->version);
+	pen_text(out, h->watch);
+	pen_text(out, h->policy_mode);
+	pen_text(out, h->policy_file);
 	put_u32(out, h->policy_rules);
 	put_u64(out, h->uptime_s);
 	put_u64(out, h->flows);
@@ -267,19 +260,39 @@ void clickhouse_put_host(struct buf *out, struct str host, const struct store_ho
 	put_u64(out, h->spool_bytes);
 }
 
-void clickhouse_put_policy(struct buf *out, struct str host, const struct store_policy *p)
+PEN void put_policy(struct pen *out, struct str host, const struct store_policy *p)
 {
 	put_begin(out, host, p->boot, p->time_ns);
 	put_us(out, p->time_ns);
 	put_u64(out, p->version);
-	put_text(out, p->group);
-	put_text(out, p->stage);
-	put_text(out, p->state);
-	put_text(out, p->reason);
-	put_text(out, p->file);
+	pen_text(out, p->group);
+	pen_text(out, p->stage);
+	pen_text(out, p->state);
+	pen_text(out, p->reason);
+	pen_text(out, p->file);
 	put_u32(out, p->rules);
 	put_u64(out, p->before_hour);
 	put_u64(out, p->after_hour);
 	put_u64(out, p->watched);
 	put_u64(out, p->would_refuse);
 }
+
+#define TABLE(table, kind)                                            \
+	void clickhouse_put_##table(struct buf *out, struct str host, \
+				    const struct store_##kind *v)     \
+	{                                                             \
+		struct pen counted = { .counts = true }, pen;         \
+                                                                      \
+		put_##table(&counted, host, v);                       \
+		if (!pen_begin(&pen, out, &counted))                  \
+			return;                                       \
+		put_##table(&pen, host, v);                           \
+		pen_end(&pen, out);                                   \
+	}
+
+TABLE(flow, row)
+TABLE(verdict, row)
+TABLE(name, name)
+TABLE(finding, finding)
+TABLE(host, host)
+TABLE(policy, policy)

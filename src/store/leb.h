@@ -20,14 +20,6 @@ static inline size_t leb_put(char *p, uint64_t v)
 	return n;
 }
 
-static inline void leb_append(struct buf *out, uint64_t v)
-{
-	char *at = buf_reserve(out, LEB_MAX);
-
-	if (at)
-		buf_took(out, leb_put(at, v));
-}
-
 /* Takes one off the front; false: there is none. */
 static inline bool leb_take(struct str *s, uint64_t *ret)
 {

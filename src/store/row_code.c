@@ -4,21 +4,22 @@
 
 #include <errno.h>
 
-#include "store/leb.h"
+#include "store/pen.h"
 
-/* Each walk becomes two, of one direction each, without a call or a question a field. */
-#define WALK static inline __attribute__((always_inline))
+/* Each walk becomes three, one that reads and the two of a pen, without a call or a question a field. */
+#define WALK PEN
 
 struct walk {
-	struct buf *out; /* NULL: reads */
+	bool writes;
+	struct pen out;
 	struct str in;
 	bool bad;
 };
 
 WALK uint64_t number(struct walk *w, uint64_t v)
 {
-	if (w->out)
-		leb_append(w->out, v);
+	if (w->writes)
+		pen_number(&w->out, v);
 	else if (!leb_take(&w->in, &v))
 		w->bad = true;
 	return w->bad ? 0 : v;
@@ -26,8 +27,8 @@ WALK uint64_t number(struct walk *w, uint64_t v)
 
 WALK void bytes(struct walk *w, void *p, size_t n)
 {
-	if (w->out) {
-		buf_put(w->out, p, n);
+	if (w->writes) {
+		pen_bytes(&w->out, p, n);
 	} else if (w->in.n < n) {
 		w->bad = true;
 	} else {
@@ -40,8 +41,8 @@ WALK void text(struct walk *w, struct str *s)
 {
 	uint64_t n = number(w, s->n);
 
-	if (w->out) {
-		buf_put(w->out, s->p, s->n);
+	if (w->writes) {
+		pen_bytes(&w->out, s->p, s->n);
 	} else if (n > w->in.n) {
 		w->bad = true;
 	} else {
@@ -226,7 +227,7 @@ WALK void walk_host(struct walk *w, struct store_host *h)
 	NUMBER(w, h->spool_bytes);
 }
 
-static void walk_policy(struct walk *w, struct store_policy *p)
+WALK void walk_policy(struct walk *w, struct store_policy *p)
 {
 	NUMBER(w, p->boot);
 	NUMBER(w, p->time_ns);
@@ -245,24 +246,27 @@ static void walk_policy(struct walk *w, struct store_policy *p)
 
 /* ---- frames ---- */
 
-static size_t begin_frame(struct buf *out)
-{
-	static const uint32_t none;
+#define FRAME_HEAD sizeof(uint32_t) /* how long what follows is */
 
-	buf_put(out, &none, sizeof(none));
-	return out->n - sizeof(none);
+/* false: there is no room, and out->failed. */
+WALK bool begin_frame(struct walk *w, struct buf *out, const struct walk *counted)
+{
+	*w = (struct walk){ .writes = true };
+	if (!pen_begin(&w->out, out, &counted->out))
+		return false;
+	w->out.at += FRAME_HEAD;
+	return true;
 }
 
-static void end_frame(struct buf *out, size_t at)
+WALK void end_frame(const struct walk *w, struct buf *out)
 {
-	uint32_t n = (uint32_t)(out->n - at - sizeof(n));
+	uint32_t n = (uint32_t)((size_t)(w->out.at - out->p) - out->n - FRAME_HEAD);
 
-	if (!out->failed && n <= STORE_ROW_MAX) {
-		memcpy(out->p + at, &n, sizeof(n));
+	out->failed = n > STORE_ROW_MAX;
+	if (out->failed)
 		return;
-	}
-	out->n = at;
-	out->failed = true;
+	memcpy(out->p + out->n, &n, FRAME_HEAD);
+	pen_end(&w->out, out);
 }
 
 /* 1: `w` reads the next frame of `rest`. */
@@ -293,27 +297,31 @@ static int close_frame(const struct walk *w, struct str *rest)
 	return 1;
 }
 
-#define CODE(what, walk_it)                                                       \
-	void store_##what##_encode(const struct store_##what *v, struct buf *out) \
-	{                                                                         \
-		struct walk w = { .out = out };                                   \
-		struct store_##what copy = *v;                                    \
-		size_t at = begin_frame(out);                                     \
-                                                                                  \
-		walk_it(&w, &copy);                                               \
-		end_frame(out, at);                                               \
-	}                                                                         \
-                                                                                  \
-	int store_##what##_decode(struct str *rest, struct store_##what *ret)     \
-	{                                                                         \
-		struct walk w;                                                    \
-		int r = open_frame(&w, *rest);                                    \
-                                                                                  \
-		if (r <= 0)                                                       \
-			return r;                                                 \
-		memset(ret, 0, sizeof(*ret));                                     \
-		walk_it(&w, ret);                                                 \
-		return close_frame(&w, rest);                                     \
+#define CODE(what, walk_it)                                                              \
+	void store_##what##_encode(const struct store_##what *v, struct buf *out)        \
+	{                                                                                \
+		struct walk counted = { .writes = true,                                  \
+					.out = { .most = FRAME_HEAD, .counts = true } }, \
+			    w;                                                           \
+		struct store_##what copy = *v;                                           \
+                                                                                         \
+		walk_it(&counted, &copy);                                                \
+		if (!begin_frame(&w, out, &counted))                                     \
+			return;                                                          \
+		walk_it(&w, &copy);                                                      \
+		end_frame(&w, out);                                                      \
+	}                                                                                \
+                                                                                         \
+	int store_##what##_decode(struct str *rest, struct store_##what *ret)            \
+	{                                                                                \
+		struct walk w;                                                           \
+		int r = open_frame(&w, *rest);                                           \
+                                                                                         \
+		if (r <= 0)                                                              \
+			return r;                                                        \
+		memset(ret, 0, sizeof(*ret));                                            \
+		walk_it(&w, ret);                                                        \
+		return close_frame(&w, rest);                                            \
 	}
 
 CODE(row, walk_row)
