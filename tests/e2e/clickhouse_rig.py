@@ -24,9 +24,13 @@ def need(cases):
         raise SystemExit(cases.end())
 
 
+def load_tool():
+    return SourceFileLoader("egret_clickhouse", os.path.join(PACKAGING, "egret-clickhouse")).load_module()
+
+
 def chdb(folder, tmp):
     """(a function that asks today's ClickHouse with its data below `tmp`, the statements of the schema for it)"""
-    tool = SourceFileLoader("egret_clickhouse", os.path.join(PACKAGING, "egret-clickhouse")).load_module()
+    tool = load_tool()
 
     def ask(*sql):
         script = ('import { createRequire } from "module"; const { Session } = createRequire(process.argv[1] + "/")("chdb");'

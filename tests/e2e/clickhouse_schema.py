@@ -15,7 +15,8 @@ import clickhouse_rig
 import lab
 
 CASES = lab.golden.Cases()
-TABLES = ["finding", "flow", "flow_hour", "host", "name", "policy", "prevalence", "usage_host", "usage_hour", "usage_name", "verdict"]
+TABLES = ["finding", "flow", "flow_hour", "host", "name", "policy", "prevalence", "summed", "usage_day", "usage_host", "usage_hour", "usage_name",
+          "verdict"]
 SUMMED = ("usage_hour", "usage_host", "usage_name")
 FLEET = 312                         # machines; a hundredth of them, rounded up, is 4
 HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
@@ -52,6 +53,50 @@ def prevalence(c):
     CASES.equal("rollup makes it four times a day, and not each time", c.tool("rollup", "--days", "1").count("machines contact"), 0)
 
 
+def days(c):
+    """A day that is over is summed as a whole, once, and set right where pieces come late; what is whole is marked, and nothing else."""
+    day = HOURS // 86400 * 86400 - 6 * 86400
+    sums = SUMS.format(f"usage_day WHERE day = toDateTime({day})")
+    marks = f"SELECT name, count() FROM egret.summed WHERE begin >= toDateTime({day}) AND begin < toDateTime({day + 86400}) GROUP BY name ORDER BY name"
+    marked = "usage_day\t1\nusage_host\t2\nusage_hour\t2\nusage_name\t2"
+
+    def rollup(node):
+        return c.tool("rollup", "--days", "8", node=node).split(" hours ")[0]
+
+    rollup(0)
+    c.ask(PIECES.format(hour=day + 20 * 3600))
+    CASES.equal("rollup: a day that is over", rollup(1), "2")
+    CASES.equal("rollup: sums of usage_day are those of its pieces", c.ask(sums), c.ask(
+        f"SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow WHERE ts >= toDateTime({day}) AND ts < toDateTime({day + 86400})"))
+    CASES.equal("rollup: hours with pieces are marked in each table, and the day", c.ask(marks), marked)
+    CASES.equal("rollup: a day that goes on is not", c.ask(f"SELECT max(begin) + 86400 <= toDateTime({int(time.time()) - 900}) FROM egret.summed "
+                                                           "WHERE name = 'usage_day'"), "1")
+    c.ask(LATE.format(hour=day + 20 * 3600))
+    CASES.equal("rollup: a late piece of that day", rollup(3), "2")
+    CASES.equal("rollup: it is in usage_day, all others once", c.ask(sums), "201\t101\t1019900\t39800")
+    CASES.equal("rollup: marks are made once", (rollup(0), c.ask(marks)), ("0", marked))
+    # as a cluster of version 2 is: sums of long ago, and no marks
+    for month in {time.strftime("%Y%m", time.gmtime(x)) for x in (day, HOURS)}:
+        c.ask(f"ALTER TABLE egret.summed_1_local ON CLUSTER egret DROP PARTITION {month}")
+    CASES.equal("no marks", count_of(c, "summed"), "0")
+    c.ask(f"INSERT INTO egret.usage_host_1 (hour, host, pieces) VALUES ({day - 20 * 86400}, 'a', 1), ({day - 20 * 86400}, 'b', 1)")
+    rollup(2)
+    CASES.equal("rollup: what was summed before there were marks counts as whole",
+                c.ask(f"SELECT name, toUInt32(begin) FROM egret.summed WHERE begin < toDateTime({day})"), f"usage_host\t{day - 20 * 86400}")
+    CASES.equal("rollup: and the rest is marked again", c.ask(marks), marked)
+
+
+def portions():
+    """A day of many hosts is summed in parts; so is what few pieces of very many hosts came late for."""
+    tool = clickhouse_rig.load_tool()
+    want = {f"h{i}": (9_000_000,) for i in range(5)}
+    CASES.equal("all at once", tool.portions(list(want)[:2], dict(list(want.items())[:2])), [None])
+    CASES.equal("parts of 20 million pieces", tool.portions(list(want), want), [["h0", "h1"], ["h2", "h3"], ["h4"]])
+    many = {f"h{i}": (1,) for i in range(2500)}
+    CASES.equal("parts of 1,000 hosts", [len(x) for x in tool.portions(list(many)[:2400], many)], [1000, 1000, 400])
+    CASES.equal("of a table without hosts there are no parts", tool.portions([""], {"": (90_000_000,)}), [None])
+
+
 def debian():
     c = clickhouse_rig.Cluster(2, 2)
     try:
@@ -80,14 +125,17 @@ def debian():
                     ("2 hours summed of 2\n", "202\t102\t2019900\t39800"))
         CASES.equal("rollup: a host with a quote in its name", c.tool("rollup"), "0 hours summed of 2\n")
         prevalence(c)
+        for table, column in (("usage_day", "day"), ("summed", "begin")):
+            c.ask(f"INSERT INTO egret.{table}_1 ({column}, name) VALUES (1600000000, 'old.example')")
         c.ask("INSERT INTO egret.flow_1 (ts, host) VALUES " + ",".join(f"(1700000000, 'old-{i}')" for i in range(9)))
-        CASES.equal("retention: old days go on every shard", c.tool("retention", node=3), "1 partitions dropped\n")
+        CASES.equal("retention: old days go on every shard", c.tool("retention", node=3), "3 partitions dropped\n")
         CASES.equal("retention: the rest stays", count_of(c, "flow"), str(202 + 5 * FLEET))
         said = c.run("local-cluster", "status", c.dir)
         CASES.check("status names five processes", said.count("\n") == 5 and "not run" not in said, said)
         c.kill("s1r2")
         c.up()
         CASES.equal("up again starts what is gone", count_of(c, "flow_1_local", 1), count_of(c, "flow_1_local"))
+        days(c)
         CASES.check("a wrong database name is refused", "is no name" in c.tool("--database", "a'b", "migrate", check=False))
         pids = [c.pid(x) for x in ("zk", "s1r1", "s2r2")]
         c.run("local-cluster", "down", c.dir)
@@ -135,10 +183,14 @@ def today():
                         f"ts < toDateTime({HOURS + 3600}) OR host = 'web-1'"))
         CASES.check(f"{version}: what was summed is found", ask(
             tool.there_sql("egret", HOURS, HOURS + 3600), tool.summed_sql("egret", "usage_hour", HOURS, HOURS + 3600)).count("web-1") == 2)
+        day = HOURS // 86400 * 86400
+        CASES.equal(f"{version}: sums of a day", ask(tool.rollup_sql("egret", "usage_day", day, None), SUMS.format(f"usage_day WHERE day = toDateTime({day})")),
+                    ask(f"SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow WHERE ts < toDateTime({day + 86400}) AND ts >= toDateTime({day})"))
 
 
 def main():
     clickhouse_rig.need(CASES)
+    portions()
     debian()
     documented()
     today()

@@ -8,3 +8,20 @@ CREATE TABLE IF NOT EXISTS {db}.prevalence_1{local} {cluster} (
 ) ENGINE = {engine:MergeTree:prevalence_1}
 PARTITION BY toYYYYMMDD(ts) ORDER BY (ts, domain)
 SETTINGS index_granularity = 8192{window};
+
+-- Sums by day (of UTC) of each machine with the other side, made by `egret-clickhouse rollup` once a day is over, and read as those by hour (2.sql):
+-- a tenth of the rows of the pieces. Hours of it are in usage_hour.
+CREATE TABLE IF NOT EXISTS {db}.usage_day_1{local} {cluster} (
+  day DateTime, host {word}, name String, peer_ip FixedString(16), segment {word}, domain String, country {word}, asn UInt32,
+  pieces Int64, flows Int64, up_bytes Int64, down_bytes Int64, up_packets Int64, down_packets Int64, calls Int64, packets Int64
+) ENGINE = {engine:SummingMergeTree:usage_day_1:(pieces, flows, up_bytes, down_bytes, up_packets, down_packets, calls, packets)}
+PARTITION BY toYYYYMM(day)
+ORDER BY (day, name, peer_ip, host, segment, domain, country, asn)
+SETTINGS index_granularity = 8192;
+
+-- Which hours and days of which table of sums are whole: a row by `rollup`, after the last of their sums is there. What has none is read from pieces.
+CREATE TABLE IF NOT EXISTS {db}.summed_1{local} {cluster} (
+  begin DateTime, name String
+) ENGINE = {engine:MergeTree:summed_1}
+PARTITION BY toYYYYMM(begin) ORDER BY (name, begin)
+SETTINGS index_granularity = 8192;
