@@ -12,7 +12,7 @@ import results
 
 EGRETD = os.path.join(results.BUILD, "src", "egretd")
 DAY, RUNS = 86400, 3
-HOST, NAME = "web-00100", "cdn1.site2761.example"     # of tools/fleet-sim
+HOST, NAME, DOMAIN = "web-00100", "cdn1.site2761.example", "site2761.example"     # of tools/fleet-sim
 QUESTIONS = (
     ("top names", {"do": "usage", "by": "name"}),
     ("by host", {"do": "usage", "by": "host"}),
@@ -20,6 +20,11 @@ QUESTIONS = (
     ("one host by program", {"do": "usage", "by": "app", "filter": f"host:{HOST}"}),
     ("one host by name", {"do": "usage", "by": "name", "filter": f"host:{HOST}"}),
     ("one name by host", {"do": "usage", "by": "host", "filter": f"name:{NAME}"}),
+    ("some hosts by name", {"do": "usage", "by": "name", "filter": "host:web-*"}),
+    ("a domain's names by host and name", {"do": "usage", "by": "host,name", "filter": f"domain:{DOMAIN}"}),
+    ("by host and name", {"do": "usage", "by": "host,name"}),
+    ("one name on some hosts over time", {"do": "timeline", "step": 3600, "filter": f"host:web-* name:{NAME}"}),
+    ("one host over time, by name", {"do": "timeline", "step": 3600, "by": "name", "filter": f"host:{HOST}"}),
     ("one name over time", {"do": "timeline", "step": 3600, "filter": f"name:{NAME}"}),
     ("all over time, by program", {"do": "timeline", "step": 3600, "by": "app"}),
     ("the last 100 flows of one host", {"do": "flows", "limit": 100, "filter": f"host:{HOST}"}),

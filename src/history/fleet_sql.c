@@ -11,18 +11,20 @@
 #include "flow/flow.h"
 
 #define SQL_MAX (1U << 20)
-#define HOUR_S 3600
+#define HOUR_S 3600U
+#define DAY_S (24 * HOUR_S)
 
 /* Bits of the tables that have what an expression is of. */
 #define FLOW (1U << FLEET_FLOW)
 #define VERDICT (1U << FLEET_VERDICT)
 #define NAMES (1U << FLEET_USAGE_NAME)
 #define HOSTS (1U << FLEET_USAGE_HOST)
+#define DAYS (1U << FLEET_USAGE_DAY)
 #define HOURS (1U << FLEET_USAGE_HOUR)
 #define WHOLE (1U << FLEET_WHOLE)
 #define KEY (1U << FLEET_KEY)
 /* columns of the other side, of this side, of both */
-#define THERE (FLOW | VERDICT | HOURS | NAMES)
+#define THERE (FLOW | VERDICT | HOURS | NAMES | DAYS)
 #define HERE (FLOW | VERDICT | HOURS | HOSTS)
 #define ALL (THERE | HERE)
 
@@ -68,7 +70,7 @@ static const char *state_word(unsigned v)
 }
 
 static const struct sql_key keys[] = {
-	{ "host", HERE | KEY, 0, { "host" } },
+	{ "host", HERE | DAYS | KEY, 0, { "host" } },
 	{ "proc", HERE, 0, { PROGRAM, "exe" } },
 	{ "parent",
 	  FLOW,
@@ -84,7 +86,7 @@ static const struct sql_key keys[] = {
 	  VERDICT | HOURS | HOSTS,
 	  { "container_name", "container_id", "container_image" } },
 	{ "cgroup", FLOW, 0, { "cgroup" } },
-	{ "name", FLOW, VERDICT | HOURS | NAMES, { "name" }, .array = "names" },
+	{ "name", FLOW, VERDICT | HOURS | NAMES | DAYS, { "name" }, .array = "names" },
 	{ "domain", THERE, 0, { "domain" } },
 	{ "source", FLOW | VERDICT, 0, { "if(name_source = '', 'none', name_source)" } },
 	{ "addr", FLOW | VERDICT | KEY, 0, { 0 }, .addr = "peer_ip" },
@@ -183,20 +185,56 @@ static void put_ip(struct buf *out, const struct addr *a)
 	buf_printf(out, "toFixedString(unhex('%s'), 16)", str_hex(a->b, sizeof(a->b), hex));
 }
 
+const char *fleet_table_name(enum fleet_table t)
+{
+	static const char *const names[] = {
+		[FLEET_FLOW] = "flow",
+		[FLEET_VERDICT] = "verdict",
+		[FLEET_USAGE_NAME] = "usage_name",
+		[FLEET_USAGE_HOST] = "usage_host",
+		[FLEET_USAGE_DAY] = "usage_day",
+		[FLEET_USAGE_HOUR] = "usage_hour",
+	};
+
+	return names[t];
+}
+
+uint64_t fleet_step_s(enum fleet_table sums)
+{
+	return sums == FLEET_USAGE_DAY ? DAY_S : HOUR_S;
+}
+
+const char *fleet_begin(enum fleet_table sums)
+{
+	return sums == FLEET_USAGE_DAY ? "day" : "hour";
+}
+
+static void put_between(struct buf *out, const char *column, struct store_span span)
+{
+	uint64_t from = MIN(span.from_ns / NSEC_PER_SEC, (uint64_t)UINT32_MAX),
+		 to = MIN(span.to_ns / NSEC_PER_SEC, (uint64_t)UINT32_MAX);
+
+	buf_printf(out, "%s >= toDateTime(%lu) AND %s < toDateTime(%lu)", column, from, column, to);
+}
+
 void fleet_put_span(struct buf *out, enum fleet_table table, struct store_span span)
 {
 	uint64_t from = MIN(span.from_ns / NSEC_PER_SEC, (uint64_t)UINT32_MAX),
 		 to = MIN(span.to_ns / NSEC_PER_SEC, (uint64_t)UINT32_MAX);
 
-	if (fleet_is_hours(table)) {
-		buf_printf(out, "hour >= toDateTime(%lu) AND hour < toDateTime(%lu)", from, to);
-		return;
+	if (!fleet_is_sums(table)) {
+		buf_printf(out,
+			   "toStartOfHour(ts) >= toDateTime(%lu) AND toStartOfHour(ts) <= "
+			   "toDateTime(%lu) AND ",
+			   from - from % HOUR_S, to);
 	}
-	buf_printf(
-		out,
-		"toStartOfHour(ts) >= toDateTime(%lu) AND toStartOfHour(ts) <= toDateTime(%lu) AND "
-		"ts >= toDateTime(%lu) AND ts < toDateTime(%lu)",
-		from - from % HOUR_S, to, from, to);
+	put_between(out, fleet_is_sums(table) ? fleet_begin(table) : "ts", span);
+}
+
+void fleet_put_marks(struct buf *out, enum fleet_table sums, struct store_span span)
+{
+	buf_printf(out, "name = '%s' AND ", fleet_table_name(sums));
+	put_between(out, "begin", span);
 }
 
 /* ---- one term ---- */
@@ -471,7 +509,7 @@ bool fleet_put_filter(struct buf *out, const struct filter *f, enum fleet_table 
 static unsigned tables_with(enum clickhouse_column c)
 {
 	static const uint8_t tables[COLUMN_COUNT] = {
-		[COLUMN_HOST] = HERE,
+		[COLUMN_HOST] = HERE | DAYS,
 		[COLUMN_BOOT] = FLOW | VERDICT,
 		[COLUMN_FLOW_ID] = FLOW | VERDICT,
 		[COLUMN_SEQ] = FLOW | VERDICT,

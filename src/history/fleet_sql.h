@@ -18,16 +18,24 @@ struct filter;
 enum fleet_table {
 	FLEET_FLOW,
 	FLEET_VERDICT,
-	FLEET_USAGE_NAME, /* sums by hour, of all machines together: only what is of the other side */
-	FLEET_USAGE_HOST, /* of each machine: all but the other side's name and place */
-	FLEET_USAGE_HOUR, /* both */
+	/* sums, the fewest rows first */
+	FLEET_USAGE_NAME, /* by hour, of all machines together: only what is of the other side */
+	FLEET_USAGE_HOST, /* by hour, of each machine: all but the other side's name and place */
+	FLEET_USAGE_DAY,  /* by day: what is of the other side, of each machine */
+	FLEET_USAGE_HOUR, /* by hour: all of it */
 	FLEET_WHOLE,
 	FLEET_KEY /* of `flow`: what is the same in all pieces of a flow */
 };
-static inline bool fleet_is_hours(enum fleet_table t)
+#define FLEET_SUMS (FLEET_USAGE_HOUR + 1)
+static inline bool fleet_is_sums(enum fleet_table t)
 {
-	return t >= FLEET_USAGE_NAME && t <= FLEET_USAGE_HOUR;
+	return t >= FLEET_USAGE_NAME && t < FLEET_SUMS;
 }
+
+const char *fleet_table_name(enum fleet_table t); /* up to FLEET_USAGE_HOUR */
+/* Of sums: how long one is of, and the column that says when it begins. */
+uint64_t fleet_step_s(enum fleet_table sums);
+const char *fleet_begin(enum fleet_table sums);
 
 /* 'text', quoted. */
 void fleet_put_text(struct buf *out, struct str s);
@@ -48,6 +56,9 @@ void fleet_put_below(struct buf *out, const char *what,
 
 /* "ts >= … AND ts < …", in a way that lets parts and granules be left out. */
 void fleet_put_span(struct buf *out, enum fleet_table table, struct store_span span);
+
+/* The rows of `summed` that say what is whole of it. */
+void fleet_put_marks(struct buf *out, enum fleet_table sums, struct store_span span);
 
 /* What a column of a row is in this table; NULL: it has none. */
 const char *fleet_column(enum clickhouse_column c, enum fleet_table table);

@@ -164,6 +164,128 @@ def late_names(c, b):
     CASES.equal("who tells of its finding", [x["egret"]["finding"]["id"] for x in b.fleet(do="who", what="late.example.net", last=600)[0]["findings"]], ["x1"])
 
 
+DAY, HOUR = 86400, 3600
+ROLLUP = ("rollup", "--days", "6", "--closed-after", "-3600")       # with the hour that is not over
+PEER = "replaceOne(IPv6NumToString(if(name = '', peer_ip, toFixedString('', 16))), '::ffff:', '')"
+SQL_OF = {"host": "host", "name": f"if(name = '', {PEER}, name)", "domain": "domain", "segment": "segment", "country": "country"}
+
+
+def fill_days(c, first, until):
+    """Pieces and refusals of three machines, one every ten minutes and odd seconds, names and none, up to now."""
+    n = (until - first) // 607
+    peer = "toFixedString(unhex(concat('00000000000000000000FFFFCB0071', hex(toUInt8(number % 5)))), 16)"
+    same_of = ("concat('day-', toString(number % 3)) AS host, if(number % 4 = 0, '', concat('n', toString(number % 7), '.example')) AS name, "
+               f"{peer} AS peer_ip, if(number % 4 = 0, '', 'example') AS domain, if(number % 2 = 0, 'lan', 'internet') AS segment, 'DE' AS country, "
+               "intDiv(number, 9) % 3 AS asn, concat('/bin/', toString(number % 2)) AS exe, toDateTime({at}) AS ts, toUInt64(toUInt32(ts)) * 1000000 AS from_us, "
+               "from_us AS to_us, 3 AS boot, number + 1 AS flow_id")
+    names = "host, name, peer_ip, domain, segment, country, asn, exe, ts, from_us, to_us, boot, flow_id"
+    for sql in (f"INSERT INTO egret.flow_1 ({names}, seq, up_bytes, down_bytes, up_packets, down_packets) SELECT "
+                + same_of.format(at=f"{first} + number * 607") + f", number % 2, 1000 + number, 7 * number, 1 + number % 3, 2 FROM system.numbers LIMIT {n}",
+                f"INSERT INTO egret.verdict_1 ({names}, action, calls, packets) SELECT "
+                + same_of.format(at=f"{first} + number * 2311") + f", 'reject', 1, number % 2 FROM system.numbers LIMIT {n // 4}"):
+        CASES.equal("rows of days are taken", c.ask(sql), "")
+
+
+def of_pieces(c, by, where, since, until):
+    """What the pieces and refusals say."""
+    keys = ", ".join(SQL_OF[k] for k in by.split(","))
+    span = f"ts >= toDateTime({since}) AND ts < toDateTime({until}) AND host LIKE 'day-%' AND {where} GROUP BY {keys}"
+    ret = {}
+    for table, counts in (("flow", "countIf(seq = 0), sum(up_bytes), sum(down_bytes), sum(up_packets), sum(down_packets), 0"),
+                          ("verdict", "0, 0, 0, 0, 0, sum(calls + packets)")):
+        for line in c.ask(f"SELECT {keys}, {counts} FROM egret.{table} WHERE {span}").splitlines():
+            *key, flows, up, down, pup, pdown, refused = line.split("\t")
+            was = ret.get(tuple(key), (0,) * 6)
+            ret[tuple(key)] = tuple(a + int(x) for a, x in zip(was, (flows, up, down, pup, pdown, refused)))
+    return ret
+
+
+PAIRS = (("name", "host:day-1", "host = 'day-1'"), ("host", "name:n3.example", "name = 'n3.example'"), ("host,name", "host:day-*", "1"),
+         ("host,domain,segment", "host:day-* -name:n1*", "name NOT LIKE 'n1%'"), ("name,country", "host:day-2 asn:1", "host = 'day-2' AND asn = 1"))
+
+
+def pairs(c, b, name, since, until, source):
+    """Sums are of whole hours: so the span is, where they are."""
+    for by, f, where in PAIRS:
+        lines = b.fleet(**{"do": "usage", "by": by, "from": since, "to": until, "limit": 1000, "filter": f})
+        ends = (since - since % HOUR, until + -until % HOUR) if source != "flows" else (since, until)
+        CASES.equal(f"host and name, {name}: {by} of {f}", by_key(lines, by), of_pieces(c, by, where, *ends))
+        CASES.equal(f"host and name, {name}: {by} of {f}: from", lines[-1].get("source"), source)
+
+
+def poisoned(c, b, table, column, begin, since, until):
+    """Bytes that only this sum has are in the answer: so it is read."""
+    c.ask(f"INSERT INTO egret.{table}_1 ({column}, host, name, up_bytes) VALUES ({begin}, 'day-1', 'poison.example', 77)")
+    rows = b.fleet(**{"do": "usage", "by": "name", "from": since, "to": until, "limit": 1000, "filter": "host:day-1"})
+    return [r["up"] for r in rows[:-1] if r["name"] == "poison.example"]
+
+
+def days(c, b):
+    """Questions that need host and name: whole days from usage_day, hours at both ends from usage_hour, what is not summed from pieces."""
+    now = int(time.time())
+    today = now - now % DAY
+    first = today - 4 * DAY
+    fill_days(c, first, now - 60)
+    spans = (("whole days", first, today), ("begun and ended within days", first + 5 * HOUR + 1234, today - DAY + 7 * HOUR + 77),
+             ("of a day not whole", first + HOUR + 1, first + 23 * HOUR), ("from midnight on", today - 2 * DAY, today - DAY + 9 * HOUR),
+             ("up to midnight", today - 2 * DAY - 9 * HOUR, today), ("24 hours", today - DAY - 3 * HOUR - 5, today - 3 * HOUR - 5))
+    for name, since, until in spans[:2]:
+        pairs(c, b, f"before rollup, {name}", since, until, "flows")
+    c.tool(*ROLLUP)
+    for name, since, until in spans:
+        pairs(c, b, name, since, until, "days" if name == "whole days" else "hours")
+    pairs(c, b, "a day alone", today - DAY, today, "days")
+    lines = b.fleet(do="timeline", step=DAY, filter="host:day-* name:n3.example", **{"from": first, "to": today})
+    CASES.equal("host and name, day by day", sum(x["up"][i] for x in lines[:-1] for i in range(4)),
+                sum(x[1] for x in of_pieces(c, "host", "name = 'n3.example'", first, today).values()))
+    CASES.equal("from days", lines[-1].get("source"), "days")
+    for by, f, where in PAIRS:
+        lines = b.fleet(do="usage", by=by, last=30 * HOUR, limit=1000, filter=f)
+        CASES.equal(f"host and name, up to now: {by} of {f}", by_key(lines, by), of_pieces(c, by, where, (now - 30 * HOUR) // HOUR * HOUR, now + 60))
+    late(c, b, first)
+    CASES.equal("a whole day is read from usage_day", poisoned(c, b, "usage_day", "day", first + DAY, first, today), [77])
+    CASES.equal("and not where the span cuts it", poisoned(c, b, "usage_day", "day", first + DAY, first + DAY + 1, today), [])
+    CASES.equal("the hours of that are read from usage_hour", poisoned(c, b, "usage_hour", "hour", first + DAY + 3 * HOUR, first + DAY + 1, today), [77])
+    CASES.equal("and not those of a whole day", poisoned(c, b, "usage_hour", "hour", first + DAY + 3 * HOUR, first, today), [77])
+    half_summed(c, b, first)
+    version_2(c, b, first, today)
+
+
+def late(c, b, first):
+    """A piece that comes late is in the sums of its hour and its day after the next rollup."""
+    c.ask("INSERT INTO egret.flow_1 (ts, host, boot, flow_id, name, domain, segment, country, up_bytes) VALUES "
+          f"({first + 30 * HOUR}, 'day-1', 9, 9, 'n3.example', 'example', 'lan', 'DE', 5000000)")
+    c.tool(*ROLLUP)
+    pairs(c, b, "with what came late, a whole day", first + DAY, first + 2 * DAY, "days")
+    pairs(c, b, "with what came late, its hours", first + DAY + 1, first + 2 * DAY - 1, "hours")
+
+
+def half_summed(c, b, first):
+    """An hour that rollup is at has some of its sums, and no mark: pieces are read, and all of them."""
+    hour = first - 2 * HOUR
+    c.ask(f"INSERT INTO egret.flow_1 (ts, host, name, up_bytes) SELECT toDateTime({hour} + number), 'half-1', concat('h', toString(number % 9)), 10 "
+          "FROM system.numbers LIMIT 90")
+    for sql in (f"usage_name_1 (hour, name, pieces, up_bytes) VALUES ({hour}, 'h1', 10, 100)",
+                f"usage_host_1 (hour, host, pieces, up_bytes) VALUES ({hour}, 'half-1', 10, 100)",
+                f"usage_hour_1 (hour, host, name, pieces, up_bytes) VALUES ({hour}, 'half-1', 'h1', 10, 100)",
+                f"usage_day_1 (day, host, name, pieces, up_bytes) VALUES ({first - DAY}, 'half-1', 'h1', 10, 100)"):
+        CASES.equal("some sums of an hour", c.ask("INSERT INTO egret." + sql), "")
+    for by, f, want in (("name", "name:h*", 9), ("host", "host:half-1", 1), ("name", "host:half-1", 9)):
+        lines = b.fleet(**{"do": "usage", "by": by, "from": first - DAY, "to": first, "filter": f})
+        CASES.equal(f"an hour that is being summed: by {by}, {f}", (len(lines) - 1, sum(x["up"] for x in lines[:-1]), lines[-1]["source"]), (want, 900, "flows"))
+
+
+def version_2(c, b, first, today):
+    """Of a cluster that was not migrated: from sums by hour, and said."""
+    for table in ("summed", "usage_day"):
+        for name in (table, table + "_1", table + "_1_local"):
+            c.ask(f"DROP TABLE egret.{name} ON CLUSTER egret")
+    CASES.check("rollup says what is to be done", "egret-clickhouse migrate" in c.tool("rollup", check=False))
+    lines = b.fleet(**{"do": "usage", "by": "host", "from": first, "to": today, "filter": "name:n3.example"})
+    CASES.equal("without version 3: the same", by_key(lines, "host"), of_pieces(c, "host", "name = 'n3.example'", first, today))
+    CASES.check("from hours, and it says what is missing", lines[-1]["source"] == "hours" and "migrate" in str(lines[-1]["notes"]), lines[-1])
+
+
 def traffic(n):
     n.python("import socket\n"
              f"for i, host in enumerate(('www.{lab.ZONE}', '{S4}', '{S6}') * 3):\n"
@@ -207,14 +329,19 @@ def main():
         flows(b)
         who(b)
         timelines(b)
-        c.tool("rollup", "--closed-after", "-3600")
+        c.tool(*ROLLUP)
         usage(b, 86400)
         for f in ("proc:python3", f"domain:{lab.ZONE}", "verdict:reject or proto:udp", "dir:egress -app:dns"):
             same(f"from sums by hour: {f}", b, "app,user", last=86400, filter=f)
         CASES.equal("they are from sums", b.fleet(do="usage", by="name", last=86400)[-1]["source"], "hours")
+        host = lab.must("hostname").strip()
+        for by in ("name", "domain", "name,segment"):
+            CASES.equal(f"from sums of host and name: {by}", by_key(b.fleet(do="usage", by=by, last=86400, filter=f"host:{host}"), by),
+                        by_key(b.local(do="usage", by=by, last=86400), by))
         rows = b.fleet(do="hosts", last=3600)
-        CASES.equal("hosts", [(x["host"], x["policy_mode"]) for x in rows[:-1]], [(lab.must("hostname").strip(), "enforce")])
+        CASES.equal("hosts", [(x["host"], x["policy_mode"]) for x in rows[:-1]], [(host, "enforce")])
         late_names(c, b)
+        days(c, b)
         c.kill("s1r1")
         CASES.check("nobody answers: said in words", "127.0.0.1" in b.fleet(do="usage", last=60)[-1].get("error", ""))
         d.stop()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Questions to a fleet: filters in the words of ClickHouse, and rows of its answers. tests/e2e/clickhouse_history.py asks a real one. */
 #include "flow/filter.h"
+#include "history/fleet_cover.h"
 #include "history/fleet_sql.h"
 #include "store/clickhouse_read.h"
 #include "policy/verdict.h"
@@ -61,6 +62,9 @@ static void test_filters(void **state)
 		/* sums know the best name alone */
 		{ "name:x", FLEET_USAGE_NAME, true, "((lower(name) = 'x'))" },
 		{ "host:x", FLEET_USAGE_NAME, false, "1" },
+		{ "host:x name:y", FLEET_USAGE_DAY, true,
+		  "(((lower(host) = 'x')) AND ((lower(name) = 'y')))" },
+		{ "proc:x", FLEET_USAGE_DAY, false, "1" },
 	};
 	bool exact;
 
@@ -74,16 +78,18 @@ static void test_in_part(void **state)
 {
 	static const struct {
 		const char *text;
-		bool name, host, hour, verdict;
+		bool name, host, day, hour, verdict;
 	} cases[] = {
-		{ "", true, true, true, true },
-		{ "name:x", true, false, true, true },
-		{ "host:x proc:y", false, true, true, true },
-		{ "host:x name:y", false, false, true, true },
-		{ "port:443", false, false, false, true },
-		{ "args:x", false, false, false, false },
-		{ "up:>1", false, false, false, true },
-		{ "word", false, false, false, true },
+		{ "", true, true, true, true, true },
+		{ "name:x", true, false, true, true, true },
+		{ "host:x proc:y", false, true, false, true, true },
+		{ "host:x name:y", false, false, true, true, true },
+		{ "host:x name:y proc:z", false, false, false, true, true },
+		{ "domain:x or segment:y", true, false, true, true, true },
+		{ "port:443", false, false, false, false, true },
+		{ "args:x", false, false, false, false, false },
+		{ "up:>1", false, false, false, false, true },
+		{ "word", false, false, false, false, true },
 	};
 	struct filter_error error = { 0 };
 
@@ -93,10 +99,92 @@ static void test_in_part(void **state)
 		assert_ok(filter_parse(str_of(cases[i].text), &f, &error));
 		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_NAME), cases[i].name);
 		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_HOST), cases[i].host);
+		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_DAY), cases[i].day);
 		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_HOUR), cases[i].hour);
 		assert_int_equal(fleet_holds_in_part(f, FLEET_VERDICT), cases[i].verdict);
 		filter_free(f);
 	}
+}
+
+/* ---- which table ---- */
+
+#define HOUR_NS (3600 * NSEC_PER_SEC)
+#define DAY_NS (24 * HOUR_NS)
+#define DAY_0 (20000 * DAY_NS)
+
+static struct fleet_cover *cover;
+
+static void cover_of(uint64_t from_ns, uint64_t to_ns)
+{
+	fleet_cover_free(cover);
+	assert_ok(fleet_cover_new(&cover, (struct store_span){ from_ns, to_ns }));
+}
+
+/* Hours of a table as being whole. */
+static void mark(enum fleet_table t, uint64_t from_ns, uint64_t to_ns)
+{
+	for (uint64_t at = from_ns; at < to_ns; at += fleet_step_s(t) * NSEC_PER_SEC)
+		fleet_cover_mark(cover, t, at);
+}
+
+/* In minutes after DAY_0: "day 0-1440 flow 1440-1500". */
+static const char *parts(void)
+{
+	static const char *const words[FLEET_SUMS] = { "flow", "", "name", "host", "day", "hour" };
+	static char text[512];
+	struct fleet_part p;
+	size_t at = 0, n = 0;
+
+	text[0] = 0;
+	while (fleet_cover_next(cover, &at, &p))
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s %ld-%ld", n ? " " : "",
+				      words[p.table],
+				      (long)(p.span.from_ns - DAY_0) / (60 * (long)NSEC_PER_SEC),
+				      (long)(p.span.to_ns - DAY_0) / (60 * (long)NSEC_PER_SEC));
+	return text;
+}
+
+static void test_cover(void **state)
+{
+	uint64_t minute = 60 * NSEC_PER_SEC;
+
+	/* nothing is whole: pieces, to the second */
+	cover_of(DAY_0 + 90 * minute, DAY_0 + 600 * minute);
+	assert_string_equal(parts(), "flow 90-600");
+	/* hours: widened where they are whole, up to the one that rollup is at */
+	mark(FLEET_USAGE_HOUR, DAY_0, DAY_0 + 9 * HOUR_NS);
+	assert_string_equal(parts(), "hour 60-540 flow 540-600");
+	mark(FLEET_USAGE_HOUR, DAY_0 + 9 * HOUR_NS, DAY_0 + 20 * HOUR_NS);
+	assert_string_equal(parts(), "hour 60-600");
+	/* a hole comes from pieces, or from what has it */
+	cover_of(DAY_0 + 30 * minute, DAY_0 + 10 * HOUR_NS + 1);
+	mark(FLEET_USAGE_NAME, DAY_0, DAY_0 + 3 * HOUR_NS);
+	mark(FLEET_USAGE_NAME, DAY_0 + 5 * HOUR_NS, DAY_0 + 10 * HOUR_NS);
+	assert_string_equal(parts(), "name 0-180 flow 180-300 name 300-600 flow 600-600");
+	mark(FLEET_USAGE_HOUR, DAY_0 + 2 * HOUR_NS, DAY_0 + 4 * HOUR_NS);
+	assert_string_equal(parts(),
+			    "name 0-180 hour 180-240 flow 240-300 name 300-600 flow 600-600");
+	/* the smallest of several; days where the span has all of them */
+	cover_of(DAY_0 - 90 * minute, DAY_0 + 3 * DAY_NS + 90 * minute);
+	mark(FLEET_USAGE_HOUR, DAY_0 - DAY_NS, DAY_0 + 3 * DAY_NS + HOUR_NS);
+	mark(FLEET_USAGE_DAY, DAY_0 - DAY_NS, DAY_0 + 2 * DAY_NS);
+	assert_string_equal(parts(), "hour -120-0 day 0-2880 hour 2880-4380 flow 4380-4410");
+	cover_of(DAY_0 + 1, DAY_0 + DAY_NS);
+	mark(FLEET_USAGE_DAY, DAY_0, DAY_0 + DAY_NS);
+	assert_string_equal(parts(), "flow 0-1440");
+	cover_of(DAY_0, DAY_0 + DAY_NS);
+	mark(FLEET_USAGE_DAY, DAY_0, DAY_0 + DAY_NS);
+	mark(FLEET_USAGE_DAY, DAY_0 + HOUR_NS, DAY_0 + 2 * HOUR_NS); /* no begin of a day */
+	assert_string_equal(parts(), "day 0-1440");
+	/* nothing, and all that there can be */
+	cover_of(DAY_0, DAY_0);
+	assert_string_equal(parts(), "");
+	cover_of(DAY_0 + HOUR_NS, DAY_0);
+	assert_string_equal(parts(), "");
+	cover_of(0, UINT64_MAX);
+	mark(FLEET_USAGE_DAY, DAY_0, DAY_0 + DAY_NS);
+	fleet_cover_mark(cover, FLEET_USAGE_HOUR, UINT64_MAX / HOUR_NS * HOUR_NS);
+	cover = fleet_cover_free(cover);
 }
 
 /* ---- rows ---- */
@@ -251,9 +339,8 @@ static void test_hostile_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_in_part),
-		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_filters),      cmocka_unit_test(test_in_part),
+		cmocka_unit_test(test_cover),        cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_hostile_rows),
 	};
 

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sums over a span of a fleet: by ClickHouse, where it can tell what the filter lets through; else of pieces, here. */
+#include "history/fleet.h"
+
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "base/time.h"
+#include "flow/filter.h"
+#include "flow/flow.h"
+#include "history/fleet_cover.h"
+#include "history/whole.h"
+
+#define QUERY_MAX (4U << 20)
+
+struct summing {
+	struct scan *scan;
+	portion_fn fn;
+	void *ctx;
+	bool wanted[COLUMN_COUNT];
+	bool whole_key; /* both ends as they are, not only the peer where it has no name */
+};
+
+static void want(struct summing *s, unsigned dim)
+{
+	static const uint8_t of[QUESTION_DIM_COUNT][4] = {
+		[STORE_DIM_APP] = { COLUMN_EXE, COLUMN_COMM },
+		[STORE_DIM_USER] = { COLUMN_USER },
+		[STORE_DIM_UNIT] = { COLUMN_UNIT },
+		[STORE_DIM_CONTAINER] = { COLUMN_CONTAINER_NAME, COLUMN_CONTAINER_ID },
+		[STORE_DIM_SEGMENT] = { COLUMN_SEGMENT },
+		[STORE_DIM_NAME] = { COLUMN_NAME, COLUMN_PEER_IP },
+		[STORE_DIM_DOMAIN] = { COLUMN_DOMAIN },
+		[STORE_DIM_COUNTRY] = { COLUMN_COUNTRY },
+		[STORE_DIM_ASN] = { COLUMN_ASN },
+		[STORE_DIM_PROTOCOL] = { COLUMN_APP },
+		[STORE_DIM_DIRECTION] = { COLUMN_DIRECTION },
+		[STORE_DIM_RULE] = { COLUMN_RULE_TEXT, COLUMN_RULE_FILE, COLUMN_RULE_LINE },
+		[STORE_DIM_VERDICT] = { COLUMN_ACTION, COLUMN_WOULD_REFUSE },
+		[DIM_ADDRESS] = { COLUMN_PEER_IP },
+		[DIM_PORT] = { COLUMN_PROTO, COLUMN_PEER_PORT },
+		[DIM_PROTO] = { COLUMN_PROTO },
+		[DIM_HOST] = { COLUMN_HOST },
+		[DIM_FROM] = { COLUMN_OUR_IP, COLUMN_PEER_IP, COLUMN_INBOUND },
+		[DIM_TO] = { COLUMN_OUR_IP, COLUMN_PEER_IP, COLUMN_INBOUND },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(of[0]); i++)
+		if (of[dim][i]) /* the host is asked for with every row */
+			s->wanted[of[dim][i]] = true;
+	s->wanted[COLUMN_HOST] |= dim == DIM_HOST;
+	s->whole_key |= dim == DIM_ADDRESS || dim == DIM_FROM || dim == DIM_TO;
+}
+
+/* A column of the key of sums: empty where another one makes it superfluous. */
+static const char *key_column(const struct summing *s, enum clickhouse_column c,
+			      enum fleet_table table)
+{
+	switch (c) {
+	case COLUMN_COMM:
+		return "if(exe = '', comm, '')";
+	case COLUMN_CONTAINER_ID:
+		return fleet_column(c, table) ? "if(container_name = '', container_id, '')" : NULL;
+	case COLUMN_RULE_FILE:
+		return "if(rule_text = '', rule_file, '')";
+	case COLUMN_RULE_LINE:
+		return "if(rule_text = '', rule_line, toUInt32(0))";
+	case COLUMN_PEER_IP:
+		return s->whole_key ? "peer_ip" : "if(name = '', peer_ip, toFixedString('', 16))";
+	case COLUMN_PEER_PORT: /* of who was called */
+		return "if(inbound, our_port, peer_port)";
+	default:
+		return fleet_column(c, table);
+	}
+}
+
+#define OF_SUMS(begin, last_s)                                                                   \
+	{ COLUMN_FLOWS, COLUMN_UP,      COLUMN_DOWN, COLUMN_UP_PACKETS, COLUMN_DOWN_PACKETS,     \
+	  COLUMN_CALLS, COLUMN_PACKETS, COLUMN_FROM, COLUMN_TO },                                \
+		"toUInt64(sum(flows)), toUInt64(sum(up_bytes)), toUInt64(sum(down_bytes)), "     \
+		"toUInt64(sum(up_packets)), toUInt64(sum(down_packets)), toUInt64(sum(calls)), " \
+		"toUInt64(sum(packets)), toUInt64(toUInt32(min(" begin "))) * 1000000, "         \
+		"(toUInt64(toUInt32(max(" begin "))) + " last_s ") * 1000000"
+
+static const struct {
+	uint8_t columns[9];
+	const char *sql;
+} sums[] = {
+	[FLEET_FLOW] = { { COLUMN_FLOWS, COLUMN_UP, COLUMN_DOWN, COLUMN_UP_PACKETS,
+			   COLUMN_DOWN_PACKETS, COLUMN_FROM, COLUMN_TO },
+			 "countIf(seq = 0), sum(up_bytes), sum(down_bytes), sum(up_packets), "
+			 "sum(down_packets), "
+			 "min(from_us), max(to_us)" },
+	[FLEET_VERDICT] = { { COLUMN_CALLS, COLUMN_PACKETS, COLUMN_FROM, COLUMN_TO },
+			    "sum(calls), sum(packets), min(from_us), max(to_us)" },
+	[FLEET_USAGE_NAME] = { OF_SUMS("hour", "3599") },
+	[FLEET_USAGE_HOST] = { OF_SUMS("hour", "3599") },
+	[FLEET_USAGE_DAY] = { OF_SUMS("day", "86399") },
+	[FLEET_USAGE_HOUR] = { OF_SUMS("hour", "3599") },
+};
+
+static int take_sum(void *ctx, const struct clickhouse_piece *sum)
+{
+	struct summing *s = ctx;
+	const struct store_row *row = &sum->row;
+	struct store_key_scratch scratch;
+	struct store_key key;
+	struct portion p = { .row = row,
+			     .key = &key,
+			     .time_ns = s->scan->series ? sum->bucket_ns : row->to_ns,
+			     .maker = s->scan->maker,
+			     .places = s->scan->places };
+
+	p.sum = moved_of_row(row);
+	p.sum.flows = sum->flows;
+	store_row_key(row, &scratch, &key);
+	return s->fn(s->ctx, &p);
+}
+
+static int sum_table(struct summing *s, enum fleet_table table, struct store_span span)
+{
+	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
+	uint8_t columns[COLUMN_COUNT + 9];
+	const struct scan *scan = s->scan;
+	size_t n = 0, n_keys;
+	bool exact;
+
+	if (span.from_ns >= span.to_ns)
+		return 0;
+	buf_puts(&query, "SELECT ");
+	for (int c = 0; c < COLUMNS_OF_FLOW; c++) {
+		const char *is =
+			s->wanted[c] ? key_column(s, (enum clickhouse_column)c, table) : NULL;
+
+		if (!is)
+			continue;
+		buf_printf(&query, "%s AS k%zu, ", is, n);
+		columns[n++] = (uint8_t)c;
+	}
+	if (scan->series) {
+		buf_printf(&query, "toUInt32(intDiv(toUInt32(%s), %lu) * %lu) AS k%zu, ",
+			   fleet_is_sums(table) ? fleet_begin(table) : "ts", scan->step_s,
+			   scan->step_s, n);
+		columns[n++] = COLUMN_BUCKET;
+	}
+	n_keys = n;
+	buf_puts(&query, sums[table].sql);
+	for (size_t i = 0; i < ARRAY_SIZE(sums[table].columns) && sums[table].columns[i]; i++)
+		columns[n++] = sums[table].columns[i];
+	buf_printf(&query, " FROM %s WHERE ", fleet_table_name(table));
+	fleet_put_span(&query, table, span);
+	buf_puts(&query, " AND ");
+	fleet_put_filter(&query, scan->question->filter, table, &exact);
+	for (size_t i = 0; i < n_keys; i++)
+		buf_printf(&query, "%sk%zu", i ? ", " : " GROUP BY ", i);
+	/* without a key there is a row even of nothing */
+	buf_puts(&query, " HAVING count() > 0");
+	return fleet_read(scan->fleet, &query, columns, n, take_sum, s);
+}
+
+static int sum_pieces(struct summing *s, struct store_span span)
+{
+	int r = sum_table(s, FLEET_FLOW, span);
+
+	if (r == 0 && fleet_holds_in_part(s->scan->question->filter, FLEET_VERDICT))
+		r = sum_table(s, FLEET_VERDICT, span);
+	return r;
+}
+
+/* ---- from which table ---- */
+
+/* Bits of the tables of sums that know all that is asked for. */
+static unsigned sums_for(const struct summing *s)
+{
+	const struct history_question *q = s->scan->question;
+	unsigned ret = 0;
+
+	if (s->scan->span.to_ns - s->scan->span.from_ns <= FLEET_SHORT_NS)
+		return 0;
+	for (size_t i = 0; i < q->n_by; i++)
+		if (q->by[i] >= STORE_DIM_COUNT && q->by[i] != DIM_HOST)
+			return 0;
+	for (enum fleet_table t = FLEET_USAGE_NAME; t < FLEET_SUMS; t++) {
+		bool has = fleet_holds_in_part(q->filter, t) &&
+			   (!s->scan->series || s->scan->step_s % fleet_step_s(t) == 0);
+
+		for (int c = 0; c < COLUMNS_OF_FLOW; c++)
+			has &= !s->wanted[c] || fleet_column((enum clickhouse_column)c, t);
+		if (has)
+			ret |= 1U << t;
+	}
+	return ret;
+}
+
+static int take_count(void *ctx, const struct clickhouse_piece *p)
+{
+	*(uint64_t *)ctx = p->flows;
+	return 0;
+}
+
+/* Version 3 of the schema is there, which has them. */
+static int has_marks(struct scan *s, bool *ret)
+{
+	static const uint8_t column = COLUMN_FLOWS;
+	_cleanup_buf_ struct buf query = BUF_INIT(4096);
+	uint64_t n = 0;
+	int r;
+
+	buf_puts(&query, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND "
+			 "name = 'summed'");
+	r = fleet_read(s->fleet, &query, &column, 1, take_count, &n);
+	*ret = n > 0;
+	return r;
+}
+
+struct marking {
+	struct fleet_cover *cover;
+	enum fleet_table sums;
+};
+
+static int take_mark(void *ctx, const struct clickhouse_piece *p)
+{
+	const struct marking *m = ctx;
+
+	fleet_cover_mark(m->cover, m->sums, p->bucket_ns);
+	return 0;
+}
+
+/* Which hours and days are whole; before version 3 of the schema: of which there is something. */
+static int read_marks(struct scan *s, bool marks, struct marking *m)
+{
+	static const uint8_t column = COLUMN_BUCKET;
+	_cleanup_buf_ struct buf query = BUF_INIT(4096);
+	struct store_span hours = fleet_cover_hours(m->cover);
+
+	if (marks) {
+		buf_puts(&query, "SELECT toUInt32(begin) AS at FROM summed WHERE ");
+		fleet_put_marks(&query, m->sums, hours);
+	} else {
+		buf_printf(&query, "SELECT toUInt32(%s) AS at FROM %s WHERE ", fleet_begin(m->sums),
+			   fleet_table_name(m->sums));
+		fleet_put_span(&query, m->sums, hours);
+	}
+	buf_puts(&query, " GROUP BY at");
+	return fleet_read(s->fleet, &query, &column, 1, take_mark, m);
+}
+
+static int read_all_marks(struct scan *s, unsigned tables, struct fleet_cover *cover)
+{
+	struct marking m = { .cover = cover };
+	bool marks = false;
+	int r = tables ? has_marks(s, &marks) : 0;
+
+	if (r == 0 && tables && !marks) {
+		scan_note(s, "sums of the hour that is being summed may be short, and there are "
+			     "none by day: "
+			     "`egret-clickhouse migrate` makes what is missing");
+		tables &= ~(1U << FLEET_USAGE_DAY);
+	}
+	for (m.sums = FLEET_USAGE_NAME; r == 0 && m.sums < FLEET_SUMS; m.sums++)
+		if (tables & 1U << m.sums)
+			r = read_marks(s, marks, &m);
+	return r;
+}
+
+static int sum_parts(struct summing *s, const struct fleet_cover *cover)
+{
+	struct store_span *span = &s->scan->span;
+	struct fleet_part part;
+	uint64_t finest = 0;
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && fleet_cover_next(cover, &at, &part);) {
+		if (part.table == FLEET_FLOW) {
+			r = sum_pieces(s, part.span);
+			continue;
+		}
+		span->from_ns = MIN(span->from_ns, part.span.from_ns);
+		span->to_ns = MAX(span->to_ns, part.span.to_ns);
+		finest = MIN(finest ?: UINT64_MAX, fleet_step_s(part.table));
+		r = sum_table(s, part.table, part.span);
+	}
+	if (!finest)
+		return r;
+	s->scan->from_what = finest == fleet_step_s(FLEET_USAGE_DAY) ? "days" : "hours";
+	if (filter_uses(s->scan->question->filter) & (filter_bit("name") | filter_bit("container")))
+		scan_note(s->scan,
+			  "from sums: these know the best name of a flow alone, and the name of a "
+			  "container");
+	return r;
+}
+
+static int sum_there(struct summing *s)
+{
+	struct fleet_cover *cover;
+	int r = fleet_cover_new(&cover, s->scan->span);
+
+	if (r < 0)
+		return r;
+	r = read_all_marks(s->scan, sums_for(s), cover);
+	if (r == 0)
+		r = sum_parts(s, cover);
+	fleet_cover_free(cover);
+	return r;
+}
+
+/* ---- or from pieces, here ---- */
+
+/* A piece that ClickHouse could not judge. */
+static int take_piece(void *ctx, const struct store_row *row)
+{
+	struct summing *s = ctx;
+	struct scan *scan = s->scan;
+	const struct flow *f = flow_of_row(scan->maker, row);
+	struct clickhouse_piece p = { .row = *row, .flows = row->flow_id && !row->seq };
+
+	if (!f)
+		return -ENOMEM;
+	if (!filter_match(scan->question->filter, f, scan->source->now_ns))
+		return 0;
+	p.bucket_ns = row->to_ns;
+	return take_sum(s, &p);
+}
+
+static int sum_here(struct summing *s)
+{
+	struct scan *scan = s->scan;
+	struct store_hint none = { 0 };
+
+	scan_note(scan, "put together flow by flow: quicker for a shorter time, or with a filter "
+			"that says more");
+	if (scan_filter_is_of_whole_flows(scan->question->filter))
+		return whole_flows(scan, scan->span, &none, take_piece, s);
+	return fleet_rows(scan, scan->span, &none, false, take_piece, s);
+}
+
+int fleet_run(struct scan *s, portion_fn fn, void *ctx)
+{
+	_cleanup_buf_ struct buf scratch = BUF_INIT(QUERY_MAX);
+	struct summing summing = { .scan = s, .fn = fn, .ctx = ctx };
+	const struct history_question *q = s->question;
+	bool exact;
+
+	for (size_t i = 0; i < q->n_by; i++)
+		want(&summing, q->by[i]);
+	if (!fleet_put_filter(&scratch, q->filter, FLEET_FLOW, &exact))
+		return -ENOMEM;
+	if (!exact)
+		return sum_here(&summing);
+	if (!fleet_holds_in_part(q->filter, FLEET_VERDICT))
+		scan_note(s, "what was refused is not in it: refusals do not know all that the "
+			     "filter asks for");
+	return sum_there(&summing);
+}
