@@ -65,8 +65,10 @@ static const char *key_column(const struct summing *s, enum clickhouse_column c,
 		return "if(rule_text = '', rule_file, '')";
 	case COLUMN_RULE_LINE:
 		return "if(rule_text = '', rule_line, toUInt32(0))";
-	case COLUMN_PEER_IP:
-		return s->whole_key ? "peer_ip" : "if(name = '', peer_ip, toFixedString('', 16))";
+	case COLUMN_PEER_IP: /* sums have it so */
+		return s->whole_key || fleet_is_sums(table)
+			       ? "peer_ip"
+			       : "if(name = '', peer_ip, toFixedString('', 16))";
 	case COLUMN_PEER_PORT: /* of who was called */
 		return "if(inbound, our_port, peer_port)";
 	default:
@@ -147,7 +149,8 @@ static int sum_table(struct summing *s, enum fleet_table table, struct store_spa
 	buf_puts(&query, sums[table].sql);
 	for (size_t i = 0; i < ARRAY_SIZE(sums[table].columns) && sums[table].columns[i]; i++)
 		columns[n++] = sums[table].columns[i];
-	buf_printf(&query, " FROM %s WHERE ", fleet_table_name(table));
+	/* all other columns are read only where this holds */
+	buf_printf(&query, " FROM %s PREWHERE ", fleet_table_name(table));
 	fleet_put_span(&query, table, span);
 	buf_puts(&query, " AND ");
 	fleet_put_filter(&query, scan->question->filter, table, &exact);
