@@ -216,6 +216,9 @@ def questions(k, bearer):
     CASES.equal("usage by host", {r["host"]: r["up"] for r in get("/history/usage?by=host&last=1h")["rows"]}, {h: 1050 + 2 * i for i, h in enumerate(HOSTS)})
     CASES.equal("usage of some hosts", {r["app"]: r["up"] for r in get("/history/usage?filter=host:web-*&last=1h")["rows"]},
                 {"/usr/bin/curl": 2003, "/usr/bin/wget": 103})
+    long = get("/history/usage?by=host,name&last=24h&filter=host:web-*")
+    CASES.equal("hosts and names of a day, from sums", (long["source"], {h: sum(r["up"] for r in long["rows"] if r["host"] == h) for h in HOSTS}),
+                ("hours", {h: (1050 + 2 * i) * h.startswith("web-") for i, h in enumerate(HOSTS)}))
     rows = get("/history/flows?last=1h&filter=host:db-1")["rows"]
     CASES.equal("flows of one", sorted((r["host"], r["egret"]["name"]) for r in rows), [("db-1", "all.example.org"), ("db-1", "db-1.example.net")])
     absent(k, bearer)
@@ -373,6 +376,7 @@ def main():
         c = Cluster(1, 1, ns=n.client)
         c.tool("migrate")
         fill(c)
+        c.tool("rollup", "--closed-after", "-3600")
         k = Console(n, c)
         starting(k)
         path, text = k.token()
