@@ -48,8 +48,8 @@ def chdb(folder, tmp):
 def fleet(c, machines, domain):
     """That many other machines contact a domain, on six days; and what the fleet contacts is summed up."""
     for day in range(6):
-        said = c.ask("INSERT INTO egret.flow_1 (ts, host, domain) SELECT toDateTime(now()) - " + f"{day * 86400}, "
-              f"concat('m', toString(number)), '{domain}' FROM system.numbers LIMIT {machines}")
+        said = c.ask("INSERT INTO egret.flow_1 (ts, host, domain, up_packets) SELECT toDateTime(now()) - " + f"{day * 86400}, "
+              f"concat('m', toString(number)), '{domain}', 1 FROM system.numbers LIMIT {machines}")
         if said:
             raise RuntimeError(said)
     return c.tool("prevalence")
