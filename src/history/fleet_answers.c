@@ -259,22 +259,35 @@ static const struct member case_members[] = {
 	{ "first", NUMBER },    { "last", NUMBER },
 };
 
-/* How many machines had to do with a name at all: what all do is less of a worry. */
+static void put_contacts(struct buf *out, enum fleet_table table, struct store_span span,
+			 const json_t *rows)
+{
+	const json_t *row;
+	size_t i;
+
+	buf_printf(out, "SELECT name, host FROM %s PREWHERE ", fleet_table_name(table));
+	fleet_put_span(out, table, span);
+	buf_puts(out, " AND name IN (");
+	json_array_foreach(rows, i, row)
+	{
+		buf_puts(out, i ? ", " : "");
+		fleet_put_text(out, text_of(json_array_get(row, 0)));
+	}
+	buf_puts(out, ") GROUP BY name, host");
+}
+
+/* How many machines had to do with a name at all, by pieces, and by sums where these are gone: what all do is less of a worry. */
 static json_t *contacted_by(struct answering *a, const json_t *rows)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
-	const struct history_question *q = a->question;
 	const json_t *row;
 	json_t *answer, *ret = json_object();
 	size_t i;
 
-	buf_puts(&query, "SELECT name, uniqExact(host) FROM usage_hour WHERE ");
-	fleet_put_span(&query, FLEET_USAGE_HOUR, q->span);
-	json_array_foreach(rows, i, row)
-	{
-		buf_puts(&query, i ? ", " : " AND name IN (");
-		fleet_put_text(&query, text_of(json_array_get(row, 0)));
-	}
+	buf_puts(&query, "SELECT name, uniqExact(host) FROM (");
+	put_contacts(&query, FLEET_USAGE_HOUR, a->question->span, rows);
+	buf_puts(&query, " UNION ALL ");
+	put_contacts(&query, FLEET_FLOW, a->question->span, rows);
 	buf_puts(&query, ") GROUP BY name FORMAT JSONCompact");
 	answer = json_array_size(rows) ? fleet_json(a->scan.fleet, &query) : NULL;
 	json_array_foreach(json_object_get(answer, "data"), i, row) json_object_set(
