@@ -10,7 +10,7 @@
 
 void fleet_others_parse(struct str text, uint64_t version, struct fleet_others *ret)
 {
-	struct str line, field[3];
+	struct str line, field[2];
 	uint64_t of, hosts;
 
 	*ret = (struct fleet_others){ 0 };

@@ -47,9 +47,12 @@ static const char *problem_words(int r)
 	return r == -EBADMSG ? "it is damaged" : r < 0 ? strerror(-r) : NULL;
 }
 
+/* Or of a clock that cannot be right. */
 static bool is_stale(const struct sentry *s)
 {
-	return s->fleet.head.time_s + PREVALENCE_STALE_S < s->cfg.now() / NSEC_PER_SEC;
+	uint64_t time_s = s->fleet.head.time_s, now_s = s->cfg.now() / NSEC_PER_SEC;
+
+	return time_s + PREVALENCE_STALE_S < now_s || time_s > now_s + PREVALENCE_STALE_S;
 }
 
 static void take(struct sentry *s, struct prevalence *p)
@@ -87,14 +90,15 @@ void prevalence_tick(struct sentry *s)
 void prevalence_each(const struct sentry *s, feed_health_fn fn, void *ctx)
 {
 	const struct prevalence_head *h = &s->fleet.head;
-	struct feed_health f = { .kind = "fleet",
-				 .name = STR(PREVALENCE_FILE),
-				 .from = str_of(s->fleet.folder),
-				 .entries = h->domains,
-				 .age_s = (int64_t)(s->cfg.now() / NSEC_PER_SEC - h->time_s),
-				 .expired = !s->fleet.used,
-				 .problem = str_of(s->fleet.problem ? strerror(-s->fleet.problem)
-								    : NULL) };
+	struct feed_health f = {
+		.kind = "fleet",
+		.name = STR(PREVALENCE_FILE),
+		.from = str_of(s->fleet.folder),
+		.entries = h->domains,
+		.age_s = h->time_s ? (int64_t)(s->cfg.now() / NSEC_PER_SEC - h->time_s) : -1,
+		.expired = !s->fleet.used,
+		.problem = str_of(problem_words(s->fleet.problem))
+	};
 
 	if (h->time_s || s->fleet.problem)
 		fn(ctx, &f);

@@ -308,7 +308,7 @@ static void test_file(void **state)
 	put_file("1767225600\t2000\t20\t7\neverybody.example\t15");
 	later(31 * NSEC_PER_SEC);
 	assert_int_equal(fame_of_everybody(), FAME_FLEET);
-	assert_true(its_health().problem.n);
+	assert_string_equal(its_health().problem.p, "it is damaged");
 	later(31 * NSEC_PER_SEC);
 	assert_true(its_health().problem.n);
 	put_file("1767225700\t2000\t20\t7\nothers.example\t1500\t7\n");
@@ -329,6 +329,9 @@ static void test_old_file(void **state)
 	assert_true(its_health().expired);
 	/* one that is old when it comes is not believed either */
 	put_file(SUMMARY("1767225601"));
+	later(MINUTE);
+	assert_int_equal(fame_of_everybody(), FAME_NONE);
+	put_file(SUMMARY("4000000000")); /* nor one of a clock that is wrong */
 	later(MINUTE);
 	assert_int_equal(fame_of_everybody(), FAME_NONE);
 	put_file(SUMMARY("1767484800"));
