@@ -244,14 +244,16 @@ _Static_assert(sizeof(struct eg_handshake) == 152, "abi");
 #define EG_TAIL_WAYS 4
 #define EG_TAIL_FIN 1   /* the peer's FIN is expected */
 #define EG_TAIL_RESET 2 /* we sent a reset: what was under way is answered with another */
-#define EG_TAIL_ACK 3   /* the peer may say its FIN again: TIME_WAIT answers */
+#define EG_TAIL_ACK \
+	3 /* the peer may say its FIN, or what came before it, again: TIME_WAIT answers */
 struct eg_tail {
 	__u64 tag;
 	__u64 cookie;
 	__u64 since_ns;
-	__u64 answered_ns; /* TIME_WAIT answers twice a second at most */
+	__u64 answered_ns; /* packets without payload are answered twice a second at most */
 	__u32 rcv_nxt;
-	__u32 what;
+	__u16 what;
+	__u16 stamped; /* an ACK has a timestamp */
 };
 _Static_assert(sizeof(struct eg_tail) == 40, "abi");
 

@@ -103,7 +103,12 @@ struct packet_sock {
 	__be16 num;
 };
 
+struct tcp_options_received {
+	__u32 ts_recent;
+};
+
 struct tcp_sock {
+	struct tcp_options_received rx_opt;
 	__u64 bytes_sent, bytes_retrans, bytes_received;
 	__u32 write_seq, snd_una, rcv_nxt, srtt_us, total_retrans;
 };

@@ -8,7 +8,8 @@
  * Packets that the cgroup hooks do not see on their socket, found by experiment on 6.18:
  *   - the peer's FIN, or data, for a closer whose own FIN was acknowledged: its socket is gone, a stub in FIN_WAIT2
  *     answers. The flow waits in eg_tails until kfree_skb shows that packet.
- *   - a FIN that the peer says again because our ACK of it was lost: TIME_WAIT answers. Likewise.
+ *   - a FIN that the peer says again because our ACK of it was lost, and any packet that arrives behind it: TIME_WAIT
+ *     answers. Likewise.
  *   - what was under way when we reset the connection, and the resets that answer it: likewise.
  *   - a reset that answers a packet on a socket, mostly one that died of that packet, is sent from a socket of the
  *     kernel (since 6.13 our hook sees it on the dead one): tcp_send_reset shows it everywhere, so it counts there.
@@ -227,9 +228,9 @@ static __always_inline struct eg_tail *eg_tail_claim(__u64 tag)
 	return oldest;
 }
 
-/* From now on packets of this flow may come that pass by no hook of its socket. */
-static __always_inline void eg_tail_set(const struct eg_sock *s, __u64 cookie, __u32 rcv_nxt,
-					__u32 what)
+/* From now on packets of this flow may come that pass by no hook of its socket. Without tp: none is answered by an ACK. */
+static __always_inline void eg_tail_set(const struct eg_sock *s, __u64 cookie,
+					const struct tcp_sock *tp, __u16 what)
 {
 	__u64 tag = eg_tag(&s->key, s->zone);
 	struct eg_tail *t = eg_tail_claim(tag);
@@ -239,7 +240,8 @@ static __always_inline void eg_tail_set(const struct eg_sock *s, __u64 cookie, _
 	t->since_ns = bpf_ktime_get_ns();
 	t->answered_ns = 0;
 	t->cookie = cookie;
-	t->rcv_nxt = rcv_nxt;
+	t->rcv_nxt = tp ? tp->rcv_nxt : 0;
+	t->stamped = tp && tp->rx_opt.ts_recent;
 	t->what = what;
 	t->tag = tag;
 }
@@ -259,7 +261,7 @@ static __noinline void eg_tcp_look(struct __sk_buff *skb, struct eg_sock *s, __u
 	eg_tcp_health(tp, s);
 	if (fin && !(s->hot.rx_tcp & EG_FIN)) {
 		__sync_fetch_and_or(&s->hot.flags, EG_CLOSED_FIRST);
-		eg_tail_set(s, cookie, tp->rcv_nxt, EG_TAIL_FIN);
+		eg_tail_set(s, cookie, tp, EG_TAIL_FIN);
 	}
 }
 
@@ -279,7 +281,7 @@ static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_s
 		/* not acknowledged: gave up, or died of data that came after close(), which is answered by a reset */
 		what = tp->snd_una == tp->write_seq ? EG_TAIL_FIN : EG_TAIL_RESET;
 	if (what)
-		eg_tail_set(s, cookie, tp->rcv_nxt, what);
+		eg_tail_set(s, cookie, tp, what);
 	return what;
 }
 
@@ -343,10 +345,10 @@ int BPF_PROG(eg_tcp_destroy, struct sock *sk)
 
 /* A packet that the kernel is done with, headers read. */
 struct eg_late {
-	struct eg_key key; /* seen from us, who received it */
-	__u32 len, payload, end_seq;
-	__u32 reply_header; /* of an answer without options */
-	__u8 flags, stamped;
+	struct eg_key key;       /* seen from us, who received it */
+	__u32 len, seq, end_seq; /* end_seq: of the payload, and of a FIN */
+	__u32 reply_header;      /* of an answer without options */
+	__u8 flags;
 };
 
 static __always_inline int eg_late_read(const struct sk_buff *skb, struct eg_late *l)
@@ -381,39 +383,41 @@ static __always_inline int eg_late_read(const struct sk_buff *skb, struct eg_lat
 	l->key.proto = EG_PROTO_TCP;
 	l->flags = tcp[13];
 	header += (tcp[12] >> 4) * 4;
-	l->payload = l->len > header ? l->len - header : 0;
-	l->end_seq = ((__u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7]) + l->payload;
-	l->stamped = tcp[12] >> 4 >= 8;
+	l->seq = (__u32)tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7];
+	l->end_seq = l->seq + (l->len > header ? l->len - header : 0) + (l->flags & EG_FIN);
 	return 1;
 }
 
 #define EG_TW_ANSWER_NS 500000000ULL /* net.ipv4.tcp_invalid_ratelimit */
 
-/* How the kernel answers (tcp_timewait_state_process, or a reset for a packet of no socket): TCP flags of the answer. */
+/*
+ * How the kernel answers (tcp_timewait_state_process with tcp_oow_rate_limited, or a reset for a packet of no socket):
+ * TCP flags of the answer. What PAWS alone would refuse is not told: that takes a packet older than its sequence number.
+ */
 static __always_inline __u8 eg_late_answer(const struct eg_late *l, struct eg_tail *t, __u64 now)
 {
-	int fin = l->flags & EG_FIN;
+	__s32 first = l->seq - t->rcv_nxt, end = l->end_seq - t->rcv_nxt;
 
 	if (l->flags & EG_RST)
 		return 0;
-	if (t->what == EG_TAIL_FIN) {
-		/* older than what was received, or nothing but an ACK: no answer */
-		if (!(l->flags & EG_ACK) ||
-		    (!fin && (!l->payload || (__s32)(l->end_seq - t->rcv_nxt) <= 0)))
+	if (t->what == EG_TAIL_FIN && (!first || end > 0)) {
+		if (!(l->flags & EG_ACK) || end <= 0 || first == end)
 			return 0;
-		if (fin && l->end_seq == t->rcv_nxt) {
+		if ((l->flags & EG_FIN) && end == 1) {
 			t->what = EG_TAIL_ACK;
+			t->rcv_nxt = l->end_seq;
 			return EG_ACK;
 		}
 		t->what = EG_TAIL_RESET; /* data that nobody will read: the stub is killed */
 	}
-	if (t->what == EG_TAIL_ACK) {
-		if ((!fin && !l->payload) || now - t->answered_ns < EG_TW_ANSWER_NS)
+	if (t->what == EG_TAIL_RESET)
+		return EG_RST;
+	if (first == end) {
+		if (!first || now - t->answered_ns < EG_TW_ANSWER_NS)
 			return 0;
 		t->answered_ns = now;
-		return EG_ACK;
 	}
-	return EG_RST;
+	return EG_ACK;
 }
 
 static __always_inline struct eg_tail_rec *
@@ -471,7 +475,7 @@ int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 	if (!t)
 		return 0;
 	answer = eg_late_answer(&l, t, now);
-	answer_len = l.reply_header + (answer == EG_ACK && l.stamped ? 12 : 0);
+	answer_len = l.reply_header + (answer == EG_ACK && t->stamped ? 12 : 0);
 	s = eg_slot_find(t->cookie);
 	if (s) {
 		eg_late_count(s, &l, answer, answer_len);
@@ -536,7 +540,7 @@ int BPF_PROG(eg_send_reset, struct sock *sk, struct sk_buff *skb)
 	if (!skb) {
 		if (s && (s->hot.flags & EG_KEYED)) {
 			__sync_fetch_and_and(&s->hot.flags, ~EG_ANSWERED);
-			eg_tail_set(s, sk->__sk_common.skc_cookie.counter, 0, EG_TAIL_RESET);
+			eg_tail_set(s, sk->__sk_common.skc_cookie.counter, NULL, EG_TAIL_RESET);
 		}
 		return 0;
 	}

@@ -64,6 +64,12 @@ def many(n):
     n.run("bash", "-c", f"for i in $(seq 30); do dig +short @{S4} www.{ZONE} >/dev/null; done")
 
 
+def late(n):
+    """What comes when the socket is gone: see late_server.py."""
+    for what in "tfd":
+        connect_and(n, f"s.send(b'{what}'); s.recv(5, socket.MSG_WAITALL); s.close(); time.sleep(1)", port=7012)
+
+
 def offloads(n, on):
     for ns, dev in ((n.client, "c0"), (n.server, "s0")):
         lab.must("ip", "netns", "exec", ns, "ethtool", "-K", dev, *(
@@ -109,11 +115,12 @@ def main():
         n.echo(7003, udp=True)
         n.small_server("source", 7010)
         n.small_server("reset", 7011)
+        n.late_server(7012)
         for how, setting in (("offloads on", lambda: offloads(n, True)), ("offloads off", lambda: offloads(n, False)),
                              ("tso off gso on", lambda: only_tso_off(n))):
             setting()
-            for traffic in (closings, datagrams, bulk, many):
-                if traffic is many and how != "offloads on":
+            for traffic in (closings, datagrams, bulk, many, late):
+                if traffic in (many, late) and how != "offloads on":
                     continue
                 measure(n, f"{traffic.__name__}, {how}", traffic)
         offloads(n, True)

@@ -259,6 +259,9 @@ class Lab:
     def echo(self, port, udp=False):
         return self.small_server("echo", port, udp)
 
+    def late_server(self, port):
+        return self.start("/usr/bin/python3", os.path.join(HERE, "late_server.py"), port, ready=lambda _: self.listens("t", port))
+
     def dropbear(self, port=2222):
         """An SSH server where root may log in with a key of the lab's; the ssh command that does, but for the host."""
         home, key = os.path.join(self.tmp, "home"), os.path.join(self.tmp, "ssh_key")
