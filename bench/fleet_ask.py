@@ -22,10 +22,13 @@ QUESTIONS = (
     ("one name by host", {"do": "usage", "by": "host", "filter": f"name:{NAME}"}),
     ("some hosts by name", {"do": "usage", "by": "name", "filter": "host:web-*"}),
     ("a domain's names by host and name", {"do": "usage", "by": "host,name", "filter": f"domain:{DOMAIN}"}),
+    ("by program and name", {"do": "usage", "by": "app,name"}),
+    ("by segment and segment", {"do": "usage", "by": "from,to"}),
     ("by host and name", {"do": "usage", "by": "host,name"}),
     ("one name on some hosts over time", {"do": "timeline", "step": 3600, "filter": f"host:web-* name:{NAME}"}),
     ("one host over time, by name", {"do": "timeline", "step": 3600, "by": "name", "filter": f"host:{HOST}"}),
     ("one name over time", {"do": "timeline", "step": 3600, "filter": f"name:{NAME}"}),
+    ("all over time, by name", {"do": "timeline", "by": "name", "limit": 5}),
     ("all over time, by program", {"do": "timeline", "step": 3600, "by": "app"}),
     ("the last 100 flows of one host", {"do": "flows", "limit": 100, "filter": f"host:{HOST}"}),
 )

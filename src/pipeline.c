@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +57,7 @@ static void read_hosts(struct name_table *names)
 
 		str_cut(&rest, '#', &rest);
 		for (char *c = line; *c; c++)
-			if (*c == '\t' || *c == '\n')
-				*c = ' ';
+			*c = *c == '\t' || *c == '\n' ? ' ' : (char)tolower((unsigned char)*c);
 		while (str_cut(&rest, ' ', &word)) {
 			if (!word.n)
 				continue;

@@ -11,12 +11,14 @@
 
 struct fleet_cover {
 	struct store_span span, hours; /* as asked, and widened */
+	const uint8_t *order;
 	size_t n;
 	uint8_t whole[]; /* by hour: bits of tables */
 };
 _Static_assert(FLEET_SUMS <= 8, "a bit each");
 
-int fleet_cover_new(struct fleet_cover **ret, struct store_span span)
+int fleet_cover_new(struct fleet_cover **ret, struct store_span span,
+		    const uint8_t order[static FLEET_N_SUMS])
 {
 	/* seconds of ClickHouse's DateTime */
 	uint64_t end = MIN(span.to_ns, UINT32_MAX * NSEC_PER_SEC);
@@ -29,6 +31,7 @@ int fleet_cover_new(struct fleet_cover **ret, struct store_span span)
 		return -ENOMEM;
 	c->span = (struct store_span){ span.from_ns, end };
 	c->hours = hours;
+	c->order = order;
 	c->n = n;
 	*ret = c;
 	return 0;
@@ -56,9 +59,12 @@ void fleet_cover_mark(struct fleet_cover *c, enum fleet_table sums, uint64_t beg
 		c->whole[(at - c->hours.from_ns) / HOUR_NS] |= (uint8_t)(1U << sums);
 }
 
-static enum fleet_table table_of(uint8_t whole)
+static enum fleet_table table_at(const struct fleet_cover *c, size_t hour)
 {
-	return whole ? (enum fleet_table)__builtin_ctz(whole) : FLEET_FLOW;
+	for (size_t i = 0; i < FLEET_N_SUMS; i++)
+		if (c->whole[hour] & 1U << c->order[i])
+			return (enum fleet_table)c->order[i];
+	return FLEET_FLOW;
 }
 
 bool fleet_cover_next(const struct fleet_cover *c, size_t *at, struct fleet_part *ret)
@@ -67,8 +73,8 @@ bool fleet_cover_next(const struct fleet_cover *c, size_t *at, struct fleet_part
 
 	if (from == c->n)
 		return false;
-	ret->table = table_of(c->whole[from]);
-	while (*at < c->n && table_of(c->whole[*at]) == ret->table)
+	ret->table = table_at(c, from);
+	while (*at < c->n && table_at(c, *at) == ret->table)
 		(*at)++;
 	ret->span = (struct store_span){ c->hours.from_ns + from * HOUR_NS,
 					 c->hours.from_ns + *at * HOUR_NS };

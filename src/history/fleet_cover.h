@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Private to history/: which tables of a fleet a span is put together from, as cover.h has it of this machine's files. Each hour comes from
- * the smallest table of sums of which it is known that it is whole there, and from pieces where that is known of none. Pure.
+ * the first table of sums in an order of which it is known that it is whole there, and from pieces where that is known of none. Pure.
  */
 #pragma once
 
@@ -14,7 +14,11 @@ struct fleet_part {
 	struct store_span span;
 };
 
-int fleet_cover_new(struct fleet_cover **ret, struct store_span span);
+#define FLEET_N_SUMS (FLEET_SUMS - FLEET_USAGE_NAME)
+
+/* `order`: of the tables of sums, the best first; borrowed. */
+int fleet_cover_new(struct fleet_cover **ret, struct store_span span,
+		    const uint8_t order[static FLEET_N_SUMS]);
 struct fleet_cover *fleet_cover_free(struct fleet_cover *c); /* NULL is fine */
 
 struct store_span fleet_cover_hours(const struct fleet_cover *c); /* the span, widened to hours */

@@ -20,11 +20,12 @@
 #define NAMES (1U << FLEET_USAGE_NAME)
 #define HOSTS (1U << FLEET_USAGE_HOST)
 #define DAYS (1U << FLEET_USAGE_DAY)
+#define PEERS (1U << FLEET_USAGE_PEER)
 #define HOURS (1U << FLEET_USAGE_HOUR)
 #define WHOLE (1U << FLEET_WHOLE)
 #define KEY (1U << FLEET_KEY)
 /* columns of the other side, of this side, of both */
-#define THERE (FLOW | VERDICT | HOURS | NAMES | DAYS)
+#define THERE (FLOW | VERDICT | HOURS | NAMES | DAYS | PEERS)
 #define HERE (FLOW | VERDICT | HOURS | HOSTS)
 #define ALL (THERE | HERE)
 
@@ -45,6 +46,7 @@ struct sql_key {
 	unsigned tables, parts;
 	const char *texts[TEXTS_MAX];
 	const char *array;
+	bool is_lower; /* texts are kept in lower case, and an index can be used */
 	const char *number, *known;
 	const char *verdict; /* instead of `number` in that table */
 	const char *addr;
@@ -70,7 +72,7 @@ static const char *state_word(unsigned v)
 }
 
 static const struct sql_key keys[] = {
-	{ "host", HERE | DAYS | KEY, 0, { "host" } },
+	{ "host", HERE | DAYS | PEERS | KEY, 0, { "host" }, .is_lower = true },
 	{ "proc", HERE, 0, { PROGRAM, "exe" } },
 	{ "parent",
 	  FLOW,
@@ -86,8 +88,13 @@ static const struct sql_key keys[] = {
 	  VERDICT | HOURS | HOSTS,
 	  { "container_name", "container_id", "container_image" } },
 	{ "cgroup", FLOW, 0, { "cgroup" } },
-	{ "name", FLOW, VERDICT | HOURS | NAMES | DAYS, { "name" }, .array = "names" },
-	{ "domain", THERE, 0, { "domain" } },
+	{ "name",
+	  FLOW,
+	  VERDICT | HOURS | NAMES | DAYS | PEERS,
+	  { "name" },
+	  .array = "names",
+	  .is_lower = true },
+	{ "domain", THERE, 0, { "domain" }, .is_lower = true },
 	{ "source", FLOW | VERDICT, 0, { "if(name_source = '', 'none', name_source)" } },
 	{ "addr", FLOW | VERDICT | KEY, 0, { 0 }, .addr = "peer_ip" },
 	{ "segment", ALL, 0, { "segment" } },
@@ -178,7 +185,7 @@ void fleet_put_text(struct buf *out, struct str s)
 	buf_putc(out, '\'');
 }
 
-static void put_ip(struct buf *out, const struct addr *a)
+void fleet_put_ip(struct buf *out, const struct addr *a)
 {
 	char hex[2 * sizeof(a->b) + 1];
 
@@ -193,6 +200,7 @@ const char *fleet_table_name(enum fleet_table t)
 		[FLEET_USAGE_NAME] = "usage_name",
 		[FLEET_USAGE_HOST] = "usage_host",
 		[FLEET_USAGE_DAY] = "usage_day",
+		[FLEET_USAGE_PEER] = "usage_peer",
 		[FLEET_USAGE_HOUR] = "usage_hour",
 	};
 
@@ -251,12 +259,13 @@ static bool is_pattern(struct str s)
 }
 
 /* As str_glob(): ASCII case ignored. */
-static void put_glob(struct buf *out, const char *what, struct str pattern)
+static void put_glob(struct buf *out, const char *what, struct str pattern, bool is_lower)
 {
+	buf_puts(out, "(");
 	if (is_pattern(pattern))
-		buf_printf(out, "(%s != '' AND lower(%s) LIKE '", what, what);
-	else
-		buf_printf(out, "(lower(%s) = '", what);
+		buf_printf(out, "%s != '' AND ", what);
+	buf_printf(out, is_lower ? "%s" : "lower(%s)", what);
+	buf_puts(out, is_pattern(pattern) ? " LIKE '" : " = '");
 	put_escaped(out, pattern, is_pattern(pattern), true);
 	buf_puts(out, "')");
 }
@@ -267,11 +276,11 @@ static void put_texts(struct buf *out, const struct sql_key *k, struct str patte
 	buf_putc(out, '(');
 	for (size_t i = 0; i < (in_part ? 1 : TEXTS_MAX) && k->texts[i]; i++) {
 		buf_puts(out, i ? " OR " : "");
-		put_glob(out, k->texts[i], pattern);
+		put_glob(out, k->texts[i], pattern, k->is_lower);
 	}
 	if (k->array && !in_part) {
 		buf_printf(out, "%sarrayExists(t -> ", k->texts[0] ? " OR " : "");
-		put_glob(out, "t", pattern);
+		put_glob(out, "t", pattern, k->is_lower);
 		buf_printf(out, ", %s)", k->array);
 	}
 	buf_putc(out, ')');
@@ -330,17 +339,17 @@ void fleet_put_cidr(struct buf *out, const char *what, const struct cidr *c)
 		to.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
 	}
 	buf_printf(out, "(%s >= ", what);
-	put_ip(out, &from);
+	fleet_put_ip(out, &from);
 	buf_printf(out, " AND %s <= ", what);
-	put_ip(out, &to);
+	fleet_put_ip(out, &to);
 	buf_putc(out, ')');
 }
 
 void fleet_put_below(struct buf *out, const char *what, struct str name)
 {
-	buf_printf(out, "(lower(%s) = '", what);
+	buf_printf(out, "(%s = '", what);
 	put_escaped(out, name, false, true);
-	buf_printf(out, "' OR endsWith(lower(%s), '.", what);
+	buf_printf(out, "' OR endsWith(%s, '.", what);
 	put_escaped(out, name, false, true);
 	buf_puts(out, "'))");
 }
@@ -348,7 +357,7 @@ void fleet_put_below(struct buf *out, const char *what, struct str name)
 static void put_found(struct buf *out, const char *what, struct str word)
 {
 	if (is_pattern(word)) {
-		put_glob(out, what, word);
+		put_glob(out, what, word, false);
 		return;
 	}
 	buf_printf(out, "(positionCaseInsensitive(%s, '", what);
@@ -505,11 +514,35 @@ bool fleet_put_filter(struct buf *out, const struct filter *f, enum fleet_table 
 	return !out->failed;
 }
 
+bool fleet_pins(const struct filter *f, const char *key)
+{
+	size_t n, top = 0;
+	const struct filter_step *steps = filter_steps(f, &n);
+	bool *stack = calloc(n + 1, sizeof(*stack)), ret;
+
+	for (size_t i = 0; stack && i < n; i++) {
+		const struct filter_step *s = &steps[i];
+
+		if (s->op == FILTER_TERM) {
+			stack[top++] = s->key && !strcmp(s->key->key, key) && !is_pattern(s->text);
+		} else if (s->op == FILTER_NOT) {
+			stack[top - 1] = false;
+		} else {
+			top--;
+			stack[top - 1] = s->op == FILTER_AND ? stack[top - 1] || stack[top]
+							     : stack[top - 1] && stack[top];
+		}
+	}
+	ret = stack && stack[0];
+	free(stack);
+	return ret;
+}
+
 /* Columns that tables other than `flow` have under the same name. */
 static unsigned tables_with(enum clickhouse_column c)
 {
 	static const uint8_t tables[COLUMN_COUNT] = {
-		[COLUMN_HOST] = HERE | DAYS,
+		[COLUMN_HOST] = HERE | DAYS | PEERS,
 		[COLUMN_BOOT] = FLOW | VERDICT,
 		[COLUMN_FLOW_ID] = FLOW | VERDICT,
 		[COLUMN_SEQ] = FLOW | VERDICT,

@@ -11,6 +11,7 @@
 #include "store/clickhouse_read.h"
 #include "store/read.h"
 
+struct addr;
 struct cidr;
 struct filter;
 
@@ -22,6 +23,7 @@ enum fleet_table {
 	FLEET_USAGE_NAME, /* by hour, of all machines together: only what is of the other side */
 	FLEET_USAGE_HOST, /* by hour, of each machine: all but the other side's name and place */
 	FLEET_USAGE_DAY,  /* by day: what is of the other side, of each machine */
+	FLEET_USAGE_PEER, /* the same by hour, and the one that is in order of machines; the others with a name are in order of names */
 	FLEET_USAGE_HOUR, /* by hour: all of it */
 	FLEET_WHOLE,
 	FLEET_KEY /* of `flow`: what is the same in all pieces of a flow */
@@ -46,9 +48,12 @@ void fleet_put_text(struct buf *out, struct str s);
  */
 bool fleet_put_filter(struct buf *out, const struct filter *f, enum fleet_table table,
 		      bool *ret_exact);
+/* All that it lets through has one of a few texts of this key: little, where an index finds it. */
+bool fleet_pins(const struct filter *f, const char *key);
 /* The table has all that the filter asks of a flow's row, up to its further names and what its container is called besides. */
 bool fleet_holds_in_part(const struct filter *f, enum fleet_table table);
 
+void fleet_put_ip(struct buf *out, const struct addr *a); /* its 16 bytes */
 void fleet_put_cidr(struct buf *out, const char *what,
 		    const struct cidr *c); /* the address in `what` lies in it */
 void fleet_put_below(struct buf *out, const char *what,

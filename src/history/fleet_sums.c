@@ -52,6 +52,38 @@ static void want(struct summing *s, unsigned dim)
 	s->whole_key |= dim == DIM_ADDRESS || dim == DIM_FROM || dim == DIM_TO;
 }
 
+/* '', and the texts that this dimension has in the groups that are told apart. */
+static void put_texts(struct buf *out, const struct scan *scan, unsigned dim)
+{
+	const struct history_question *q = scan->question;
+
+	buf_puts(out, "(''");
+	for (size_t i = 0; i < q->n_by; i++) {
+		for (size_t k = 0; q->by[i] == dim && k < scan->n_apart; k++) {
+			buf_puts(out, ", ");
+			fleet_put_text(out, scan->apart[k]->key[i]);
+		}
+	}
+	buf_putc(out, ')');
+}
+
+static void put_addresses(struct buf *out, const struct scan *scan)
+{
+	const struct history_question *q = scan->question;
+	struct addr a;
+
+	buf_puts(out, "(toFixedString('', 16)");
+	for (size_t i = 0; i < q->n_by; i++) {
+		for (size_t k = 0; q->by[i] == STORE_DIM_NAME && k < scan->n_apart; k++) {
+			if (addr_parse(scan->apart[k]->key[i], &a) < 0)
+				continue;
+			buf_puts(out, ", ");
+			fleet_put_ip(out, &a);
+		}
+	}
+	buf_putc(out, ')');
+}
+
 /* A column of the key of sums: empty where another one makes it superfluous. */
 static const char *key_column(const struct summing *s, enum clickhouse_column c,
 			      enum fleet_table table)
@@ -76,6 +108,33 @@ static const char *key_column(const struct summing *s, enum clickhouse_column c,
 	}
 }
 
+#define OTHER "'\\x01'" /* no name of anything */
+
+/* The same; in the place of texts that need not be told apart there is another one. False: the table has no such column. */
+static bool put_key(struct buf *out, const struct summing *s, enum clickhouse_column c,
+		    enum fleet_table table)
+{
+	static const uint8_t many[COLUMN_COUNT] = { [COLUMN_NAME] = STORE_DIM_NAME,
+						    [COLUMN_DOMAIN] = STORE_DIM_DOMAIN,
+						    [COLUMN_HOST] = DIM_HOST };
+	const char *key = s->wanted[c] ? key_column(s, c, table) : NULL;
+
+	if (!key)
+		return false;
+	if (s->scan->apart && many[c]) {
+		buf_printf(out, "if(%s IN ", key);
+		put_texts(out, s->scan, many[c]);
+		buf_printf(out, ", %s, " OTHER ")", key);
+	} else if (s->scan->apart && c == COLUMN_PEER_IP && !s->whole_key) {
+		buf_puts(out, "if(name = '' AND peer_ip IN ");
+		put_addresses(out, s->scan);
+		buf_puts(out, ", peer_ip, toFixedString('', 16))");
+	} else {
+		buf_puts(out, key);
+	}
+	return true;
+}
+
 #define OF_SUMS(begin, last_s)                                                                   \
 	{ COLUMN_FLOWS, COLUMN_UP,      COLUMN_DOWN, COLUMN_UP_PACKETS, COLUMN_DOWN_PACKETS,     \
 	  COLUMN_CALLS, COLUMN_PACKETS, COLUMN_FROM, COLUMN_TO },                                \
@@ -98,6 +157,7 @@ static const struct {
 	[FLEET_USAGE_NAME] = { OF_SUMS("hour", "3599") },
 	[FLEET_USAGE_HOST] = { OF_SUMS("hour", "3599") },
 	[FLEET_USAGE_DAY] = { OF_SUMS("day", "86399") },
+	[FLEET_USAGE_PEER] = { OF_SUMS("hour", "3599") },
 	[FLEET_USAGE_HOUR] = { OF_SUMS("hour", "3599") },
 };
 
@@ -131,12 +191,9 @@ static int sum_table(struct summing *s, enum fleet_table table, struct store_spa
 		return 0;
 	buf_puts(&query, "SELECT ");
 	for (int c = 0; c < COLUMNS_OF_FLOW; c++) {
-		const char *is =
-			s->wanted[c] ? key_column(s, (enum clickhouse_column)c, table) : NULL;
-
-		if (!is)
+		if (!put_key(&query, s, (enum clickhouse_column)c, table))
 			continue;
-		buf_printf(&query, "%s AS k%zu, ", is, n);
+		buf_printf(&query, " AS k%zu, ", n);
 		columns[n++] = (uint8_t)c;
 	}
 	if (scan->series) {
@@ -171,6 +228,22 @@ static int sum_pieces(struct summing *s, struct store_span span)
 }
 
 /* ---- from which table ---- */
+
+/* What an index finds is little, whatever else is there; without one the fewest rows are best. */
+static const uint8_t *order_for(const struct filter *f)
+{
+	static const uint8_t by_size[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
+						       FLEET_USAGE_DAY, FLEET_USAGE_PEER,
+						       FLEET_USAGE_HOUR },
+			     by_host[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
+						       FLEET_USAGE_PEER, FLEET_USAGE_DAY,
+						       FLEET_USAGE_HOUR },
+			     by_name[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
+						       FLEET_USAGE_DAY, FLEET_USAGE_HOUR,
+						       FLEET_USAGE_PEER };
+
+	return fleet_pins(f, "host") ? by_host : fleet_pins(f, "name") ? by_name : by_size;
+}
 
 /* Bits of the tables of sums that know all that is asked for. */
 static unsigned sums_for(const struct summing *s)
@@ -256,9 +329,9 @@ static int read_all_marks(struct scan *s, unsigned tables, struct fleet_cover *c
 
 	if (r == 0 && tables && !marks) {
 		scan_note(s, "sums of the hour that is being summed may be short, and there are "
-			     "none by day: "
+			     "none by day, nor of machines: "
 			     "`egret-clickhouse migrate` makes what is missing");
-		tables &= ~(1U << FLEET_USAGE_DAY);
+		tables &= ~(1U << FLEET_USAGE_DAY | 1U << FLEET_USAGE_PEER);
 	}
 	for (m.sums = FLEET_USAGE_NAME; r == 0 && m.sums < FLEET_SUMS; m.sums++)
 		if (tables & 1U << m.sums)
@@ -296,7 +369,7 @@ static int sum_parts(struct summing *s, const struct fleet_cover *cover)
 static int sum_there(struct summing *s)
 {
 	struct fleet_cover *cover;
-	int r = fleet_cover_new(&cover, s->scan->span);
+	int r = fleet_cover_new(&cover, s->scan->span, order_for(s->scan->question->filter));
 
 	if (r < 0)
 		return r;

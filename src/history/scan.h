@@ -53,7 +53,10 @@ struct scan {
 	bool by_address; /* pieces as far back as they are kept, for what sums say no address of */
 	bool series;     /* portions of sums by bucket, none longer than `step` */
 	enum store_step step;
-	uint64_t step_s;        /* the same of a timeline, in seconds */
+	uint64_t step_s; /* the same of a timeline, in seconds */
+	/* of these groups' texts portions are told apart, all others may come as one; NULL: all are */
+	const struct group *const *apart;
+	size_t n_apart;
 	bool in_overlay;        /* the row at hand is in no file yet: such rows are in no order */
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */
 	const char *from_what;  /* "minutes", "hours", "days", "flows": the finest that was read */

@@ -25,6 +25,7 @@ struct timeline {
 	struct answering *a;
 	struct groups *groups;
 	struct line lines[QUESTION_SERIES_MAX + 1];
+	const struct group *large[QUESTION_SERIES_MAX];
 	size_t n_lines;
 	uint64_t start_ns, step_ns;
 	size_t points;
@@ -76,8 +77,11 @@ static int pick_lines(struct timeline *t)
 	for (size_t i = 0; r == 0 && i < n && i < t->a->question->limit && !rows[i]->is_others;
 	     i++) {
 		rows[i]->series = t->n_lines;
+		t->large[t->n_lines] = rows[i];
 		r = make_line(t, rows[i]);
 	}
+	t->a->scan.apart = t->large;
+	t->a->scan.n_apart = t->n_lines;
 	return r == 0 ? make_line(t, NULL) : r;
 }
 
@@ -132,7 +136,6 @@ static void choose_step(struct timeline *t)
 	t->start_ns = q->span.from_ns - q->span.from_ns % t->step_ns;
 	t->points = end > t->start_ns ? (end - t->start_ns + t->step_ns - 1) / t->step_ns : 1;
 	t->points = MIN(t->points, (size_t)(100 * POINTS_MAX));
-	s->series = true;
 	s->step = sums_of(steps[i]);
 	s->step_s = steps[i];
 }
@@ -205,7 +208,10 @@ int answer_timeline(struct answering *a)
 	if (r == 0)
 		r = pick_lines(&t);
 	if (r == 0) {
-		buf_clear(&a->scan.notes); /* the second pass says the same again */
+		/* the second pass says the same again, and widens the span to its own buckets */
+		buf_clear(&a->scan.notes);
+		a->scan.span = a->question->span;
+		a->scan.series = true;
 		r = scan_run(&a->scan, take_point, &t);
 	}
 	if (r == 0 && a->question->step_s && t.step_ns > a->question->step_s * NSEC_PER_SEC)

@@ -210,18 +210,36 @@ def pairs(c, b, name, since, until, source):
         lines = b.fleet(**{"do": "usage", "by": by, "from": since, "to": until, "limit": 1000, "filter": f})
         ends = (since - since % HOUR, until + -until % HOUR) if source != "flows" else (since, until)
         CASES.equal(f"host and name, {name}: {by} of {f}", by_key(lines, by), of_pieces(c, by, where, *ends))
-        CASES.equal(f"host and name, {name}: {by} of {f}: from", lines[-1].get("source"), source)
+        one_host = "host:" in f and "host:day-*" not in f
+        CASES.equal(f"host and name, {name}: {by} of {f}: from", lines[-1].get("source"), "hours" if source == "days" and one_host else source)
 
 
-def poisoned(c, b, table, column, begin, since, until):
+def charts(c, b, first, today):
+    """The largest are told apart, by name or by address where there is none; all others are one line, and nothing is missing."""
+    for by, f, where in (("name", "host:day-*", "1"), ("name", "host:day-1", "host = 'day-1'"), ("host", "name:n3.example", "name = 'n3.example'"),
+                         ("domain", "host:day-*", "1"), ("host,name", "host:day-*", "1")):
+        for limit in (1, 2):
+            lines = b.fleet(**{"do": "timeline", "by": by, "from": first, "to": today, "step": HOUR, "limit": limit, "filter": f})
+            want = sorted(((x[1] + x[2], key) for key, x in of_pieces(c, by, where, first, today).items()), reverse=True)
+            got = [(sum(x["up"]) + sum(x["down"]), tuple(x["key"][k] for k in by.split(",")) if x["key"] else "others") for x in lines[:-1]]
+            rest = [(sum(n for n, _ in want[limit:]), "others")] if want[limit:] else []
+            CASES.equal(f"chart by {by} of {f}, {limit} told apart", got, want[:limit] + rest)
+        at = c.ask(f"SELECT intDiv(toUInt32(ts) - {first}, {HOUR}) AS h, sum(up_bytes) FROM egret.flow WHERE ts >= toDateTime({first}) AND "
+                   f"ts < toDateTime({today}) AND host LIKE 'day-%' AND {where} GROUP BY h ORDER BY h")
+        points = {int(h): int(n) for h, n in (x.split("\t") for x in at.splitlines())}
+        CASES.equal(f"chart by {by} of {f}: hour by hour", {i: n for i in range(lines[-1]["points"]) if (n := sum(x["up"][i] for x in lines[:-1]))}, points)
+
+
+def poisoned(c, b, table, begin, since, until, f):
     """Bytes that only this sum has are in the answer: so it is read."""
-    c.ask(f"INSERT INTO egret.{table}_1 ({column}, host, name, up_bytes) VALUES ({begin}, 'day-1', 'poison.example', 77)")
-    rows = b.fleet(**{"do": "usage", "by": "name", "from": since, "to": until, "limit": 1000, "filter": "host:day-1"})
-    return [r["up"] for r in rows[:-1] if r["name"] == "poison.example"]
+    c.ask(f"INSERT INTO egret.{table}_1 ({'day' if table == 'usage_day' else 'hour'}, host, name, up_bytes) VALUES "
+          f"({begin}, 'day-1', '{table}.example', 77)")
+    rows = b.fleet(**{"do": "usage", "by": "host,name", "from": since, "to": until, "limit": 1000, "filter": f})
+    return sorted(r["name"] for r in rows[:-1] if r["name"].startswith("usage_") and r["up"] == 77)
 
 
 def days(c, b):
-    """Questions that need host and name: whole days from usage_day, hours at both ends from usage_hour, what is not summed from pieces."""
+    """Questions that need host and name: of a machine from usage_peer, of others whole days from usage_day, what is not summed from pieces."""
     now = int(time.time())
     today = now - now % DAY
     first = today - 4 * DAY
@@ -242,11 +260,16 @@ def days(c, b):
     for by, f, where in PAIRS:
         lines = b.fleet(do="usage", by=by, last=30 * HOUR, limit=1000, filter=f)
         CASES.equal(f"host and name, up to now: {by} of {f}", by_key(lines, by), of_pieces(c, by, where, (now - 30 * HOUR) // HOUR * HOUR, now + 60))
+    charts(c, b, first, today)
     late(c, b, first)
-    CASES.equal("a whole day is read from usage_day", poisoned(c, b, "usage_day", "day", first + DAY, first, today), [77])
-    CASES.equal("and not where the span cuts it", poisoned(c, b, "usage_day", "day", first + DAY, first + DAY + 1, today), [])
-    CASES.equal("the hours of that are read from usage_hour", poisoned(c, b, "usage_hour", "hour", first + DAY + 3 * HOUR, first + DAY + 1, today), [77])
-    CASES.equal("and not those of a whole day", poisoned(c, b, "usage_hour", "hour", first + DAY + 3 * HOUR, first, today), [77])
+    hour, anyone = first + DAY + 3 * HOUR, "host:*ay-1"
+    CASES.equal("a whole day is read from usage_day", poisoned(c, b, "usage_day", first + DAY, first, today, anyone), ["usage_day.example"])
+    CASES.equal("where the span cuts it, its hours from usage_peer", poisoned(c, b, "usage_peer", hour, first + DAY + 1, today, anyone),
+                ["usage_peer.example"])
+    CASES.equal("and those of a whole day where a machine is named", poisoned(c, b, "usage_hour", hour, first, today, "host:day-1"),
+                ["usage_peer.example"])
+    CASES.equal("of a name hours are read from usage_hour", poisoned(c, b, "usage_day", first, first + DAY + 1, today, "name:usage_hour.example"),
+                ["usage_hour.example"])
     half_summed(c, b, first)
     version_2(c, b, first, today)
 
@@ -268,6 +291,7 @@ def half_summed(c, b, first):
     for sql in (f"usage_name_1 (hour, name, pieces, up_bytes) VALUES ({hour}, 'h1', 10, 100)",
                 f"usage_host_1 (hour, host, pieces, up_bytes) VALUES ({hour}, 'half-1', 10, 100)",
                 f"usage_hour_1 (hour, host, name, pieces, up_bytes) VALUES ({hour}, 'half-1', 'h1', 10, 100)",
+                f"usage_peer_1 (hour, host, name, pieces, up_bytes) VALUES ({hour}, 'half-1', 'h1', 10, 100)",
                 f"usage_day_1 (day, host, name, pieces, up_bytes) VALUES ({first - DAY}, 'half-1', 'h1', 10, 100)"):
         CASES.equal("some sums of an hour", c.ask("INSERT INTO egret." + sql), "")
     for by, f, want in (("name", "name:h*", 9), ("host", "host:half-1", 1), ("name", "host:half-1", 9)):
@@ -277,7 +301,7 @@ def half_summed(c, b, first):
 
 def version_2(c, b, first, today):
     """Of a cluster that was not migrated: from sums by hour, and said."""
-    for table in ("summed", "usage_day"):
+    for table in ("summed", "usage_day", "usage_peer"):
         for name in (table, table + "_1", table + "_1_local"):
             c.ask(f"DROP TABLE egret.{name} ON CLUSTER egret")
     CASES.check("rollup says what is to be done", "egret-clickhouse migrate" in c.tool("rollup", check=False))

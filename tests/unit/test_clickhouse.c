@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* RowBinary against the columns of packaging/clickhouse/schema; the store that fills the spool; answers of a server in words. */
+#include "base/file.h"
 #include "store/clickhouse_row.h"
 #include "store/leb.h"
 #include "store/ship.h"
 #include "store/spool.h"
+#include "store/spool_pack.h"
 #include "store_rig.h"
 
 /* ---- the bytes, read by the schema ---- */
@@ -338,6 +340,24 @@ static void test_hostile_counts(void **state)
 
 /* ---- the store ---- */
 
+/* A batch holds what its name says, of the host h1. */
+static void check_batch(const char *file_name, const struct spool_name *name)
+{
+	_cleanup_buf_ struct buf file = BUF_INIT(1 << 24), rows = BUF_INIT(1 << 26);
+	_cleanup_close_ int dir = file_open_folder(rig_dir);
+	struct seen seen = { 0 };
+	struct str body, head;
+	uint32_t n;
+
+	assert_ok(file_read(dir, file_name, &file));
+	body = buf_str(&file);
+	assert_true(str_cut(&body, '\n', &head));
+	assert_ok(spool_unpack(&rows, body));
+	assert_ok(clickhouse_walk((enum clickhouse_table)clickhouse_table_of(head), buf_str(&rows),
+				  on_walked, &seen, &n));
+	assert_int_equal(n, name->rows);
+}
+
 static uint64_t rows_of(const char *kind)
 {
 	struct dirent **list;
@@ -348,8 +368,10 @@ static uint64_t rows_of(const char *kind)
 		struct spool_name name;
 
 		if (spool_name_parse(str_of(list[i]->d_name), &name) &&
-		    str_eq(name.kind, str_of(kind)))
+		    str_eq(name.kind, str_of(kind))) {
+			check_batch(list[i]->d_name, &name);
 			rows += name.rows;
+		}
 		free(list[i]);
 	}
 	free(list);
@@ -358,7 +380,7 @@ static uint64_t rows_of(const char *kind)
 
 static struct store *open_store(void)
 {
-	struct store_config cfg = { .dir = rig_dir, .host = "h1", .max_bytes = 1 << 30 };
+	struct store_config cfg = { .dir = rig_dir, .host = "H1", .max_bytes = 1 << 30 };
 	struct store *s = NULL;
 
 	assert_ok(store_open(&s, &store_clickhouse, &cfg));

@@ -35,15 +35,14 @@ static void test_filters(void **state)
 		const char *sql;
 	} cases[] = {
 		{ "", FLEET_FLOW, true, "1" },
-		{ "host:web-*", FLEET_FLOW, true, "((host != '' AND lower(host) LIKE 'web-%'))" },
-		{ "host:A_b%", FLEET_FLOW, true, "((lower(host) = 'a_b%'))" },
-		{ "host:A_b%*", FLEET_FLOW, true,
-		  "((host != '' AND lower(host) LIKE 'a\\\\_b\\\\%%'))" },
-		{ "domain:\"o'x\\\"", FLEET_FLOW, true, "((lower(domain) = 'o\\'x\\\\'))" },
+		{ "host:web-*", FLEET_FLOW, true, "((host != '' AND host LIKE 'web-%'))" },
+		{ "host:A_b%", FLEET_FLOW, true, "((host = 'a_b%'))" },
+		{ "host:A_b%*", FLEET_FLOW, true, "((host != '' AND host LIKE 'a\\\\_b\\\\%%'))" },
+		{ "domain:\"o'x\\\"", FLEET_FLOW, true, "((domain = 'o\\'x\\\\'))" },
 		{ "port:>80", FLEET_FLOW, true,
 		  "(if(inbound, our_port, peer_port) > 80 AND proto IN (6, 17, 33, 132, 136))" },
 		{ "asn:5 -host:a", FLEET_FLOW, true,
-		  "((asn = 5 AND asn != 0) AND (NOT ((lower(host) = 'a'))))" },
+		  "((asn = 5 AND asn != 0) AND (NOT ((host = 'a'))))" },
 		{ "proto:tcp", FLEET_FLOW, true, "(proto IN (6))" },
 		{ "proto:nothing", FLEET_FLOW, true, "(0 AND proto IN (0))" },
 		{ "addr:192.0.2.0/24", FLEET_FLOW, true,
@@ -52,18 +51,16 @@ static void test_filters(void **state)
 		/* what pieces cannot tell is no condition; turned round, too */
 		{ "up:>1kb", FLEET_FLOW, false, "1" },
 		{ "-up:>1kb", FLEET_FLOW, false, "(NOT 0)" },
-		{ "up:>1kb host:a", FLEET_FLOW, false, "(1 AND ((lower(host) = 'a')))" },
-		{ "up:>1kb or host:a", FLEET_FLOW, false, "(1 OR ((lower(host) = 'a')))" },
+		{ "up:>1kb host:a", FLEET_FLOW, false, "(1 AND ((host = 'a')))" },
+		{ "up:>1kb or host:a", FLEET_FLOW, false, "(1 OR ((host = 'a')))" },
 		{ "up:>1kb", FLEET_WHOLE, true, "(sum(up_bytes) > 1000)" },
 		/* of a flow asked for as a whole no piece may be missing: a name comes late */
-		{ "up:>1kb host:a name:b", FLEET_KEY, false,
-		  "((1 AND ((lower(host) = 'a'))) AND 1)" },
+		{ "up:>1kb host:a name:b", FLEET_KEY, false, "((1 AND ((host = 'a'))) AND 1)" },
 		{ "machine:x", FLEET_FLOW, true, "0" },
 		/* sums know the best name alone */
-		{ "name:x", FLEET_USAGE_NAME, true, "((lower(name) = 'x'))" },
+		{ "name:x", FLEET_USAGE_NAME, true, "((name = 'x'))" },
 		{ "host:x", FLEET_USAGE_NAME, false, "1" },
-		{ "host:x name:y", FLEET_USAGE_DAY, true,
-		  "(((lower(host) = 'x')) AND ((lower(name) = 'y')))" },
+		{ "host:x name:y", FLEET_USAGE_DAY, true, "(((host = 'x')) AND ((name = 'y')))" },
 		{ "proc:x", FLEET_USAGE_DAY, false, "1" },
 	};
 	bool exact;
@@ -106,6 +103,35 @@ static void test_in_part(void **state)
 	}
 }
 
+static void test_pins(void **state)
+{
+	static const struct {
+		const char *text;
+		bool host;
+	} cases[] = {
+		{ "", false },
+		{ "host:a", true },
+		{ "host:web-*", false },
+		{ "host:w?b", false },
+		{ "-host:a", false },
+		{ "name:a", false },
+		{ "host:a name:b", true },
+		{ "name:b or host:a", false },
+		{ "host:b or host:a", true },
+		{ "(host:b or host:a) -name:x", true },
+		{ "(host:b or name:a) name:x", false },
+	};
+	struct filter_error error;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct filter *f = NULL;
+
+		assert_ok(filter_parse(str_of(cases[i].text), &f, &error));
+		assert_int_equal(fleet_pins(f, "host"), cases[i].host);
+		filter_free(f);
+	}
+}
+
 /* ---- which table ---- */
 
 #define HOUR_NS (3600 * NSEC_PER_SEC)
@@ -113,11 +139,16 @@ static void test_in_part(void **state)
 #define DAY_0 (20000 * DAY_NS)
 
 static struct fleet_cover *cover;
+static const uint8_t by_size[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST, FLEET_USAGE_DAY,
+					       FLEET_USAGE_PEER, FLEET_USAGE_HOUR },
+		     by_host[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST, FLEET_USAGE_PEER,
+					       FLEET_USAGE_DAY, FLEET_USAGE_HOUR },
+		     *order = by_size;
 
 static void cover_of(uint64_t from_ns, uint64_t to_ns)
 {
 	fleet_cover_free(cover);
-	assert_ok(fleet_cover_new(&cover, (struct store_span){ from_ns, to_ns }));
+	assert_ok(fleet_cover_new(&cover, (struct store_span){ from_ns, to_ns }, order));
 }
 
 /* Hours of a table as being whole. */
@@ -130,7 +161,8 @@ static void mark(enum fleet_table t, uint64_t from_ns, uint64_t to_ns)
 /* In minutes after DAY_0: "day 0-1440 flow 1440-1500". */
 static const char *parts(void)
 {
-	static const char *const words[FLEET_SUMS] = { "flow", "", "name", "host", "day", "hour" };
+	static const char *const words[FLEET_SUMS] = { "flow", "",     "name", "host",
+						       "day",  "peer", "hour" };
 	static char text[512];
 	struct fleet_part p;
 	size_t at = 0, n = 0;
@@ -176,6 +208,13 @@ static void test_cover(void **state)
 	mark(FLEET_USAGE_DAY, DAY_0, DAY_0 + DAY_NS);
 	mark(FLEET_USAGE_DAY, DAY_0 + HOUR_NS, DAY_0 + 2 * HOUR_NS); /* no begin of a day */
 	assert_string_equal(parts(), "day 0-1440");
+	/* the first in the order, not the largest step */
+	order = by_host;
+	cover_of(DAY_0, DAY_0 + 2 * DAY_NS);
+	mark(FLEET_USAGE_DAY, DAY_0, DAY_0 + 2 * DAY_NS);
+	mark(FLEET_USAGE_PEER, DAY_0, DAY_0 + DAY_NS);
+	assert_string_equal(parts(), "peer 0-1440 day 1440-2880");
+	order = by_size;
 	/* nothing, and all that there can be */
 	cover_of(DAY_0, DAY_0);
 	assert_string_equal(parts(), "");
@@ -339,9 +378,9 @@ static void test_hostile_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_filters),      cmocka_unit_test(test_in_part),
-		cmocka_unit_test(test_cover),        cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_hostile_rows),
+		cmocka_unit_test(test_filters),    cmocka_unit_test(test_in_part),
+		cmocka_unit_test(test_pins),       cmocka_unit_test(test_cover),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_hostile_rows),
 	};
 
 	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);

@@ -19,6 +19,15 @@ PARTITION BY toYYYYMM(day)
 ORDER BY (day, name, peer_ip, host, segment, domain, country, asn)
 SETTINGS index_granularity = 8192;
 
+-- The same by hour, in order of machines: for what is asked of one machine, or of some.
+CREATE TABLE IF NOT EXISTS {db}.usage_peer_1{local} {cluster} (
+  hour DateTime, host {word}, name String, peer_ip FixedString(16), segment {word}, domain String, country {word}, asn UInt32,
+  pieces Int64, flows Int64, up_bytes Int64, down_bytes Int64, up_packets Int64, down_packets Int64, calls Int64, packets Int64
+) ENGINE = {engine:SummingMergeTree:usage_peer_1:(pieces, flows, up_bytes, down_bytes, up_packets, down_packets, calls, packets)}
+PARTITION BY toYYYYMM(hour)
+ORDER BY (hour, host, name, peer_ip, segment, domain, country, asn)
+SETTINGS index_granularity = 8192;
+
 -- Which hours and days of which table of sums are whole: a row by `rollup`, after the last of their sums is there. What has none is read from pieces.
 CREATE TABLE IF NOT EXISTS {db}.summed_1{local} {cluster} (
   begin DateTime, name String
