@@ -235,52 +235,6 @@ static int complete(void *ctx, const struct store_row *row)
 	return matches(l, row) ? list(l, row) : 0;
 }
 
-/* The page ended before the span did: all that its flows moved is looked up flow by flow. */
-struct completing {
-	struct listing *l;
-	struct whole *whole;
-};
-
-static int take_living(void *ctx, const struct store_row *row)
-{
-	struct completing *c = ctx;
-	int r = whole_has(c->l->whole, row) ? whole_add(c->whole, row) : 0;
-
-	return r < 0 ? r : 0;
-}
-
-static int take_kept(void *ctx, const struct store_row *row)
-{
-	struct completing *c = ctx;
-	int r = whole_add(c->whole, row);
-
-	return r < 0 ? r : 0;
-}
-
-static int look_up(void *ctx, const struct store_row *row)
-{
-	struct completing *c = ctx;
-	struct store_hint hint = { .flow_id = row->flow_id, .boot = row->boot };
-
-	return c->l->a->scan.reader ? store_read_pieces(c->l->a->scan.reader, c->l->span, &hint,
-							true, take_kept, c)
-				    : 0;
-}
-
-static int complete_all(struct listing *l)
-{
-	struct completing c = { .l = l };
-	int r = whole_new(&c.whole);
-
-	if (r == 0)
-		r = scan_overlay(&l->a->scan, l->span, take_living, &c);
-	if (r == 0)
-		r = whole_each(l->whole, look_up, &c);
-	whole_free(l->whole);
-	l->whole = c.whole;
-	return r;
-}
-
 static int newest_first(const void *a, const void *b)
 {
 	const struct listed *x = a, *y = b;
@@ -355,8 +309,9 @@ int answer_flows_kept(struct answering *a)
 	if (r == 0)
 		r = scan_rows(&a->scan, l.span, &hint, true, take, &l);
 	l.wanted = a->question->limit;
-	if (r > 0)
-		r = complete_all(&l);
+	/* the page ended before the span did, or pieces were left out that are of its flows */
+	if (r > 0 || (r == 0 && a->question->filter))
+		r = whole_complete(&l.whole, &a->scan, l.span);
 	if (r == 0)
 		r = whole_each(l.whole, complete, &l);
 	if (r == 0)

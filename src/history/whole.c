@@ -155,6 +155,51 @@ int whole_each(struct whole *w, store_row_fn fn, void *ctx)
 	return 0;
 }
 
+/* ---- all pieces of some flows ---- */
+
+#define LOOK_UPS_MAX 1000 /* of more flows everything is read once */
+
+struct completing {
+	struct whole *some, *all;
+	struct scan *scan;
+	struct store_span span;
+};
+
+static int take_theirs(void *ctx, const struct store_row *row)
+{
+	struct completing *c = ctx;
+	int r = whole_has(c->some, row) ? whole_add(c->all, row) : 0;
+
+	return r < 0 ? r : 0;
+}
+
+static int look_up(void *ctx, const struct store_row *row)
+{
+	struct completing *c = ctx;
+	struct store_hint hint = { .flow_id = row->flow_id, .boot = row->boot };
+
+	return store_read_pieces(c->scan->reader, c->span, &hint, true, take_theirs, c);
+}
+
+int whole_complete(struct whole **w, struct scan *s, struct store_span span)
+{
+	struct completing c = { .some = *w, .scan = s, .span = span };
+	struct store_hint none = { 0 };
+	int r = whole_new(&c.all);
+
+	if (r == 0)
+		r = scan_overlay(s, span, take_theirs, &c);
+	if (r == 0 && s->reader)
+		r = c.some->n <= LOOK_UPS_MAX
+			    ? whole_each(c.some, look_up, &c)
+			    : store_read_pieces(s->reader, span, &none, true, take_theirs, &c);
+	*w = c.all;
+	whole_free(c.some);
+	return r;
+}
+
+/* ---- all flows ---- */
+
 struct putting {
 	struct whole *whole;
 	store_row_fn fn;
@@ -180,5 +225,8 @@ int whole_flows(struct scan *s, struct store_span span, const struct store_hint 
 
 	if (r == 0)
 		r = scan_rows(s, span, hint, false, on_row, &(struct putting){ w, fn, ctx });
+	/* a name, or a program, may be that of later pieces alone */
+	if (r == 0 && (hint->name.n || hint->exe_name.n))
+		r = whole_complete(&w, s, span);
 	return r == 0 ? whole_each(w, fn, ctx) : r;
 }

@@ -6,7 +6,7 @@
 
 #define WHOLE_FLOWS_MAX 200000 /* flows of several pieces that are put together at once */
 
-/* Every flow of the span, in no order. -E2BIG: more than can be held. */
+/* Every flow of the span of which the hint finds a piece, in no order. -E2BIG: more than can be held. */
 int whole_flows(struct scan *s, struct store_span span, const struct store_hint *hint,
 		store_row_fn fn, void *ctx);
 
@@ -22,5 +22,7 @@ static inline bool whole_already(const struct store_row *row)
 int whole_add(struct whole *w, const struct store_row *row);
 bool whole_has(const struct whole *w,
 	       const struct store_row *row); /* a piece of its flow was added */
+/* In the place of what was added of these flows: all of their pieces in the span, of this machine's history. */
+int whole_complete(struct whole **w, struct scan *s, struct store_span span);
 /* In the order in which they were met. */
 int whole_each(struct whole *w, store_row_fn fn, void *ctx);

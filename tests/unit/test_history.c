@@ -466,13 +466,82 @@ static void test_broken_overlay(void **state)
 	living.n = whole;
 }
 
+/* Flows of three pieces of 1,000 bytes each, of which only the last one knows name and program, and one is not kept yet. */
+static void put_late_names(uint64_t first, uint64_t n, const char *name, const char *exe)
+{
+	struct store *s = rig_open();
+
+	for (uint64_t id = first; id < first + n; id++) {
+		struct store_row row = dice_row(end_ns, id);
+
+		row.key_is_ours_dst = false;
+		row.refused_calls = row.refused_packets = 0;
+		row.up_bytes = row.down_bytes = 1000;
+		row.peer.n_names = 0;
+		row.has_who = true;
+		for (row.seq = 0; row.seq < 3; row.seq++) {
+			bool is_last = row.seq == 2;
+
+			row.to_ns = end_ns - (3 - row.seq) * 60 * NSEC_PER_SEC;
+			row.from_ns = row.start_ns = row.to_ns - 1;
+			row.ends = is_last;
+			row.peer.name = is_last ? str_of(name) : STR_NONE;
+			row.who.exe = is_last ? str_of(exe) : STR_NONE;
+			if (id == first && is_last)
+				store_row_encode(&row, &living);
+			else
+				store_put(s, &row);
+		}
+	}
+	assert_ok(store_flush(s, 60 * NSEC_PER_SEC));
+	store_close(s);
+}
+
+/* Comes last: it adds to what is kept. An index finds the last pieces alone; asked for is what the flow moved. */
+static void test_late_names(void **state)
+{
+	static const struct {
+		const char *name, *exe;
+		uint64_t n;
+	} added[] = { { "few.example.org", "/usr/bin/few", 3 },
+		      { "many.example.org", "/usr/bin/many", 1200 } };
+	char filter[128];
+	size_t k;
+	json_t *line;
+
+	for (size_t i = 0; i < ARRAY_SIZE(added); i++) {
+		put_late_names(FLOWS + 1 + 10 * i, added[i].n, added[i].name, added[i].exe);
+		for (unsigned by = 0; by < 4; by++) {
+			snprintf(filter, sizeof(filter), "%s:%s%s", by % 2 ? "name" : "proc",
+				 by % 2 ? added[i].name : added[i].exe, by < 2 ? "" : " up:>2500");
+			struct answer a = ask("{\"do\":\"flows\",\"filter\":\"%s\",\"limit\":2000,"
+					      "\"last\":86400}",
+					      filter);
+
+			assert_int_equal(number(a.end, "matched"), added[i].n);
+			json_array_foreach(a.lines, k, line) if (line != a.end) assert_int_equal(
+				number(json_object_get(line, "flow"), "bytes_toserver"), 3000);
+			answer_done(&a);
+			if (by < 2)
+				continue;
+			a = ask("{\"do\":\"usage\",\"by\":\"port\",\"filter\":\"%s\",\"last\":"
+				"86400}",
+				filter);
+			assert_int_equal(number(json_object_get(a.end, "totals"), "up"),
+					 3000 * added[i].n);
+			answer_done(&a);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_usage),   cmocka_unit_test(test_timeline),
-		cmocka_unit_test(test_flows),   cmocka_unit_test(test_whole_flows),
-		cmocka_unit_test(test_who),     cmocka_unit_test(test_flow),
-		cmocka_unit_test(test_hostile), cmocka_unit_test(test_broken_overlay),
+		cmocka_unit_test(test_usage),      cmocka_unit_test(test_timeline),
+		cmocka_unit_test(test_flows),      cmocka_unit_test(test_whole_flows),
+		cmocka_unit_test(test_who),        cmocka_unit_test(test_flow),
+		cmocka_unit_test(test_hostile),    cmocka_unit_test(test_broken_overlay),
+		cmocka_unit_test(test_late_names),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
