@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised with every change of layout or meaning: it is part of the path that state is pinned under. */
-#define EGRET_ABI 5
+#define EGRET_ABI 6
 
 /*
  * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
@@ -243,14 +243,14 @@ _Static_assert(sizeof(struct eg_handshake) == 152, "abi");
 #define EG_TAILS 16384
 #define EG_TAIL_WAYS 4
 #define EG_TAIL_FIN 1   /* the peer's FIN is expected */
-#define EG_TAIL_RESET 2 /* we sent a reset: what was under way is answered with another */
+#define EG_TAIL_RESET 2 /* a reset ended it: what was under way is answered with another */
 #define EG_TAIL_ACK \
 	3 /* the peer may say its FIN, or what came before it, again: TIME_WAIT answers */
 struct eg_tail {
 	__u64 tag;
 	__u64 cookie;
 	__u64 since_ns;
-	__u64 answered_ns; /* packets without payload are answered twice a second at most */
+	__u64 answered_ns; /* what has neither payload nor FIN is answered twice a second at most */
 	__u32 rcv_nxt;
 	__u16 what;
 	__u16 stamped; /* an ACK has a timestamp */
@@ -447,9 +447,8 @@ struct eg_tail_rec {
 	__u64 zone, cookie;
 	struct eg_counts n;
 	__u8 tx_tcp, rx_tcp;
-	__u8 last; /* nothing more is to be expected */
 	__u8 what; /* EG_TAIL_* from now on */
-	__u8 pad[4];
+	__u8 pad[5];
 };
 
 #define EG_DATA_TX 1

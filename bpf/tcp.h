@@ -390,34 +390,53 @@ static __always_inline int eg_late_read(const struct sk_buff *skb, struct eg_lat
 
 #define EG_TW_ANSWER_NS 500000000ULL /* net.ipv4.tcp_invalid_ratelimit */
 
-/*
- * How the kernel answers (tcp_timewait_state_process with tcp_oow_rate_limited, or a reset for a packet of no socket):
- * TCP flags of the answer. What PAWS alone would refuse is not told: that takes a packet older than its sequence number.
- */
-static __always_inline __u8 eg_late_answer(const struct eg_late *l, struct eg_tail *t, __u64 now)
+/* It is where the next one is expected, or reaches further. */
+static __always_inline int eg_late_in_window(const struct eg_late *l, const struct eg_tail *t)
 {
-	__s32 first = l->seq - t->rcv_nxt, end = l->end_seq - t->rcv_nxt;
+	return l->seq == t->rcv_nxt || (__s32)(l->end_seq - t->rcv_nxt) > 0;
+}
 
-	if (l->flags & EG_RST)
-		return 0;
-	if (t->what == EG_TAIL_FIN && (!first || end > 0)) {
-		if (!(l->flags & EG_ACK) || end <= 0 || first == end)
-			return 0;
-		if ((l->flags & EG_FIN) && end == 1) {
-			t->what = EG_TAIL_ACK;
-			t->rcv_nxt = l->end_seq;
-			return EG_ACK;
-		}
-		t->what = EG_TAIL_RESET; /* data that nobody will read: the stub is killed */
-	}
-	if (t->what == EG_TAIL_RESET)
-		return EG_RST;
-	if (first == end) {
-		if (!first || now - t->answered_ns < EG_TW_ANSWER_NS)
+/* tcp_oow_rate_limited(): what takes no place among the bytes is acknowledged twice a second at most. */
+static __always_inline __u8 eg_late_ack(const struct eg_late *l, struct eg_tail *t, __u64 now)
+{
+	if (l->seq == l->end_seq) {
+		if (now - t->answered_ns < EG_TW_ANSWER_NS)
 			return 0;
 		t->answered_ns = now;
 	}
 	return EG_ACK;
+}
+
+/*
+ * How the kernel answers, as TCP flags: tcp_timewait_state_process(), or a reset where there is no socket. Not told apart: data beyond the
+ * window, and a timestamp older than its sequence number would be; a stub acknowledges both.
+ */
+static __always_inline __u8 eg_late_answer(const struct eg_late *l, struct eg_tail *t, __u64 now)
+{
+	int reset = l->flags & EG_RST, empty = l->seq == l->end_seq;
+
+	if (t->what == EG_TAIL_FIN) {
+		if (!eg_late_in_window(l, t))
+			return eg_late_ack(l, t, now);
+		if (!reset && !(l->flags & EG_SYN)) {
+			if (!(l->flags & EG_ACK) || empty || (__s32)(l->end_seq - t->rcv_nxt) <= 0)
+				return 0;
+			if ((l->flags & EG_FIN) && l->end_seq == t->rcv_nxt + 1) {
+				t->what = EG_TAIL_ACK;
+				t->rcv_nxt = l->end_seq;
+				return EG_ACK;
+			}
+		}
+		/* the stub dies of a reset, and of data that nobody will read */
+		t->what = EG_TAIL_RESET;
+	} else if (t->what == EG_TAIL_ACK) {
+		int next = l->seq == t->rcv_nxt;
+
+		if (reset && next)
+			t->what = EG_TAIL_RESET;
+		return reset || (empty && next) ? 0 : eg_late_ack(l, t, now);
+	}
+	return reset ? 0 : EG_RST;
 }
 
 static __always_inline struct eg_tail_rec *
@@ -489,12 +508,9 @@ int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 	if (r) {
 		r->rx_tcp = l.flags;
 		r->tx_tcp = answer;
-		r->last = (l.flags & EG_RST) != 0;
 		r->what = t->what;
 		bpf_ringbuf_submit(r, eg_wake());
 	}
-	if (l.flags & EG_RST)
-		t->tag = 0;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -32,7 +33,7 @@ struct collector {
 	uint64_t started_ns, refused_told_ns;
 	int failed; /* what stands in the way of closing batches; 0: nothing */
 	bool full;  /* it was said */
-	char host[256];
+	char host[HOST_NAME_SIZE];
 	char dir[sizeof(((struct config *)0)->state) + 16];
 	char spool[sizeof(((struct config *)0)->state) + 32];
 };
@@ -241,7 +242,7 @@ int collector_run(const struct config *config, int ready_fd)
 	int r;
 
 	settle(&c.where, config);
-	gethostname(c.host, sizeof(c.host) - 1);
+	host_name(c.host);
 	snprintf(c.dir, sizeof(c.dir), "%s/collector", config->state);
 	snprintf(c.spool, sizeof(c.spool), "%s/" INTAKE_SPOOL, c.dir);
 	r = run(&c, &ready_fd);

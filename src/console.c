@@ -8,6 +8,7 @@
 
 #include "answerer.h"
 #include "base/cleanup.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -24,7 +25,7 @@ struct console {
 	struct front front;
 	struct console_probe *probe;
 	uint64_t started_ns;
-	char host[256];
+	char host[HOST_NAME_SIZE];
 };
 
 /* What all questions have in common. No host is meant: rows say whose they are. */
@@ -156,7 +157,7 @@ int console_run(const struct config *config, int ready_fd)
 	struct console c = { .config = config, .started_ns = time_now() };
 	int r;
 
-	gethostname(c.host, sizeof(c.host) - 1);
+	host_name(c.host);
 	r = run(&c, &ready_fd);
 	c.probe = console_probe_free(c.probe);
 	front_close(&c.front);

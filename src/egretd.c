@@ -24,6 +24,7 @@
 #include "attach/cgroup2.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/host.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -76,7 +77,7 @@ struct daemon {
 	int ready_fd; /* to the waiting parent; -1 in the foreground */
 	uint64_t control_lost_told, store_lost_told, store_unwritten_told, spool_dropped_told;
 	uint64_t next_host_ns;
-	char host[256];
+	char host[HOST_NAME_SIZE];
 	char spool[KEEP_PATH_MAX], others[KEEP_PATH_MAX];
 	char pin[32]; /* what enforcement is pinned under */
 };
@@ -545,7 +546,7 @@ static int run(struct daemon *d)
 {
 	int r;
 
-	gethostname(d->host, sizeof(d->host) - 1);
+	host_name(d->host);
 	d->vitals.started_ns = time_now();
 	vitals_probe(&d->vitals);
 	r = open_cgroup(d);

@@ -103,10 +103,7 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t)
 		h->close.rx_tcp |= t->rx_tcp;
 		h->close.rec.time_ns = t->rec.time_ns;
 		h->close.last_tick = attach_tick(a, t->rec.time_ns);
-		if (t->last)
-			release(a, h);
-		else
-			wait_for(a, h, t->rec.time_ns, t->what);
+		wait_for(a, h, t->rec.time_ns, t->what);
 		return;
 	}
 }

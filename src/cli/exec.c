@@ -18,6 +18,7 @@
 
 #include "attach/attach.h"
 #include "base/cleanup.h"
+#include "base/host.h"
 #include "base/human.h"
 #include "base/log.h"
 #include "base/time.h"
@@ -125,12 +126,12 @@ static int start_enforcing(struct run *run, const struct exec_args *a)
 
 static int start_watching(struct run *run, const struct exec_args *a)
 {
-	static char host[256];
+	static char host[HOST_NAME_SIZE];
 	struct eve_format format = { .vantage = EVE_HOST, .host = host };
 	char error[256] = "", pin[SANDBOX_PIN_MAX];
 	int r;
 
-	gethostname(host, sizeof(host) - 1);
+	host_name(host);
 	r = locator_new(&run->locator);
 	if (r < 0)
 		return log_errno(r, "cannot start");

@@ -6,8 +6,11 @@
 
 #include "base/cleanup.h"
 #include "base/time.h"
+#include "flow/filter.h"
 
 #define HOUR_NS (3600 * NSEC_PER_SEC)
+#define HOURS_A_DAY 24
+#define N_SUMS (FLEET_SUMS - FLEET_USAGE_NAME)
 
 struct fleet_cover {
 	struct store_span span, hours; /* as asked, and widened */
@@ -17,8 +20,24 @@ struct fleet_cover {
 };
 _Static_assert(FLEET_SUMS <= 8, "a bit each");
 
-int fleet_cover_new(struct fleet_cover **ret, struct store_span span,
-		    const uint8_t order[static FLEET_N_SUMS])
+static const uint8_t *order_for(const struct filter *f)
+{
+	static const uint8_t by_size[N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
+						 FLEET_USAGE_DAY, FLEET_USAGE_PEER,
+						 FLEET_USAGE_HOUR },
+			     by_host[N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
+						 FLEET_USAGE_PEER, FLEET_USAGE_DAY,
+						 FLEET_USAGE_HOUR },
+			     by_name[N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
+						 FLEET_USAGE_DAY, FLEET_USAGE_HOUR,
+						 FLEET_USAGE_PEER };
+
+	return filter_requires(f, "host").n   ? by_host
+	       : filter_requires(f, "name").n ? by_name
+					      : by_size;
+}
+
+int fleet_cover_new(struct fleet_cover **ret, struct store_span span, const struct filter *filter)
 {
 	/* seconds of ClickHouse's DateTime */
 	uint64_t end = MIN(span.to_ns, UINT32_MAX * NSEC_PER_SEC);
@@ -31,7 +50,7 @@ int fleet_cover_new(struct fleet_cover **ret, struct store_span span,
 		return -ENOMEM;
 	c->span = (struct store_span){ span.from_ns, end };
 	c->hours = hours;
-	c->order = order;
+	c->order = order_for(filter);
 	c->n = n;
 	*ret = c;
 	return 0;
@@ -59,12 +78,30 @@ void fleet_cover_mark(struct fleet_cover *c, enum fleet_table sums, uint64_t beg
 		c->whole[(at - c->hours.from_ns) / HOUR_NS] |= (uint8_t)(1U << sums);
 }
 
+/* The first in the order of those that `bits` are of; N_SUMS: none. */
+static size_t best_of(const struct fleet_cover *c, unsigned bits)
+{
+	size_t i = 0;
+
+	while (i < N_SUMS && !(bits & 1U << c->order[i]))
+		i++;
+	return i;
+}
+
+/* A sum by day is of all its hours: it counts where none of them comes from what stands before it. */
 static enum fleet_table table_at(const struct fleet_cover *c, size_t hour)
 {
-	for (size_t i = 0; i < FLEET_N_SUMS; i++)
-		if (c->whole[hour] & 1U << c->order[i])
-			return (enum fleet_table)c->order[i];
-	return FLEET_FLOW;
+	size_t first = hour - (c->hours.from_ns / HOUR_NS + hour) % HOURS_A_DAY, best;
+	unsigned bits = c->whole[hour], of_day = 0;
+
+	if (bits & 1U << FLEET_USAGE_DAY) {
+		for (size_t i = 0; i < HOURS_A_DAY; i++)
+			of_day |= c->whole[first + i];
+		if (c->order[best_of(c, of_day)] != FLEET_USAGE_DAY)
+			bits &= ~(1U << FLEET_USAGE_DAY);
+	}
+	best = best_of(c, bits);
+	return best < N_SUMS ? (enum fleet_table)c->order[best] : FLEET_FLOW;
 }
 
 bool fleet_cover_next(const struct fleet_cover *c, size_t *at, struct fleet_part *ret)

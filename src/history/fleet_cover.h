@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Private to history/: which tables of a fleet a span is put together from, as cover.h has it of this machine's files. Each hour comes from
- * the first table of sums in an order of which it is known that it is whole there, and from pieces where that is known of none. Pure.
+ * the best table of sums
+ * of which it is known that it is whole there, and from pieces where that is known of none. Pure.
  */
 #pragma once
 
@@ -14,11 +15,8 @@ struct fleet_part {
 	struct store_span span;
 };
 
-#define FLEET_N_SUMS (FLEET_SUMS - FLEET_USAGE_NAME)
-
-/* `order`: of the tables of sums, the best first; borrowed. */
-int fleet_cover_new(struct fleet_cover **ret, struct store_span span,
-		    const uint8_t order[static FLEET_N_SUMS]);
+/* Best is what is in the order of what the filter asks for: of that an index finds little to read. Else it is what has the fewest rows. */
+int fleet_cover_new(struct fleet_cover **ret, struct store_span span, const struct filter *filter);
 struct fleet_cover *fleet_cover_free(struct fleet_cover *c); /* NULL is fine */
 
 struct store_span fleet_cover_hours(const struct fleet_cover *c); /* the span, widened to hours */

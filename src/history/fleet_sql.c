@@ -514,30 +514,6 @@ bool fleet_put_filter(struct buf *out, const struct filter *f, enum fleet_table 
 	return !out->failed;
 }
 
-bool fleet_pins(const struct filter *f, const char *key)
-{
-	size_t n, top = 0;
-	const struct filter_step *steps = filter_steps(f, &n);
-	bool *stack = calloc(n + 1, sizeof(*stack)), ret;
-
-	for (size_t i = 0; stack && i < n; i++) {
-		const struct filter_step *s = &steps[i];
-
-		if (s->op == FILTER_TERM) {
-			stack[top++] = s->key && !strcmp(s->key->key, key) && !is_pattern(s->text);
-		} else if (s->op == FILTER_NOT) {
-			stack[top - 1] = false;
-		} else {
-			top--;
-			stack[top - 1] = s->op == FILTER_AND ? stack[top - 1] || stack[top]
-							     : stack[top - 1] && stack[top];
-		}
-	}
-	ret = stack && stack[0];
-	free(stack);
-	return ret;
-}
-
 /* Columns that tables other than `flow` have under the same name. */
 static unsigned tables_with(enum clickhouse_column c)
 {

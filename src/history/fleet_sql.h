@@ -48,8 +48,6 @@ void fleet_put_text(struct buf *out, struct str s);
  */
 bool fleet_put_filter(struct buf *out, const struct filter *f, enum fleet_table table,
 		      bool *ret_exact);
-/* All that it lets through has one of a few texts of this key: little, where an index finds it. */
-bool fleet_pins(const struct filter *f, const char *key);
 /* The table has all that the filter asks of a flow's row, up to its further names and what its container is called besides. */
 bool fleet_holds_in_part(const struct filter *f, enum fleet_table table);
 

@@ -12,6 +12,7 @@
 #include "history/whole.h"
 
 #define QUERY_MAX (4U << 20)
+#define HOUR_S 3600
 
 struct summing {
 	struct scan *scan;
@@ -53,7 +54,7 @@ static void want(struct summing *s, unsigned dim)
 }
 
 /* '', and the texts that this dimension has in the groups that are told apart. */
-static void put_texts(struct buf *out, const struct scan *scan, unsigned dim)
+static void put_texts_apart(struct buf *out, const struct scan *scan, unsigned dim)
 {
 	const struct history_question *q = scan->question;
 
@@ -67,7 +68,7 @@ static void put_texts(struct buf *out, const struct scan *scan, unsigned dim)
 	buf_putc(out, ')');
 }
 
-static void put_addresses(struct buf *out, const struct scan *scan)
+static void put_addresses_apart(struct buf *out, const struct scan *scan)
 {
 	const struct history_question *q = scan->question;
 	struct addr a;
@@ -123,11 +124,16 @@ static bool put_key(struct buf *out, const struct summing *s, enum clickhouse_co
 		return false;
 	if (s->scan->apart && many[c]) {
 		buf_printf(out, "if(%s IN ", key);
-		put_texts(out, s->scan, many[c]);
+		put_texts_apart(out, s->scan, many[c]);
+		if (c == COLUMN_NAME && !s->whole_key) {
+			buf_puts(out, " AND (name != '' OR peer_ip IN ");
+			put_addresses_apart(out, s->scan);
+			buf_putc(out, ')');
+		}
 		buf_printf(out, ", %s, " OTHER ")", key);
 	} else if (s->scan->apart && c == COLUMN_PEER_IP && !s->whole_key) {
 		buf_puts(out, "if(name = '' AND peer_ip IN ");
-		put_addresses(out, s->scan);
+		put_addresses_apart(out, s->scan);
 		buf_puts(out, ", peer_ip, toFixedString('', 16))");
 	} else {
 		buf_puts(out, key);
@@ -229,22 +235,6 @@ static int sum_pieces(struct summing *s, struct store_span span)
 
 /* ---- from which table ---- */
 
-/* What an index finds is little, whatever else is there; without one the fewest rows are best. */
-static const uint8_t *order_for(const struct filter *f)
-{
-	static const uint8_t by_size[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
-						       FLEET_USAGE_DAY, FLEET_USAGE_PEER,
-						       FLEET_USAGE_HOUR },
-			     by_host[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
-						       FLEET_USAGE_PEER, FLEET_USAGE_DAY,
-						       FLEET_USAGE_HOUR },
-			     by_name[FLEET_N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
-						       FLEET_USAGE_DAY, FLEET_USAGE_HOUR,
-						       FLEET_USAGE_PEER };
-
-	return fleet_pins(f, "host") ? by_host : fleet_pins(f, "name") ? by_name : by_size;
-}
-
 /* Bits of the tables of sums that know all that is asked for. */
 static unsigned sums_for(const struct summing *s)
 {
@@ -258,7 +248,7 @@ static unsigned sums_for(const struct summing *s)
 			return 0;
 	for (enum fleet_table t = FLEET_USAGE_NAME; t < FLEET_SUMS; t++) {
 		bool has = fleet_holds_in_part(q->filter, t) &&
-			   (!s->scan->series || s->scan->step_s % fleet_step_s(t) == 0);
+			   s->scan->step_s % (s->scan->series ? fleet_step_s(t) : HOUR_S) == 0;
 
 		for (int c = 0; c < COLUMNS_OF_FLOW; c++)
 			has &= !s->wanted[c] || fleet_column((enum clickhouse_column)c, t);
@@ -369,7 +359,7 @@ static int sum_parts(struct summing *s, const struct fleet_cover *cover)
 static int sum_there(struct summing *s)
 {
 	struct fleet_cover *cover;
-	int r = fleet_cover_new(&cover, s->scan->span, order_for(s->scan->question->filter));
+	int r = fleet_cover_new(&cover, s->scan->span, s->scan->question->filter);
 
 	if (r < 0)
 		return r;

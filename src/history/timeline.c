@@ -211,12 +211,14 @@ int answer_timeline(struct answering *a)
 		/* the second pass says the same again, and widens the span to its own buckets */
 		buf_clear(&a->scan.notes);
 		a->scan.span = a->question->span;
+		a->scan.from_what = "flows";
 		a->scan.series = true;
 		r = scan_run(&a->scan, take_point, &t);
 	}
 	if (r == 0 && a->question->step_s && t.step_ns > a->question->step_s * NSEC_PER_SEC)
 		scan_note(&a->scan, "a step of %lu s is the finest that can be shown of this time",
 			  (unsigned long)(t.step_ns / NSEC_PER_SEC));
+	a->scan.apart = NULL;
 	if (r == 0)
 		r = put_all(&t);
 	for (size_t i = 0; i < t.n_lines; i++)

@@ -20,7 +20,7 @@
 
 struct clickhouse {
 	struct spool *spool; /* NULL: its folder cannot be opened */
-	char *dir, *host;
+	char *dir;
 	struct store_config cfg;
 	int failed; /* what stands in the way of the disk; 0: nothing */
 	uint64_t errors, dropped, dropped_ns;
@@ -52,16 +52,6 @@ static int note(struct clickhouse *c, int r)
 	return r;
 }
 
-/* As names of hosts are compared (RFC 4343); so that a filter finds them by an index. */
-static char *lower_case(const char *name)
-{
-	char *ret = strdup(name);
-
-	for (char *c = ret; c && *c; c++)
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
-	return ret;
-}
-
 static int clickhouse_open(void **ret, const struct store_config *cfg)
 {
 	struct clickhouse *c = calloc(1, sizeof(*c));
@@ -70,10 +60,7 @@ static int clickhouse_open(void **ret, const struct store_config *cfg)
 		return -ENOMEM;
 	c->cfg = *cfg;
 	c->dir = strdup(cfg->dir);
-	c->host = lower_case(cfg->host);
-	if (!c->dir || !c->host) {
-		free(c->dir);
-		free(c->host);
+	if (!c->dir) {
 		free(c);
 		return -ENOMEM;
 	}
@@ -88,7 +75,6 @@ static void clickhouse_close(void *ctx)
 
 	spool_close(c->spool);
 	free(c->dir);
-	free(c->host);
 	free(c);
 }
 
@@ -118,11 +104,11 @@ static int clickhouse_row(void *ctx, const struct store_row *row)
 	if (r < 0)
 		return r;
 	if (flow) {
-		clickhouse_put_flow(flow, str_of(c->host), row);
+		clickhouse_put_flow(flow, str_of(c->cfg.host), row);
 		r = spool_row(c->spool, CLICKHOUSE_FLOW);
 	}
 	if (r == 0 && verdict) {
-		clickhouse_put_verdict(verdict, str_of(c->host), row);
+		clickhouse_put_verdict(verdict, str_of(c->cfg.host), row);
 		r = spool_row(c->spool, CLICKHOUSE_VERDICT);
 	}
 	return r;
@@ -136,7 +122,7 @@ static int clickhouse_name(void *ctx, const struct store_name *name)
 
 	if (r < 0)
 		return r;
-	clickhouse_put_name(out, str_of(c->host), name);
+	clickhouse_put_name(out, str_of(c->cfg.host), name);
 	return spool_row(c->spool, CLICKHOUSE_NAME);
 }
 
@@ -148,7 +134,7 @@ static int clickhouse_finding(void *ctx, const struct store_finding *f)
 
 	if (r < 0)
 		return r;
-	clickhouse_put_finding(out, str_of(c->host), f);
+	clickhouse_put_finding(out, str_of(c->cfg.host), f);
 	return spool_row(c->spool, CLICKHOUSE_FINDING);
 }
 
@@ -160,7 +146,7 @@ static int clickhouse_host(void *ctx, const struct store_host *h)
 
 	if (r < 0)
 		return r;
-	clickhouse_put_host(out, str_of(c->host), h);
+	clickhouse_put_host(out, str_of(c->cfg.host), h);
 	return spool_row(c->spool, CLICKHOUSE_HOST);
 }
 
@@ -172,7 +158,7 @@ static int clickhouse_policy(void *ctx, const struct store_policy *p)
 
 	if (r < 0)
 		return r;
-	clickhouse_put_policy(out, str_of(c->host), p);
+	clickhouse_put_policy(out, str_of(c->cfg.host), p);
 	return spool_row(c->spool, CLICKHOUSE_POLICY);
 }
 

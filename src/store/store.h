@@ -27,7 +27,7 @@ struct store_config {
 	uint64_t
 		max_bytes; /* all files together: the oldest detail goes first, sums by day stay; 0: no limit */
 	size_t queue_bytes;    /* 0: 64 MiB */
-	const char *host;      /* clickhouse: whose rows they are, in lower case; borrowed */
+	const char *host;      /* clickhouse: whose rows they are; borrowed */
 	uint64_t (*now)(void); /* Unix time; NULL: time_now */
 };
 

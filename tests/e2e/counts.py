@@ -66,7 +66,7 @@ def many(n):
 
 def late(n):
     """What comes when the socket is gone: see late_server.py."""
-    for what in "tfd":
+    for what in "tfdsr":
         connect_and(n, f"s.send(b'{what}'); s.recv(5, socket.MSG_WAITALL); s.close(); time.sleep(1)", port=7012)
 
 

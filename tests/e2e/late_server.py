@@ -14,17 +14,20 @@ import time
 
 LINGER_0 = struct.pack("ii", 1, 0)
 
-FIN, RST, PSH, ACK = 1, 4, 8, 16
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 SAID = b"hello"
 
 # (flags, where it begins from the next byte expected, payload), after the client's FIN. t: both have closed, TIME_WAIT
 # answers (seen from there the next byte is the one after our FIN); f: our end is still open, a stub in FIN_WAIT2 answers.
 PACKETS = {
     b"t": [(ACK, -1, b""), (ACK, -1, b""), (ACK, 0, b""), (FIN | ACK, -1, b""), (FIN | ACK, -1, b""),
-           (PSH | ACK, -6, SAID), (PSH | ACK, -6, SAID), (FIN | PSH | ACK, -6, SAID)],
-    b"f": [(ACK, 0, b""), (ACK, -1, b""), (ACK, -2, b""), (PSH | ACK, -5, SAID), (PSH | ACK, -5, SAID), (FIN | ACK, 0, b""),
+           (PSH | ACK, -6, SAID), (PSH | ACK, -6, SAID), (RST, -3, b""), (FIN | PSH | ACK, -6, SAID), (RST, 0, b""),
+           (FIN | ACK, -1, b"")],
+    b"f": [(RST, -2, b""), (ACK, 0, b""), (ACK, -1, b""), (ACK, -2, b""), (PSH | ACK, -5, SAID), (PSH | ACK, -5, SAID), (FIN | ACK, 0, b""),
            (FIN | ACK, 0, b""), (ACK, 1, b""), (ACK, 0, b"")],
     b"d": [(PSH | ACK, -5, SAID), (PSH | ACK, 0, b"more"), (PSH | ACK, 4, b"and more"), (ACK, 0, b"")],
+    b"s": [(SYN, 9, b""), (ACK, 9, b"")],
+    b"r": [(RST, 0, b"")],
 }
 
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/addr.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/host.h"
 #include "base/human.h"
 #include "base/intern.h"
 #include "base/json.h"
@@ -329,20 +332,37 @@ static void test_loop(void **state)
 	close(fds[1]);
 }
 
+/* In a namespace of its own, as root alone can make one. */
+static void test_host_name(void **state)
+{
+	char name[HOST_NAME_SIZE];
+	pid_t pid;
+	int status;
+
+	host_name(name);
+	assert_true(name[0] && strlen(name) < sizeof(name));
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWUTS) < 0 || sethostname("WEB-1.Example", 13) < 0)
+			_exit(77);
+		host_name(name);
+		_exit(strcmp(name, "web-1.example") != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_str),
-		cmocka_unit_test(test_glob),
-		cmocka_unit_test(test_buf_stops_at_its_maximum),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_addr),
-		cmocka_unit_test(test_time),
-		cmocka_unit_test(test_human),
-		cmocka_unit_test(test_intern),
-		cmocka_unit_test(test_intern_many),
-		cmocka_unit_test(test_pool),
-		cmocka_unit_test(test_lex),
+		cmocka_unit_test(test_str),    cmocka_unit_test(test_host_name),
+		cmocka_unit_test(test_glob),   cmocka_unit_test(test_buf_stops_at_its_maximum),
+		cmocka_unit_test(test_json),   cmocka_unit_test(test_addr),
+		cmocka_unit_test(test_time),   cmocka_unit_test(test_human),
+		cmocka_unit_test(test_intern), cmocka_unit_test(test_intern_many),
+		cmocka_unit_test(test_pool),   cmocka_unit_test(test_lex),
 		cmocka_unit_test(test_loop),
 	};
 

@@ -380,7 +380,7 @@ static uint64_t rows_of(const char *kind)
 
 static struct store *open_store(void)
 {
-	struct store_config cfg = { .dir = rig_dir, .host = "H1", .max_bytes = 1 << 30 };
+	struct store_config cfg = { .dir = rig_dir, .host = "h1", .max_bytes = 1 << 30 };
 	struct store *s = NULL;
 
 	assert_ok(store_open(&s, &store_clickhouse, &cfg));

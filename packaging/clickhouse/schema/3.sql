@@ -10,7 +10,7 @@ PARTITION BY toYYYYMMDD(ts) ORDER BY (ts, domain)
 SETTINGS index_granularity = 8192{window};
 
 -- Sums by day (of UTC) of each machine with the other side, made by `egret-clickhouse rollup` once a day is over, and read as those by hour (2.sql):
--- a tenth of the rows of the pieces. Hours of it are in usage_hour.
+-- a tenth of the rows of the pieces. Hours of it are in usage_peer.
 CREATE TABLE IF NOT EXISTS {db}.usage_day_1{local} {cluster} (
   day DateTime, host {word}, name String, peer_ip FixedString(16), segment {word}, domain String, country {word}, asn UInt32,
   pieces Int64, flows Int64, up_bytes Int64, down_bytes Int64, up_packets Int64, down_packets Int64, calls Int64, packets Int64
@@ -19,7 +19,7 @@ PARTITION BY toYYYYMM(day)
 ORDER BY (day, name, peer_ip, host, segment, domain, country, asn)
 SETTINGS index_granularity = 8192;
 
--- The same by hour, in order of machines: for what is asked of one machine, or of some.
+-- The same by hour, in order of machines: for what is asked of one, and for the ends of a span.
 CREATE TABLE IF NOT EXISTS {db}.usage_peer_1{local} {cluster} (
   hour DateTime, host {word}, name String, peer_ip FixedString(16), segment {word}, domain String, country {word}, asn UInt32,
   pieces Int64, flows Int64, up_bytes Int64, down_bytes Int64, up_packets Int64, down_packets Int64, calls Int64, packets Int64
