@@ -244,8 +244,7 @@ _Static_assert(sizeof(struct eg_handshake) == 152, "abi");
 #define EG_TAIL_WAYS 4
 #define EG_TAIL_FIN 1   /* the peer's FIN is expected */
 #define EG_TAIL_RESET 2 /* a reset ended it: what was under way is answered with another */
-#define EG_TAIL_ACK \
-	3 /* the peer may say its FIN, or what came before it, again: TIME_WAIT answers */
+#define EG_TAIL_ACK 3   /* the peer may say again what it said: TIME_WAIT answers */
 struct eg_tail {
 	__u64 tag;
 	__u64 cookie;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Private to history/: which tables of a fleet a span is put together from, as cover.h has it of this machine's files. Each hour comes from
- * the best table of sums
- * of which it is known that it is whole there, and from pieces where that is known of none. Pure.
+ * the best table of sums of which it is known that it is whole there, and from pieces where that is known of none. Pure.
  */
 #pragma once
 

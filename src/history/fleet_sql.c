@@ -261,7 +261,7 @@ static bool is_pattern(struct str s)
 /* As str_glob(): ASCII case ignored. */
 static void put_glob(struct buf *out, const char *what, struct str pattern, bool is_lower)
 {
-	buf_puts(out, "(");
+	buf_putc(out, '(');
 	if (is_pattern(pattern))
 		buf_printf(out, "%s != '' AND ", what);
 	buf_printf(out, is_lower ? "%s" : "lower(%s)", what);
