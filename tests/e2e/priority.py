@@ -25,7 +25,7 @@ CASES = lab.golden.Cases()
 BACKUP, TALK, URGENT, OTHER = 7301, 7302, 7303, 7304
 FLOWS = 4
 WORSE_MS = 5        # than idle, at most, for 99 of 100 round trips
-TRIES = 3           # other tests run beside this one: what is asked is whether it can be had
+TRIES = 5           # other tests run beside this one: what is asked is whether it can be had
 
 # Fills the line from four connections until it is ended.
 FILL = """
@@ -197,18 +197,19 @@ def classes(line, d):
     n.wait_quiet(30)
     d.load(policy(50), "--enforce")
     before = line.sent("16")
-    n.python("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-             f"for i in range(50):\n    s.sendto(b'x', ('{S4}', {OTHER}))\n    s.sendto(b'x', ('{S4}', {TALK}))\n")
+    # it waits for each echo: one that finds no socket is answered by ICMP, which is in no rule and so in the class below
+    n.python("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.settimeout(20)\n"
+             f"for i in range(50):\n    s.sendto(b'x', ('{S4}', {OTHER}))\n    s.sendto(b'x', ('{S4}', {TALK}))\n    s.recv(9)\n")
     got = line.sent("16") - before
     CASES.check("a socket with several peers: each datagram by its own rule", 49 <= got <= 60, got)
     before = line.sent("16"), line.sent("10")
     # the answers to what is sent in the other direction are acknowledgements alone
     n.start("/usr/bin/python3", "-c", "import socket\ns = socket.create_server(('', 7309))\nc, _ = s.accept()\n"
             "while c.recv(65536): pass", ns=n.client, watched=True, ready=lambda _: n.listens("t", 7309, n.client))
-    n.python(f"import socket\ns = socket.create_connection(('{C4}', 7309))\ns.sendall(bytes(3000000))\ns.close()",
+    n.python(f"import socket\ns = socket.create_connection(('{C4}', 7309))\ns.sendall(bytes(30000000))\ns.close()",
              ns=n.server, watched=False)
     high, normal = line.sent("16") - before[0], line.sent("10") - before[1]
-    CASES.check("what only acknowledges goes first", high >= 10 and normal <= 4, high, normal)
+    CASES.check("what only acknowledges goes first", high >= 100 and normal <= 10, high, normal)
     before = line.sent("16")
     n.python(f"import socket\ns = socket.create_connection(('{S4}', {OTHER}))\ns.sendall(bytes(3000000))\ns.close()")
     CASES.check("data does not", line.sent("16") - before < 10, line.sent("16") - before)
