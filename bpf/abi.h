@@ -191,8 +191,10 @@ _Static_assert(sizeof(struct eg_gate_flow) == 272, "abi");
  * their slot taken.
  */
 #define EG_SLOTS 131072
+#define EG_SLOT_REST_NS \
+	1000000000ULL /* a free one stays so: a packet on another CPU may still write there */
 struct eg_slot {
-	__u64 cookie; /* 0: free */
+	__u64 cookie; /* 0: free; its counts are of no flow */
 	struct eg_sock sock;
 };
 _Static_assert(sizeof(struct eg_slot) == 256, "four cache lines");

@@ -102,6 +102,7 @@ static __noinline void eg_park(struct eg_sock *s, const struct eg_counts *n, __u
 		slot = eg_slot(cookie + i);
 		if (!slot || slot->cookie || __sync_val_compare_and_swap(&slot->cookie, 0, cookie))
 			continue;
+		eg_slot_rest(slot);
 		slot->sock = *s;
 		slot->sock.hot.n = *n;
 		slot->sock.judged.tail = tail;

@@ -594,6 +594,7 @@ int eg_bind6(struct bpf_sock *ctx)
 SEC("cgroup/sock_release")
 int eg_release(struct bpf_sock *ctx)
 {
+	const struct eg_counts taken = {}; /* by eg_close() */
 	struct eg_sock *s;
 	__u64 cookie;
 
@@ -605,6 +606,6 @@ int eg_release(struct bpf_sock *ctx)
 		return 1;
 	if (s->hot.flags & (EG_KEYED | EG_HAS_PEERS))
 		eg_close(s, cookie);
-	eg_drop(cookie);
+	eg_drop(cookie, &taken);
 	return 1;
 }

@@ -18,8 +18,14 @@ static __always_inline struct eg_sock *eg_slot_find(__u64 cookie)
 	return slot && slot->cookie == cookie ? &slot->sock : NULL;
 }
 
-/* A packet that came in on another CPU while its socket went may still write there for a while. */
-#define EG_SLOT_REST_NS 1000000000ULL
+/* What was counted behind the last look at the flow that had the slot, and has no flow now. */
+static __always_inline void eg_slot_rest(struct eg_slot *slot)
+{
+	const struct eg_counts *n = &slot->sock.hot.n;
+
+	if (n->tx_packets | n->rx_packets)
+		eg_unreported(EG_LOSS_RING_FLOW, n);
+}
 
 static __always_inline struct eg_sock *eg_slot_claim(__u64 cookie)
 {
@@ -33,18 +39,29 @@ static __always_inline struct eg_sock *eg_slot_claim(__u64 cookie)
 		return NULL;
 	if (__sync_val_compare_and_swap(&slot->cookie, 0, cookie))
 		return NULL;
+	eg_slot_rest(slot);
 	__builtin_memset(&slot->sock, 0, sizeof(slot->sock));
 	return &slot->sock;
 }
 
-static __always_inline void eg_drop(__u64 cookie)
+/*
+ * `told`: what its last record has of the counts, which stay until nobody looks for them under this cookie any more. What is left of
+ * them then came on another CPU while its socket went: sweep_slots() finds it, or who takes the slot next.
+ */
+static __always_inline void eg_drop(__u64 cookie, const struct eg_counts *told)
 {
 	struct eg_slot *slot = eg_slot(cookie);
+	struct eg_counts *n;
 
 	if (!slot || slot->cookie != cookie)
 		return;
 	slot->sock.born_ns = bpf_ktime_get_ns();
 	__sync_lock_test_and_set(&slot->cookie, 0);
+	n = &slot->sock.hot.n;
+	__sync_fetch_and_sub(&n->tx_packets, told->tx_packets);
+	__sync_fetch_and_sub(&n->tx_bytes, told->tx_bytes);
+	__sync_fetch_and_sub(&n->rx_packets, told->rx_packets);
+	__sync_fetch_and_sub(&n->rx_bytes, told->rx_bytes);
 }
 
 /* Macros, because each kind of program has a socket of another type. */

@@ -285,7 +285,9 @@ static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_s
 	return what;
 }
 
-static __always_inline void eg_tcp_close(const struct tcp_sock *tp, struct eg_sock *s, __u64 cookie)
+/* *told: what its record has. */
+static __always_inline void eg_tcp_close(const struct tcp_sock *tp, struct eg_sock *s, __u64 cookie,
+					 struct eg_counts *told)
 {
 	struct eg_close *c;
 	int tail;
@@ -296,14 +298,15 @@ static __always_inline void eg_tcp_close(const struct tcp_sock *tp, struct eg_so
 		eg_open(s, cookie);
 	eg_tcp_health(tp, s);
 	tail = eg_tail_expect(tp, s, cookie);
+	*told = s->hot.n;
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
 	if (!c) {
-		eg_park(s, &s->hot.n, cookie, tail);
+		eg_park(s, told, cookie, tail);
 		return;
 	}
 	c->rec.type = EG_REC_CLOSE;
 	c->rec.time_ns = bpf_ktime_get_ns();
-	eg_fill_close(c, s, &s->hot.n, cookie);
+	eg_fill_close(c, s, told, cookie);
 	c->tail = tail;
 	bpf_ringbuf_submit(c, eg_wake());
 }
@@ -325,6 +328,7 @@ int BPF_PROG(eg_tcp_destroy, struct sock *sk)
 {
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	struct eg_sock *s = EG_FIND(sk, cookie);
+	struct eg_counts told = {};
 	struct tcp_sock *tp;
 
 	if (!s && sk->__sk_common.skc_dport && eg_cgroup_watched(sk->sk_cgrp_data.cgroup)) {
@@ -336,8 +340,8 @@ int BPF_PROG(eg_tcp_destroy, struct sock *sk)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp && ((s->hot.flags & EG_KEYED) || eg_tcp_unborn(sk, s)))
-		eg_tcp_close(tp, s, cookie);
-	eg_drop(cookie);
+		eg_tcp_close(tp, s, cookie, &told);
+	eg_drop(cookie, &told);
 	return 0;
 }
 

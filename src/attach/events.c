@@ -9,6 +9,7 @@
 
 #include "attach/internal.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "decode/packet.h"
 
 void attach_emit(struct attach *a, const struct event *e)
@@ -127,6 +128,18 @@ void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_en
 	attach_key(&e.key, &c->key, c->zone);
 	fill_counts(a, &e.close.counts, c);
 	e.close.end = end;
+	attach_emit(a, &e);
+}
+
+void attach_emit_unreported(struct attach *a, const struct eg_counts *n)
+{
+	struct event e = { .type = EVENT_LOSS, .time_ns = time_now() };
+
+	e.loss.reason = LOSS_RING_FLOW; /* none was lost: there is no flow to put it in */
+	e.loss.unreported.tx_packets = n->tx_packets;
+	e.loss.unreported.tx_bytes = n->tx_bytes;
+	e.loss.unreported.rx_packets = n->rx_packets;
+	e.loss.unreported.rx_bytes = n->rx_bytes;
 	attach_emit(a, &e);
 }
 

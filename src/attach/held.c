@@ -106,6 +106,8 @@ void held_tail(struct attach *a, const struct eg_tail_rec *t)
 		wait_for(a, h, t->rec.time_ns, t->what);
 		return;
 	}
+	/* its flow was told to be over, or waits in the kernel until there is room to tell */
+	attach_emit_unreported(a, &t->n);
 }
 
 void held_expire(struct attach *a, uint64_t now_ns)

@@ -147,6 +147,7 @@ void attach_fill_open(struct attach *a, struct event_open *to, const struct eg_o
 		      const char *comm);
 void attach_emit_close(struct attach *a, const struct eg_close *c, enum event_end end);
 enum event_end attach_end_of(const struct eg_close *c);
+void attach_emit_unreported(struct attach *a, const struct eg_counts *n); /* of no flow any more */
 void attach_on_close(struct attach *a, const struct eg_close *c); /* emits it, or holds it back */
 void attach_emit_count(struct attach *a, const struct eg_close *c);
 void attach_key(struct event_key *ret, const struct eg_key *k, uint64_t zone);
@@ -197,7 +198,9 @@ uint64_t attach_ring_used(const struct attach *a);
 int attach_walk(struct bpf_link *link, size_t record, void (*fn)(void *ctx, const void *rec),
 		void *ctx);
 
-/* sweep.c: the walk over sockets without a slot, which also takes both of the kernel's clocks */
+/* sweep.c: what was counted in slots that are free since before a second; UINT64_MAX: in all of them */
+void attach_sweep_rests(struct attach *a, uint64_t now_ns);
+/* The walk over sockets without a slot, which also takes both of the kernel's clocks */
 int attach_sync_clocks(struct attach *a);
 
 /* seed.c */

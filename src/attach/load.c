@@ -302,6 +302,8 @@ struct attach *attach_free(struct attach *a)
 	if (a->ready) {
 		ring_buffer__consume(a->ring);
 		held_expire(a, UINT64_MAX);
+		if (!attach_is_pinned(a))
+			attach_sweep_rests(a, UINT64_MAX);
 	}
 	bpf_link__destroy(a->iter_socks);
 	bpf_link__destroy(a->iter_peers);

@@ -80,6 +80,30 @@ static void over(struct attach *a, struct eg_slot *slot, const struct eg_close *
 	__atomic_store_n(&slot->cookie, 0, __ATOMIC_RELEASE);
 }
 
+/* A free slot: what was counted on another CPU while its flow was told to be over. Nobody has the cookie that keeps others off meanwhile. */
+static void rest_of(struct attach *a, struct eg_slot *slot)
+{
+	struct eg_counts n;
+
+	if (!__sync_bool_compare_and_swap(&slot->cookie, 0, UINT64_MAX))
+		return;
+	eg_take_counts(&slot->sock, &n);
+	__atomic_store_n(&slot->cookie, 0, __ATOMIC_RELEASE);
+	attach_emit_unreported(a, &n);
+}
+
+void attach_sweep_rests(struct attach *a, uint64_t now)
+{
+	for (size_t i = 0; i < EG_SLOTS; i++) {
+		struct eg_slot *slot = &a->slots[i];
+		const struct eg_counts *n = &slot->sock.hot.n;
+
+		if (!slot->cookie && (n->tx_packets || n->rx_packets) &&
+		    slot->sock.born_ns < now - EG_SLOT_REST_NS)
+			rest_of(a, slot);
+	}
+}
+
 static void sweep_slots(struct attach *a, const struct eg_sweep *w, uint64_t now)
 {
 	for (size_t i = 0; i < EG_SLOTS; i++) {
@@ -213,8 +237,6 @@ static int tell_losses(struct attach *a)
 
 		e.loss.reason = i;
 		e.loss.count = now.lost[i] - a->lost.lost[i];
-		if (!e.loss.count)
-			continue;
 		e.loss.unreported.tx_packets =
 			now.unreported[i].tx_packets - a->lost.unreported[i].tx_packets;
 		e.loss.unreported.tx_bytes =
@@ -223,7 +245,8 @@ static int tell_losses(struct attach *a)
 			now.unreported[i].rx_packets - a->lost.unreported[i].rx_packets;
 		e.loss.unreported.rx_bytes =
 			now.unreported[i].rx_bytes - a->lost.unreported[i].rx_bytes;
-		attach_emit(a, &e);
+		if (e.loss.count || e.loss.unreported.tx_packets || e.loss.unreported.rx_packets)
+			attach_emit(a, &e);
 	}
 	a->lost = now;
 	return 0;
@@ -284,6 +307,7 @@ int attach_sweep(struct attach *a)
 	a->skel->bss->sweep_idle_dns = w.idle_dns;
 	a->n_sockets = 0;
 	sweep_slots(a, &w, now);
+	attach_sweep_rests(a, now);
 	r = attach_walk(a->iter_socks, sizeof(struct eg_close), on_sock, a);
 	if (!r)
 		r = sweep_peers(a, now);
