@@ -141,8 +141,10 @@ int usage_print(FILE *to, const char *by, const json_t *rows, const json_t *end,
 		table_print(t, to, width);
 	table_free(t);
 	if (all > json_array_size(rows))
-		buf_printf(&out, "(%s of %s rows; --limit N shows more)\n",
-			   human_count(json_array_size(rows), shown), human_count(all, total));
+		buf_printf(&out, "(%s of %s%s rows; --limit N shows more)\n",
+			   human_count(json_array_size(rows), shown),
+			   json_is_true(json_object_get(end, "rows_at_least")) ? "at least " : "",
+			   human_count(all, total));
 	buf_puts(&out, json_array_size(rows) ? "\ntotal: " : "total: ");
 	history_put_totals(&out, json_object_get(end, "totals"));
 	buf_putc(&out, '\n');

@@ -54,29 +54,26 @@ static void want(struct summing *s, unsigned dim)
 }
 
 /* '', and the texts that this dimension has in the groups that are told apart. */
-static void put_texts_apart(struct buf *out, const struct scan *scan, unsigned dim)
+static void put_texts_apart(struct buf *out, const struct scan_apart *apart, unsigned dim)
 {
-	const struct history_question *q = scan->question;
-
 	buf_puts(out, "(''");
-	for (size_t i = 0; i < q->n_by; i++) {
-		for (size_t k = 0; q->by[i] == dim && k < scan->n_apart; k++) {
+	for (size_t i = 0; i < apart->n_by; i++) {
+		for (size_t k = 0; apart->by[i] == dim && k < apart->n; k++) {
 			buf_puts(out, ", ");
-			fleet_put_text(out, scan->apart[k]->key[i]);
+			fleet_put_text(out, apart->groups[k]->key[i]);
 		}
 	}
 	buf_putc(out, ')');
 }
 
-static void put_addresses_apart(struct buf *out, const struct scan *scan)
+static void put_addresses_apart(struct buf *out, const struct scan_apart *apart)
 {
-	const struct history_question *q = scan->question;
 	struct addr a;
 
 	buf_puts(out, "(toFixedString('', 16)");
-	for (size_t i = 0; i < q->n_by; i++) {
-		for (size_t k = 0; q->by[i] == STORE_DIM_NAME && k < scan->n_apart; k++) {
-			if (addr_parse(scan->apart[k]->key[i], &a) < 0)
+	for (size_t i = 0; i < apart->n_by; i++) {
+		for (size_t k = 0; apart->by[i] == STORE_DIM_NAME && k < apart->n; k++) {
+			if (addr_parse(apart->groups[k]->key[i], &a) < 0)
 				continue;
 			buf_puts(out, ", ");
 			fleet_put_ip(out, &a);
@@ -109,6 +106,30 @@ static const char *key_column(const struct summing *s, enum clickhouse_column c,
 	}
 }
 
+/* A name of these, or without one an address of these. */
+static void put_name_apart(struct buf *out, const struct scan_apart *apart)
+{
+	buf_puts(out, "name IN ");
+	put_texts_apart(out, apart, STORE_DIM_NAME);
+	buf_puts(out, " AND (name != '' OR peer_ip IN ");
+	put_addresses_apart(out, apart);
+	buf_putc(out, ')');
+}
+
+/* A condition that leaves out what is in none of the groups. */
+static void put_alone(struct buf *out, const struct scan_apart *apart)
+{
+	for (size_t i = 0; i < apart->n_by; i++) {
+		buf_puts(out, " AND ");
+		if (apart->by[i] == STORE_DIM_NAME) {
+			put_name_apart(out, apart);
+		} else {
+			buf_puts(out, "domain IN ");
+			put_texts_apart(out, apart, STORE_DIM_DOMAIN);
+		}
+	}
+}
+
 #define OTHER "'\\x01'" /* no name of anything */
 
 /* The same; in the place of texts that need not be told apart there is another one. False: the table has no such column. */
@@ -118,22 +139,24 @@ static bool put_key(struct buf *out, const struct summing *s, enum clickhouse_co
 	static const uint8_t many[COLUMN_COUNT] = { [COLUMN_NAME] = STORE_DIM_NAME,
 						    [COLUMN_DOMAIN] = STORE_DIM_DOMAIN,
 						    [COLUMN_HOST] = DIM_HOST };
+	const struct scan_apart *apart = s->scan->apart;
 	const char *key = s->wanted[c] ? key_column(s, c, table) : NULL;
 
 	if (!key)
 		return false;
-	if (s->scan->apart && many[c]) {
+	if (!apart || apart->alone) {
+		buf_puts(out, key);
+	} else if (c == COLUMN_NAME && !s->whole_key) {
+		buf_puts(out, "if(");
+		put_name_apart(out, apart);
+		buf_puts(out, ", name, " OTHER ")");
+	} else if (many[c]) {
 		buf_printf(out, "if(%s IN ", key);
-		put_texts_apart(out, s->scan, many[c]);
-		if (c == COLUMN_NAME && !s->whole_key) {
-			buf_puts(out, " AND (name != '' OR peer_ip IN ");
-			put_addresses_apart(out, s->scan);
-			buf_putc(out, ')');
-		}
+		put_texts_apart(out, apart, many[c]);
 		buf_printf(out, ", %s, " OTHER ")", key);
-	} else if (s->scan->apart && c == COLUMN_PEER_IP && !s->whole_key) {
+	} else if (c == COLUMN_PEER_IP && !s->whole_key) {
 		buf_puts(out, "if(name = '' AND peer_ip IN ");
-		put_addresses_apart(out, s->scan);
+		put_addresses_apart(out, apart);
 		buf_puts(out, ", peer_ip, toFixedString('', 16))");
 	} else {
 		buf_puts(out, key);
@@ -217,6 +240,8 @@ static int sum_table(struct summing *s, enum fleet_table table, struct store_spa
 	fleet_put_span(&query, table, span);
 	buf_puts(&query, " AND ");
 	fleet_put_filter(&query, scan->question->filter, table, &exact);
+	if (scan->apart && scan->apart->alone)
+		put_alone(&query, scan->apart);
 	for (size_t i = 0; i < n_keys; i++)
 		buf_printf(&query, "%sk%zu", i ? ", " : " GROUP BY ", i);
 	/* without a key there is a row even of nothing */
@@ -235,10 +260,15 @@ static int sum_pieces(struct summing *s, struct store_span span)
 
 /* ---- from which table ---- */
 
-/* Bits of the tables of sums that know all that is asked for. */
-static unsigned sums_for(const struct summing *s)
+static void want_all(struct summing *s, const struct history_question *q)
 {
-	const struct history_question *q = s->scan->question;
+	for (size_t i = 0; i < q->n_by; i++)
+		want(s, q->by[i]);
+}
+
+/* Bits of the tables of sums that know all that is asked for. */
+static unsigned sums_for(const struct summing *s, const struct history_question *q)
+{
 	unsigned ret = 0;
 
 	if (s->scan->span.to_ns - s->scan->span.from_ns <= FLEET_SHORT_NS)
@@ -256,6 +286,23 @@ static unsigned sums_for(const struct summing *s)
 			ret |= 1U << t;
 	}
 	return ret;
+}
+
+bool fleet_reads_less(struct scan *s, const struct history_question *part,
+		      const struct history_question *whole)
+{
+	_cleanup_buf_ struct buf scratch = BUF_INIT(QUERY_MAX);
+	struct summing of_part = { .scan = s }, of_whole = { .scan = s };
+	unsigned less, more;
+	bool exact;
+
+	want_all(&of_part, part);
+	want_all(&of_whole, whole);
+	less = sums_for(&of_part, part);
+	more = sums_for(&of_whole, whole);
+	/* tables stand in the order of their sizes; of one name an index finds little to read in any */
+	return more && less & ((more & -more) - 1) && !filter_requires(whole->filter, "name").n &&
+	       fleet_put_filter(&scratch, whole->filter, FLEET_FLOW, &exact) && exact;
 }
 
 static int take_count(void *ctx, const struct clickhouse_piece *p)
@@ -363,7 +410,7 @@ static int sum_there(struct summing *s)
 
 	if (r < 0)
 		return r;
-	r = read_all_marks(s->scan, sums_for(s), cover);
+	r = read_all_marks(s->scan, sums_for(s, s->scan->question), cover);
 	if (r == 0)
 		r = sum_parts(s, cover);
 	fleet_cover_free(cover);
@@ -407,8 +454,7 @@ int fleet_run(struct scan *s, portion_fn fn, void *ctx)
 	const struct history_question *q = s->question;
 	bool exact;
 
-	for (size_t i = 0; i < q->n_by; i++)
-		want(&summing, q->by[i]);
+	want_all(&summing, q);
 	if (!fleet_put_filter(&scratch, q->filter, FLEET_FLOW, &exact))
 		return -ENOMEM;
 	if (!exact)

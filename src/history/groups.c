@@ -141,6 +141,16 @@ static struct group *make(struct groups *g, const struct str *keys, uint64_t h)
 	return x;
 }
 
+struct group *groups_others(struct groups *g)
+{
+	if (!g->others) {
+		g->others = make(g, NULL, 0);
+		if (g->others)
+			g->others->is_others = true;
+	}
+	return g->others;
+}
+
 struct group *groups_get(struct groups *g, const struct str *keys)
 {
 	uint64_t h = hash_keys(g, keys);
@@ -148,14 +158,8 @@ struct group *groups_get(struct groups *g, const struct str *keys)
 
 	if (x)
 		return x;
-	if (g->n == GROUPS_MAX) {
-		if (!g->others) {
-			g->others = make(g, NULL, 0);
-			if (g->others)
-				g->others->is_others = true;
-		}
-		return g->others;
-	}
+	if (g->n == GROUPS_MAX)
+		return groups_others(g);
 	x = make(g, keys, h);
 	if (!x)
 		return NULL;

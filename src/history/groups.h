@@ -47,6 +47,8 @@ struct group *groups_get(struct groups *g, const struct str *keys);
 struct group *
 groups_find(struct groups *g,
 	    const struct str *keys); /* never makes one; the rest's when they are among it */
+/* The rest, made when there is none yet: what is summed as one. NULL: no memory. */
+struct group *groups_others(struct groups *g);
 bool group_add_cost(struct groups *g, struct group *of, uint32_t slot,
 		    uint64_t bytes); /* false: no memory */
 /* All of them, by `key` the largest first, the rest last; borrowed until the next call. NULL: no memory. */

@@ -141,14 +141,24 @@ int scan_open(struct scan *s, const struct history_source *source, const struct 
 		r = open_places(s);
 	if (r < 0)
 		return r;
-	if (source->fleet)
-		return fleet_open(&s->fleet, source->fleet, error);
-	r = store_reader_open(&s->reader, source->dir, error);
-	if (r == -ENOENT) {
-		scan_note(s, "nothing is kept yet");
-		r = 0;
+	if (source->fleet) {
+		r = fleet_open(&s->fleet, source->fleet, error);
+	} else {
+		r = store_reader_open(&s->reader, source->dir, error);
+		if (r == -ENOENT) {
+			scan_note(s, "nothing is kept yet");
+			r = 0;
+		}
 	}
+	s->n_opened = s->notes.n;
 	return r;
+}
+
+void scan_again(struct scan *s)
+{
+	s->notes.n = s->n_opened;
+	s->span = s->question->span;
+	s->from_what = "flows";
 }
 
 void scan_close(struct scan *s)

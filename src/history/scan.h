@@ -43,6 +43,15 @@ struct portion {
 typedef int (*portion_fn)(
 	void *ctx, const struct portion *p); /* negative: ends the scan, which gives it back */
 
+/* Groups by some of what is asked by. All others may come as one, or, of those that are asked for alone, not at all. */
+struct scan_apart {
+	const unsigned *by;
+	size_t n_by;
+	const struct group *const *groups;
+	size_t n;
+	bool alone; /* by names or domains; of a fleet's sums */
+};
+
 struct scan {
 	const struct history_source *source;
 	const struct history_question *question;
@@ -53,19 +62,20 @@ struct scan {
 	bool by_address; /* pieces as far back as they are kept, for what sums say no address of */
 	bool series;     /* portions of sums by bucket, none longer than `step` */
 	enum store_step step;
-	uint64_t step_s; /* the same of a timeline, in seconds */
-	/* of these groups' texts portions are told apart, all others may come as one; NULL: all are */
-	const struct group *const *apart;
-	size_t n_apart;
+	uint64_t step_s;                /* the same of a timeline, in seconds */
+	const struct scan_apart *apart; /* NULL: all are told apart */
 	bool in_overlay;        /* the row at hand is in no file yet: such rows are in no order */
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */
 	const char *from_what;  /* "minutes", "hours", "days", "flows": the finest that was read */
 	struct buf notes;       /* lines */
+	size_t n_opened;        /* bytes of them that scan_open() made */
 };
 
 int scan_open(struct scan *s, const struct history_source *source, const struct history_question *q,
 	      char error[QUESTION_ERROR_MAX]);
 void scan_close(struct scan *s);
+/* Before another run of it: what the last one noted and widened is forgotten. */
+void scan_again(struct scan *s);
 void scan_note(struct scan *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Only what the question's filter lets through. */

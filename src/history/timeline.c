@@ -26,6 +26,7 @@ struct timeline {
 	struct groups *groups;
 	struct line lines[QUESTION_SERIES_MAX + 1];
 	const struct group *large[QUESTION_SERIES_MAX];
+	struct scan_apart apart; /* these */
 	size_t n_lines;
 	uint64_t start_ns, step_ns;
 	size_t points;
@@ -80,8 +81,11 @@ static int pick_lines(struct timeline *t)
 		t->large[t->n_lines] = rows[i];
 		r = make_line(t, rows[i]);
 	}
-	t->a->scan.apart = t->large;
-	t->a->scan.n_apart = t->n_lines;
+	t->apart = (struct scan_apart){ .by = t->a->question->by,
+					.n_by = t->a->question->n_by,
+					.groups = t->large,
+					.n = t->n_lines };
+	t->a->scan.apart = &t->apart;
 	return r == 0 ? make_line(t, NULL) : r;
 }
 
@@ -208,10 +212,7 @@ int answer_timeline(struct answering *a)
 	if (r == 0)
 		r = pick_lines(&t);
 	if (r == 0) {
-		/* the second pass says the same again, and widens the span to its own buckets */
-		buf_clear(&a->scan.notes);
-		a->scan.span = a->question->span;
-		a->scan.from_what = "flows";
+		scan_again(&a->scan);
 		a->scan.series = true;
 		r = scan_run(&a->scan, take_point, &t);
 	}

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/time.h"
+#include "history/largest.h"
 #include "history/verbs.h"
 
 struct usage {
@@ -12,6 +13,9 @@ struct usage {
 	struct costs *costs;
 	struct groups *whole; /* one group: all of it */
 	struct group *total;
+	size_t all, shown; /* groups */
+	bool largest;      /* those, and the rest as one */
+	bool at_least;     /* so many: there are more in the rest */
 };
 
 static int take(void *ctx, const struct portion *p)
@@ -67,7 +71,25 @@ static uint64_t (*const sort_keys[])(const struct group *g) = {
 	[QUESTION_SORT_COST] = by_cost,   [QUESTION_SORT_LAST] = by_last,
 };
 
-static int put_rows(struct usage *u, size_t *ret_all, size_t *ret_shown)
+static int read_all(struct usage *u)
+{
+	int r = groups_new(&u->groups, u->a->question->n_by);
+
+	return r == 0 ? scan_run(&u->a->scan, take, u) : r;
+}
+
+static int read_groups(struct usage *u)
+{
+	enum question_sort sort = u->a->question->sort;
+	int r = 1;
+
+	if (!u->costs && sort != QUESTION_SORT_COST && sort != QUESTION_SORT_LAST)
+		r = largest_groups(&u->a->scan, sort_keys[sort], &u->groups, &u->total->sum);
+	u->largest = r == 0;
+	return r == 1 ? read_all(u) : r;
+}
+
+static int put_rows(struct usage *u)
 {
 	struct answering *a = u->a;
 	const struct history_question *q = a->question;
@@ -75,15 +97,16 @@ static int put_rows(struct usage *u, size_t *ret_all, size_t *ret_shown)
 	int r = 0;
 
 	if (u->costs) {
-		rows = groups_sorted(u->groups, by_bytes, ret_all);
-		for (size_t i = 0; rows && i < *ret_all; i++)
+		rows = groups_sorted(u->groups, by_bytes, &u->all);
+		for (size_t i = 0; rows && i < u->all; i++)
 			costs_weigh(u->costs, rows[i]);
 	}
-	rows = groups_sorted(u->groups, sort_keys[q->sort], ret_all);
+	rows = groups_sorted(u->groups, sort_keys[q->sort], &u->all);
 	if (!rows)
 		return -ENOMEM;
-	*ret_shown = MIN(*ret_all, (size_t)q->limit);
-	for (size_t i = 0; r == 0 && i < *ret_shown; i++) {
+	u->at_least = u->all && rows[u->all - 1]->is_others;
+	u->shown = MIN(u->all, (size_t)q->limit);
+	for (size_t i = 0; r == 0 && i < u->shown; i++) {
 		line_begin(a);
 		put_labels(&a->j, q->by, q->n_by, rows[i]);
 		put_moved(&a->j, &rows[i]->sum);
@@ -112,14 +135,21 @@ static void put_forecast(struct usage *u)
 	json_object_end(&a->j);
 }
 
-static int put_end(struct usage *u, size_t all, size_t shown)
+static int put_end(struct usage *u)
 {
 	struct answering *a = u->a;
 
 	costs_note(u->costs, &a->scan);
+	if (u->at_least && !u->largest)
+		scan_note(&a->scan,
+			  "more than %u different: some that are not shown may be larger than some "
+			  "that are; ask for a shorter time, or with a filter",
+			  GROUPS_MAX);
 	end_begin(a);
-	json_u64(&a->j, "rows", all);
-	json_u64(&a->j, "shown", shown);
+	json_u64(&a->j, "rows", u->all);
+	if (u->at_least)
+		json_bool(&a->j, "rows_at_least", true);
+	json_u64(&a->j, "shown", u->shown);
 	json_object_begin(&a->j, "totals");
 	put_moved(&a->j, &u->total->sum);
 	costs_put(u->costs, &a->j, u->total->costs);
@@ -134,21 +164,18 @@ static int put_end(struct usage *u, size_t all, size_t shown)
 int answer_usage(struct answering *a)
 {
 	struct usage u = { .a = a };
-	size_t all = 0, shown = 0;
-	int r = groups_new(&u.groups, a->question->n_by);
+	int r = groups_new(&u.whole, 0);
 
-	if (r == 0)
-		r = groups_new(&u.whole, 0);
 	if (r == 0) {
 		u.total = groups_get(u.whole, NULL);
 		r = u.total ? costs_new(&u.costs, &a->scan) : -ENOMEM;
 	}
 	if (r == 0)
-		r = scan_run(&a->scan, take, &u);
+		r = read_groups(&u);
 	if (r == 0)
-		r = put_rows(&u, &all, &shown);
+		r = put_rows(&u);
 	if (r == 0)
-		r = put_end(&u, all, shown);
+		r = put_end(&u);
 	costs_free(u.costs);
 	groups_free(u.whole);
 	groups_free(u.groups);

@@ -179,7 +179,8 @@ def further_names(c, b):
 DAY, HOUR = 86400, 3600
 ROLLUP = ("rollup", "--days", "6", "--closed-after", "-3600")       # with the hour that is not over
 PEER = "replaceRegexpOne(IPv6NumToString(if(name = '', peer_ip, toFixedString('', 16))), '^::(ffff:|$)', '')"
-SQL_OF = {"host": "host", "name": f"if(name = '', {PEER}, name)", "domain": "domain", "segment": "segment", "country": "country"}
+SQL_OF = {"host": "host", "name": f"if(name = '', {PEER}, name)", "domain": "domain", "segment": "segment", "country": "country",
+          "app": "exe"}
 
 
 def fill_days(c, first, until):
@@ -198,10 +199,10 @@ def fill_days(c, first, until):
         CASES.equal("rows of days are taken", c.ask(sql), "")
 
 
-def of_pieces(c, by, where, since, until):
+def of_pieces(c, by, where, since, until, host="host LIKE 'day-%'"):
     """What the pieces and refusals say."""
     keys = ", ".join(SQL_OF[k] for k in by.split(","))
-    span = f"ts >= toDateTime({since}) AND ts < toDateTime({until}) AND host LIKE 'day-%' AND {where} GROUP BY {keys}"
+    span = f"ts >= toDateTime({since}) AND ts < toDateTime({until}) AND {host} AND {where} GROUP BY {keys}"
     ret = {}
     for table, counts in (("flow", "countIf(seq = 0), sum(up_bytes), sum(down_bytes), sum(up_packets), sum(down_packets), 0"),
                           ("verdict", "0, 0, 0, 0, 0, sum(calls + packets)")):
@@ -247,6 +248,35 @@ def charts(c, b, first, today):
         CASES.equal(f"chart by {by} of {f}: hour by hour", {i: n for i in range(lines[-1]["points"]) if (n := sum(x["up"][i] for x in lines[:-1]))}, points)
 
 
+def largest(c, b, first, today):
+    """Of pairs with a name the largest, though not all are read: 400 names of falling size, some without a name; and 400 of one size."""
+    address = "toFixedString(unhex(concat('00000000000000000000FFFF0A0000', hex(toUInt8(number % 400 % 200)))), 16)"
+    for country, size in (("XX", "intDiv(1000000, number % 400 + 1) * (1 + intDiv(number, 400) % 3) + number"), ("YY", "1000 + number % 1200")):
+        CASES.equal("rows of many names are taken", c.ask(
+            "INSERT INTO egret.flow_1 (ts, host, boot, flow_id, name, domain, country, exe, peer_ip, up_bytes, down_bytes) SELECT "
+            f"toDateTime({first} + number * 71), concat('wide-', toString(intDiv(number, 400) % 3)), 5, number, "
+            "if(number % 5 = 0, '', concat('w', toString(number % 400), '.example')) AS n, if(n = '', '', concat('d', toString(number % 90))), "
+            f"'{country}', concat('/bin/', toString(number % 2)), {address}, {size}, number % 9 FROM system.numbers LIMIT 3600"), "")
+    c.tool(*ROLLUP)
+    for by, f, limit, sort in (("host,name", "country:XX", 1, "bytes"), ("host,name", "country:XX", 100, "up"), ("host,domain", "country:XX", 7, "bytes"),
+                               ("name,app", "country:XX", 100, "bytes"), ("app,name,host", "country:XX", 30, "down"), ("host,name", "country:XX", 900, "up"),
+                               ("host,name", "country:XX", 5000, "up"), ("host,name", "country:YY", 10, "bytes"), ("name,host", "country:XX", 20, "flows"),
+                               ("host,name", "-country:XX -country:YY", 5, "bytes"), ("host,name", "country:XX app:nothing", 5, "bytes")):
+        keys, where = by.split(","), "country = 'XX'" if f == "country:XX" else "country = 'YY'" if "YY" in f and f[0] != "-" else \
+            "country NOT IN ('XX', 'YY')" if f[0] == "-" else "0"
+        size = {"bytes": lambda x: x[1] + x[2], "up": lambda x: x[1], "down": lambda x: x[2], "flows": lambda x: x[0]}[sort]
+        lines = b.fleet(**{"do": "usage", "by": by, "from": first + 9 * HOUR, "to": today - 5, "limit": limit, "sort": sort, "filter": f})
+        want = of_pieces(c, by, where, first + 9 * HOUR, today, host="1")
+        got, end, title = by_key(lines, by), lines[-1], f"the {limit} largest by {by} of {f} by {sort}"
+        CASES.equal(f"{title}: sizes", [size(got[tuple(x[k] for k in keys)]) for x in lines[:-1]],
+                    sorted((size(x) for x in want.values()), reverse=True)[:limit])
+        CASES.equal(f"{title}: each is right", {k: x for k, x in got.items() if want.get(k) != x}, {})
+        CASES.equal(f"{title}: in all", tuple(end["totals"][x] for x in COUNTS), tuple(map(sum, zip(*want.values()))) or (0,) * 6)
+        CASES.equal(f"{title}: how many there are", end["rows"] == len(want) or (limit < end["rows"] < len(want) and end.get("rows_at_least")), True)
+        if (limit, sort) == (1, "bytes"):
+            CASES.equal(f"{title}: not all are read", end.get("rows_at_least"), True)
+
+
 def poisoned(c, b, table, begin, since, until, f):
     """Bytes that only this sum has are in the answer: so it is read."""
     c.ask(f"INSERT INTO egret.{table}_1 ({'day' if table == 'usage_day' else 'hour'}, host, name, up_bytes) VALUES "
@@ -278,6 +308,7 @@ def days(c, b):
         lines = b.fleet(do="usage", by=by, last=30 * HOUR, limit=1000, filter=f)
         CASES.equal(f"host and name, up to now: {by} of {f}", by_key(lines, by), of_pieces(c, by, where, (now - 30 * HOUR) // HOUR * HOUR, now + 60))
     charts(c, b, first, today)
+    largest(c, b, first, today)
     late(c, b, first)
     hour, anyone = first + DAY + 3 * HOUR, "host:*ay-1"
     CASES.equal("a whole day is read from usage_day", poisoned(c, b, "usage_day", first + DAY, first, today, anyone), ["usage_day.example"])
