@@ -16,20 +16,23 @@ struct fleet_cover {
 	struct store_span span, hours; /* as asked, and widened */
 	const uint8_t *order;
 	size_t n;
-	uint8_t whole[]; /* by hour: bits of tables */
+	uint16_t whole[]; /* by hour: bits of tables */
 };
-_Static_assert(FLEET_SUMS <= 8, "a bit each");
+_Static_assert(FLEET_SUMS <= 16, "a bit each");
 
 static const uint8_t *order_for(const struct filter *f)
 {
-	static const uint8_t by_size[N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
-						 FLEET_USAGE_DAY, FLEET_USAGE_PEER,
+	static const uint8_t by_size[N_SUMS] = { FLEET_USAGE_PROGRAM_DAY, FLEET_USAGE_NAME,
+						 FLEET_USAGE_HOST,        FLEET_USAGE_PROGRAM,
+						 FLEET_USAGE_DAY,         FLEET_USAGE_PEER,
 						 FLEET_USAGE_HOUR },
-			     by_host[N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
-						 FLEET_USAGE_PEER, FLEET_USAGE_DAY,
+			     by_host[N_SUMS] = { FLEET_USAGE_PROGRAM_DAY, FLEET_USAGE_NAME,
+						 FLEET_USAGE_HOST,        FLEET_USAGE_PROGRAM,
+						 FLEET_USAGE_PEER,        FLEET_USAGE_DAY,
 						 FLEET_USAGE_HOUR },
-			     by_name[N_SUMS] = { FLEET_USAGE_NAME, FLEET_USAGE_HOST,
-						 FLEET_USAGE_DAY, FLEET_USAGE_HOUR,
+			     by_name[N_SUMS] = { FLEET_USAGE_PROGRAM_DAY, FLEET_USAGE_NAME,
+						 FLEET_USAGE_HOST,        FLEET_USAGE_PROGRAM,
+						 FLEET_USAGE_DAY,         FLEET_USAGE_HOUR,
 						 FLEET_USAGE_PEER };
 
 	return filter_requires(f, "host").n   ? by_host
@@ -44,7 +47,7 @@ int fleet_cover_new(struct fleet_cover **ret, struct store_span span, const stru
 	struct store_span hours = { span.from_ns - span.from_ns % HOUR_NS,
 				    (end + HOUR_NS - 1) / HOUR_NS * HOUR_NS };
 	size_t n = hours.from_ns < hours.to_ns ? (hours.to_ns - hours.from_ns) / HOUR_NS : 0;
-	struct fleet_cover *c = calloc(1, sizeof(*c) + n);
+	struct fleet_cover *c = calloc(1, sizeof(*c) + n * sizeof(c->whole[0]));
 
 	if (!c)
 		return -ENOMEM;
@@ -75,7 +78,7 @@ void fleet_cover_mark(struct fleet_cover *c, enum fleet_table sums, uint64_t beg
 	if (begin_ns % step_ns || begin_ns < in.from_ns || begin_ns + step_ns > in.to_ns)
 		return;
 	for (uint64_t at = begin_ns; at < begin_ns + step_ns; at += HOUR_NS)
-		c->whole[(at - c->hours.from_ns) / HOUR_NS] |= (uint8_t)(1U << sums);
+		c->whole[(at - c->hours.from_ns) / HOUR_NS] |= (uint16_t)(1U << sums);
 }
 
 /* The first in the order of those that `bits` are of; N_SUMS: none. */
@@ -94,11 +97,10 @@ static enum fleet_table table_at(const struct fleet_cover *c, size_t hour)
 	size_t first = hour - (c->hours.from_ns / HOUR_NS + hour) % HOURS_A_DAY, best;
 	unsigned bits = c->whole[hour], of_day = 0;
 
-	if (bits & 1U << FLEET_USAGE_DAY) {
+	if (bits & FLEET_BY_DAY) {
 		for (size_t i = 0; i < HOURS_A_DAY; i++)
 			of_day |= c->whole[first + i];
-		if (c->order[best_of(c, of_day)] != FLEET_USAGE_DAY)
-			bits &= ~(1U << FLEET_USAGE_DAY);
+		bits &= ~FLEET_BY_DAY | 1U << c->order[best_of(c, of_day)];
 	}
 	best = best_of(c, bits);
 	return best < N_SUMS ? (enum fleet_table)c->order[best] : FLEET_FLOW;

@@ -19,13 +19,14 @@
 #define VERDICT (1U << FLEET_VERDICT)
 #define NAMES (1U << FLEET_USAGE_NAME)
 #define HOSTS (1U << FLEET_USAGE_HOST)
+#define PROGRAMS (1U << FLEET_USAGE_PROGRAM_DAY | 1U << FLEET_USAGE_PROGRAM)
 #define DAYS (1U << FLEET_USAGE_DAY)
 #define PEERS (1U << FLEET_USAGE_PEER)
 #define HOURS (1U << FLEET_USAGE_HOUR)
 #define WHOLE (1U << FLEET_WHOLE)
 #define KEY (1U << FLEET_KEY)
 /* columns of the other side, of this side, of both */
-#define THERE (FLOW | VERDICT | HOURS | NAMES | DAYS | PEERS)
+#define THERE (FLOW | VERDICT | HOURS | NAMES | PROGRAMS | DAYS | PEERS)
 #define HERE (FLOW | VERDICT | HOURS | HOSTS)
 #define ALL (THERE | HERE)
 
@@ -73,7 +74,7 @@ static const char *state_word(unsigned v)
 
 static const struct sql_key keys[] = {
 	{ "host", HERE | DAYS | PEERS | KEY, 0, { "host" }, .is_lower = true },
-	{ "proc", HERE, 0, { PROGRAM, "exe" } },
+	{ "proc", HERE | PROGRAMS, 0, { PROGRAM, "exe" } },
 	{ "parent",
 	  FLOW,
 	  0,
@@ -88,12 +89,7 @@ static const struct sql_key keys[] = {
 	  VERDICT | HOURS | HOSTS,
 	  { "container_name", "container_id", "container_image" } },
 	{ "cgroup", FLOW, 0, { "cgroup" } },
-	{ "name",
-	  FLOW,
-	  VERDICT | HOURS | NAMES | DAYS | PEERS,
-	  { "name" },
-	  .array = "names",
-	  .is_lower = true },
+	{ "name", FLOW, THERE & ~FLOW, { "name" }, .array = "names", .is_lower = true },
 	{ "domain", THERE, 0, { "domain" }, .is_lower = true },
 	{ "source", FLOW | VERDICT, 0, { "if(name_source = '', 'none', name_source)" } },
 	{ "addr", FLOW | VERDICT | KEY, 0, { 0 }, .addr = "peer_ip" },
@@ -199,6 +195,8 @@ const char *fleet_table_name(enum fleet_table t)
 		[FLEET_VERDICT] = "verdict",
 		[FLEET_USAGE_NAME] = "usage_name",
 		[FLEET_USAGE_HOST] = "usage_host",
+		[FLEET_USAGE_PROGRAM_DAY] = "usage_program_day",
+		[FLEET_USAGE_PROGRAM] = "usage_program",
 		[FLEET_USAGE_DAY] = "usage_day",
 		[FLEET_USAGE_PEER] = "usage_peer",
 		[FLEET_USAGE_HOUR] = "usage_hour",
@@ -209,12 +207,12 @@ const char *fleet_table_name(enum fleet_table t)
 
 uint64_t fleet_step_s(enum fleet_table sums)
 {
-	return sums == FLEET_USAGE_DAY ? DAY_S : HOUR_S;
+	return (1U << sums) & FLEET_BY_DAY ? DAY_S : HOUR_S;
 }
 
 const char *fleet_begin(enum fleet_table sums)
 {
-	return sums == FLEET_USAGE_DAY ? "day" : "hour";
+	return (1U << sums) & FLEET_BY_DAY ? "day" : "hour";
 }
 
 static void put_between(struct buf *out, const char *column, struct store_span span)
@@ -517,7 +515,7 @@ bool fleet_put_filter(struct buf *out, const struct filter *f, enum fleet_table 
 /* Columns that tables other than `flow` have under the same name. */
 static unsigned tables_with(enum clickhouse_column c)
 {
-	static const uint8_t tables[COLUMN_COUNT] = {
+	static const uint16_t tables[COLUMN_COUNT] = {
 		[COLUMN_HOST] = HERE | DAYS | PEERS,
 		[COLUMN_BOOT] = FLOW | VERDICT,
 		[COLUMN_FLOW_ID] = FLOW | VERDICT,
@@ -535,8 +533,8 @@ static unsigned tables_with(enum clickhouse_column c)
 		[COLUMN_PID] = FLOW | VERDICT,
 		[COLUMN_UID] = HERE,
 		[COLUMN_USER] = HERE,
-		[COLUMN_EXE] = HERE,
-		[COLUMN_COMM] = HERE,
+		[COLUMN_EXE] = HERE | PROGRAMS,
+		[COLUMN_COMM] = HERE | PROGRAMS,
 		[COLUMN_UNIT] = HERE,
 		[COLUMN_CONTAINER_NAME] = HERE,
 		[COLUMN_CONTAINER_ID] = FLOW | HOURS | HOSTS,

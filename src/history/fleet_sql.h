@@ -22,13 +22,16 @@ enum fleet_table {
 	/* sums, the fewest rows first */
 	FLEET_USAGE_NAME, /* by hour, of all machines together: only what is of the other side */
 	FLEET_USAGE_HOST, /* by hour, of each machine: all but the other side's name and place */
-	FLEET_USAGE_DAY,  /* by day: what is of the other side, of each machine */
+	FLEET_USAGE_PROGRAM_DAY, /* by day, of all machines together: programs with the other side */
+	FLEET_USAGE_PROGRAM,     /* the same by hour */
+	FLEET_USAGE_DAY,         /* by day: what is of the other side, of each machine */
 	FLEET_USAGE_PEER, /* the same by hour, and the one that is in order of machines; the others with a name are in order of names */
 	FLEET_USAGE_HOUR, /* by hour: all of it */
 	FLEET_WHOLE,
 	FLEET_KEY /* of `flow`: what is the same in all pieces of a flow */
 };
 #define FLEET_SUMS (FLEET_USAGE_HOUR + 1)
+#define FLEET_BY_DAY (1U << FLEET_USAGE_PROGRAM_DAY | 1U << FLEET_USAGE_DAY)
 static inline bool fleet_is_sums(enum fleet_table t)
 {
 	return t >= FLEET_USAGE_NAME && t < FLEET_SUMS;

@@ -3,6 +3,7 @@
 #include "history/fleet.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/time.h"
@@ -20,6 +21,7 @@ struct summing {
 	void *ctx;
 	bool wanted[COLUMN_COUNT];
 	bool whole_key; /* both ends as they are, not only the peer where it has no name */
+	struct buf all; /* the parts of a statement, where only the largest groups are asked for */
 };
 
 static void want(struct summing *s, unsigned dim)
@@ -132,19 +134,19 @@ static void put_alone(struct buf *out, const struct scan_apart *apart)
 
 #define OTHER "'\\x01'" /* no name of anything */
 
-/* The same; in the place of texts that need not be told apart there is another one. False: the table has no such column. */
-static bool put_key(struct buf *out, const struct summing *s, enum clickhouse_column c,
+/* The same; in the place of texts that need not be told apart there is another one. */
+static void put_key(struct buf *out, const struct summing *s, enum clickhouse_column c,
 		    enum fleet_table table)
 {
 	static const uint8_t many[COLUMN_COUNT] = { [COLUMN_NAME] = STORE_DIM_NAME,
 						    [COLUMN_DOMAIN] = STORE_DIM_DOMAIN,
 						    [COLUMN_HOST] = DIM_HOST };
 	const struct scan_apart *apart = s->scan->apart;
-	const char *key = s->wanted[c] ? key_column(s, c, table) : NULL;
+	const char *key = key_column(s, c, table);
 
-	if (!key)
-		return false;
-	if (!apart || apart->alone) {
+	if (!key) {
+		buf_puts(out, "materialize('')"); /* 18.16 takes no constants in a union */
+	} else if (!apart || apart->alone) {
 		buf_puts(out, key);
 	} else if (c == COLUMN_NAME && !s->whole_key) {
 		buf_puts(out, "if(");
@@ -161,33 +163,36 @@ static bool put_key(struct buf *out, const struct summing *s, enum clickhouse_co
 	} else {
 		buf_puts(out, key);
 	}
-	return true;
 }
 
-#define OF_SUMS(begin, last_s)                                                                   \
-	{ COLUMN_FLOWS, COLUMN_UP,      COLUMN_DOWN, COLUMN_UP_PACKETS, COLUMN_DOWN_PACKETS,     \
-	  COLUMN_CALLS, COLUMN_PACKETS, COLUMN_FROM, COLUMN_TO },                                \
-		"toUInt64(sum(flows)), toUInt64(sum(up_bytes)), toUInt64(sum(down_bytes)), "     \
-		"toUInt64(sum(up_packets)), toUInt64(sum(down_packets)), toUInt64(sum(calls)), " \
-		"toUInt64(sum(packets)), toUInt64(toUInt32(min(" begin "))) * 1000000, "         \
-		"(toUInt64(toUInt32(max(" begin "))) + " last_s ") * 1000000"
+#define COUNTS                                                                          \
+	"toUInt64(sum(up_bytes)) AS s1, toUInt64(sum(down_bytes)) AS s2, toUInt64(sum(" \
+	"up_packets)) AS s3, toUInt64(sum(down_packets)) AS s4, "
+#define CALLS "toUInt64(sum(calls)) AS s5, toUInt64(sum(packets)) AS s6, "
+#define NO_CALLS "toUInt64(sum(0)) AS s5, toUInt64(sum(0)) AS s6, "
+#define NO_COUNTS                                                                  \
+	"toUInt64(sum(0)) AS s1, toUInt64(sum(0)) AS s2, toUInt64(sum(0)) AS s3, " \
+	"toUInt64(sum(0)) AS s4, "
+#define TIMES "toUInt64(min(from_us)) AS s7, toUInt64(max(to_us)) AS s8"
+#define OF_SUMS(begin, last_s)                                                     \
+	"toUInt64(sum(flows)) AS s0, " COUNTS CALLS "toUInt64(toUInt32(min(" begin \
+	"))) * 1000000 AS s7, "                                                    \
+	"(toUInt64(toUInt32(max(" begin "))) + " last_s ") * 1000000 AS s8"
 
-static const struct {
-	uint8_t columns[9];
-	const char *sql;
-} sums[] = {
-	[FLEET_FLOW] = { { COLUMN_FLOWS, COLUMN_UP, COLUMN_DOWN, COLUMN_UP_PACKETS,
-			   COLUMN_DOWN_PACKETS, COLUMN_FROM, COLUMN_TO },
-			 "countIf(seq = 0), sum(up_bytes), sum(down_bytes), sum(up_packets), "
-			 "sum(down_packets), "
-			 "min(from_us), max(to_us)" },
-	[FLEET_VERDICT] = { { COLUMN_CALLS, COLUMN_PACKETS, COLUMN_FROM, COLUMN_TO },
-			    "sum(calls), sum(packets), min(from_us), max(to_us)" },
-	[FLEET_USAGE_NAME] = { OF_SUMS("hour", "3599") },
-	[FLEET_USAGE_HOST] = { OF_SUMS("hour", "3599") },
-	[FLEET_USAGE_DAY] = { OF_SUMS("day", "86399") },
-	[FLEET_USAGE_PEER] = { OF_SUMS("hour", "3599") },
-	[FLEET_USAGE_HOUR] = { OF_SUMS("hour", "3599") },
+/* What s0, s1 … are, and how each table has them. */
+static const uint8_t sum_columns[] = { COLUMN_FLOWS,      COLUMN_UP,           COLUMN_DOWN,
+				       COLUMN_UP_PACKETS, COLUMN_DOWN_PACKETS, COLUMN_CALLS,
+				       COLUMN_PACKETS,    COLUMN_FROM,         COLUMN_TO };
+static const char *const sums[] = {
+	[FLEET_FLOW] = "toUInt64(countIf(seq = 0)) AS s0, " COUNTS NO_CALLS TIMES,
+	[FLEET_VERDICT] = "toUInt64(sum(0)) AS s0, " NO_COUNTS CALLS TIMES,
+	[FLEET_USAGE_NAME] = OF_SUMS("hour", "3599"),
+	[FLEET_USAGE_HOST] = OF_SUMS("hour", "3599"),
+	[FLEET_USAGE_PROGRAM_DAY] = OF_SUMS("day", "86399"),
+	[FLEET_USAGE_PROGRAM] = OF_SUMS("hour", "3599"),
+	[FLEET_USAGE_DAY] = OF_SUMS("day", "86399"),
+	[FLEET_USAGE_PEER] = OF_SUMS("hour", "3599"),
+	[FLEET_USAGE_HOUR] = OF_SUMS("hour", "3599"),
 };
 
 static int take_sum(void *ctx, const struct clickhouse_piece *sum)
@@ -208,45 +213,110 @@ static int take_sum(void *ctx, const struct clickhouse_piece *sum)
 	return s->fn(s->ctx, &p);
 }
 
+/* The columns of an answer: keys, then sums. */
+static size_t columns_of(const struct summing *s, uint8_t columns[COLUMN_COUNT], size_t *ret_keys)
+{
+	size_t n = 0;
+
+	for (int c = 0; c < COLUMNS_OF_FLOW; c++)
+		if (s->wanted[c])
+			columns[n++] = (uint8_t)c;
+	if (s->scan->series)
+		columns[n++] = COLUMN_BUCKET;
+	*ret_keys = n;
+	memcpy(columns + n, sum_columns, sizeof(sum_columns));
+	return n + ARRAY_SIZE(sum_columns);
+}
+
+static void put_group(struct buf *out, size_t n_keys)
+{
+	for (size_t i = 0; i < n_keys; i++)
+		buf_printf(out, "%sk%zu", i ? ", " : " GROUP BY ", i);
+}
+
+/* A table's keys as k0, k1 …, its sums as s0, s1 … */
+static void put_select(struct buf *out, const struct summing *s, enum fleet_table table,
+		       struct store_span span)
+{
+	const struct scan *scan = s->scan;
+	size_t n = 0;
+	bool exact;
+
+	buf_puts(out, "SELECT ");
+	for (int c = 0; c < COLUMNS_OF_FLOW; c++) {
+		if (!s->wanted[c])
+			continue;
+		put_key(out, s, (enum clickhouse_column)c, table);
+		buf_printf(out, " AS k%zu, ", n++);
+	}
+	if (scan->series)
+		buf_printf(out, "toUInt32(intDiv(toUInt32(%s), %lu) * %lu) AS k%zu, ",
+			   fleet_is_sums(table) ? fleet_begin(table) : "ts", scan->step_s,
+			   scan->step_s, n++);
+	/* all other columns are read only where this holds */
+	buf_printf(out, "%s FROM %s PREWHERE ", sums[table], fleet_table_name(table));
+	fleet_put_span(out, table, span);
+	buf_puts(out, " AND ");
+	fleet_put_filter(out, scan->question->filter, table, &exact);
+	if (scan->apart && scan->apart->alone)
+		put_alone(out, scan->apart);
+	put_group(out, n);
+	/* without a key there is a row even of nothing */
+	buf_puts(out, " HAVING count() > 0");
+}
+
+static int read_query(struct summing *s, const struct buf *query)
+{
+	uint8_t columns[COLUMN_COUNT];
+	size_t n_keys, n = columns_of(s, columns, &n_keys);
+
+	return fleet_read(s->scan->fleet, query, columns, n, take_sum, s);
+}
+
 static int sum_table(struct summing *s, enum fleet_table table, struct store_span span)
 {
 	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
-	uint8_t columns[COLUMN_COUNT + 9];
-	const struct scan *scan = s->scan;
-	size_t n = 0, n_keys;
-	bool exact;
 
 	if (span.from_ns >= span.to_ns)
 		return 0;
+	if (s->scan->top) {
+		buf_puts(&s->all, s->all.n ? " UNION ALL " : "");
+		put_select(&s->all, s, table, span);
+		return 0;
+	}
+	put_select(&query, s, table, span);
+	return read_query(s, &query);
+}
+
+/* The largest groups of what all tables have together. */
+static int sum_largest(struct summing *s)
+{
+	static const char *const sizes[] = { [QUESTION_SORT_BYTES] = "sum(s1) + sum(s2)",
+					     [QUESTION_SORT_UP] = "sum(s1)",
+					     [QUESTION_SORT_DOWN] = "sum(s2)",
+					     [QUESTION_SORT_FLOWS] = "sum(s0)" };
+	_cleanup_buf_ struct buf query = BUF_INIT(QUERY_MAX);
+	uint8_t columns[COLUMN_COUNT];
+	size_t n_keys;
+
+	if (!s->all.n)
+		return 0;
+	columns_of(s, columns, &n_keys);
 	buf_puts(&query, "SELECT ");
-	for (int c = 0; c < COLUMNS_OF_FLOW; c++) {
-		if (!put_key(&query, s, (enum clickhouse_column)c, table))
-			continue;
-		buf_printf(&query, " AS k%zu, ", n);
-		columns[n++] = (uint8_t)c;
-	}
-	if (scan->series) {
-		buf_printf(&query, "toUInt32(intDiv(toUInt32(%s), %lu) * %lu) AS k%zu, ",
-			   fleet_is_sums(table) ? fleet_begin(table) : "ts", scan->step_s,
-			   scan->step_s, n);
-		columns[n++] = COLUMN_BUCKET;
-	}
-	n_keys = n;
-	buf_puts(&query, sums[table].sql);
-	for (size_t i = 0; i < ARRAY_SIZE(sums[table].columns) && sums[table].columns[i]; i++)
-		columns[n++] = sums[table].columns[i];
-	/* all other columns are read only where this holds */
-	buf_printf(&query, " FROM %s PREWHERE ", fleet_table_name(table));
-	fleet_put_span(&query, table, span);
-	buf_puts(&query, " AND ");
-	fleet_put_filter(&query, scan->question->filter, table, &exact);
-	if (scan->apart && scan->apart->alone)
-		put_alone(&query, scan->apart);
 	for (size_t i = 0; i < n_keys; i++)
-		buf_printf(&query, "%sk%zu", i ? ", " : " GROUP BY ", i);
-	/* without a key there is a row even of nothing */
-	buf_puts(&query, " HAVING count() > 0");
-	return fleet_read(scan->fleet, &query, columns, n, take_sum, s);
+		buf_printf(&query, "k%zu, ", i);
+	/* what is not asked for here is not summed: of all there are that would be more than there is memory for */
+	buf_printf(&query, "sum(s0), sum(s1), sum(s2), %s FROM (",
+		   s->scan->apart ? "sum(s3), sum(s4), sum(s5), sum(s6), min(s7), max(s8)"
+				  : "toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), "
+				    "toUInt64(0), toUInt64(0)");
+	buf_put_str(&query, buf_str(&s->all));
+	buf_putc(&query, ')');
+	put_group(&query, n_keys);
+	buf_printf(&query, " ORDER BY %s DESC LIMIT %lu", sizes[s->scan->question->sort],
+		   s->scan->top);
+	query.failed |= s->all.failed;
+	return read_query(s, &query);
 }
 
 static int sum_pieces(struct summing *s, struct store_span span)
@@ -366,9 +436,9 @@ static int read_all_marks(struct scan *s, unsigned tables, struct fleet_cover *c
 
 	if (r == 0 && tables && !marks) {
 		scan_note(s, "sums of the hour that is being summed may be short, and there are "
-			     "none by day, nor of machines: "
+			     "none by day, nor of machines and programs with names: "
 			     "`egret-clickhouse migrate` makes what is missing");
-		tables &= ~(1U << FLEET_USAGE_DAY | 1U << FLEET_USAGE_PEER);
+		tables &= ~(FLEET_BY_DAY | 1U << FLEET_USAGE_PROGRAM | 1U << FLEET_USAGE_PEER);
 	}
 	for (m.sums = FLEET_USAGE_NAME; r == 0 && m.sums < FLEET_SUMS; m.sums++)
 		if (tables & 1U << m.sums)
@@ -393,6 +463,8 @@ static int sum_parts(struct summing *s, const struct fleet_cover *cover)
 		finest = MIN(finest ?: UINT64_MAX, fleet_step_s(part.table));
 		r = sum_table(s, part.table, part.span);
 	}
+	if (r == 0 && s->scan->top)
+		r = sum_largest(s);
 	if (!finest)
 		return r;
 	s->scan->from_what = finest == fleet_step_s(FLEET_USAGE_DAY) ? "days" : "hours";
@@ -450,9 +522,10 @@ static int sum_here(struct summing *s)
 int fleet_run(struct scan *s, portion_fn fn, void *ctx)
 {
 	_cleanup_buf_ struct buf scratch = BUF_INIT(QUERY_MAX);
-	struct summing summing = { .scan = s, .fn = fn, .ctx = ctx };
+	struct summing summing = { .scan = s, .fn = fn, .ctx = ctx, .all = BUF_INIT(QUERY_MAX) };
 	const struct history_question *q = s->question;
 	bool exact;
+	int r;
 
 	want_all(&summing, q);
 	if (!fleet_put_filter(&scratch, q->filter, FLEET_FLOW, &exact))
@@ -462,5 +535,7 @@ int fleet_run(struct scan *s, portion_fn fn, void *ctx)
 	if (!fleet_holds_in_part(q->filter, FLEET_VERDICT))
 		scan_note(s, "what was refused is not in it: refusals do not know all that the "
 			     "filter asks for");
-	return sum_there(&summing);
+	r = sum_there(&summing);
+	buf_done(&summing.all);
+	return r;
 }

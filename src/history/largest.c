@@ -8,19 +8,19 @@
 #include "history/verbs.h"
 
 #define NAMES_FIRST 64U
-#define NAMES_MORE 4U    /* times, while these have too few groups */
 #define NAMES_MAX 2048U  /* more are not asked for by name, */
 #define TEXT_MAX 131072U /* nor more bytes of names: a statement has 256 KiB */
 
 struct largest {
 	struct scan *scan;
 	const struct history_question *question;
-	struct history_question by_name; /* the same, but for what it is asked by */
+	struct history_question by_name; /* the same, but for what it is asked by, */
+	size_t at;                       /* and where that is in the question */
 	uint64_t (*size)(const struct group *g);
 	struct groups *names, *groups;
 	struct moved total;
-	struct group **name; /* the largest first */
-	size_t n_names;
+	struct group **name, **row; /* of these, the largest first */
+	size_t n_names, n_rows;
 };
 
 static int add(const struct portion *p, const struct history_question *q, struct groups *to)
@@ -52,7 +52,6 @@ static int take_group(void *ctx, const struct portion *p)
 	return add(p, l->question, l->groups);
 }
 
-/* 1: there are too many. */
 static int read_names(struct largest *l)
 {
 	int r = groups_new(&l->names, l->by_name.n_by);
@@ -65,27 +64,29 @@ static int read_names(struct largest *l)
 	if (r < 0)
 		return r;
 	l->name = groups_sorted(l->names, l->size, &l->n_names);
-	if (!l->name)
-		return -ENOMEM;
-	return l->n_names && l->name[l->n_names - 1]->is_others;
+	return l->name ? 0 : -ENOMEM;
 }
 
-static bool can_be_asked(const struct largest *l, size_t n)
+/* These names can be asked for one by one. */
+static bool can_be_asked(struct group *const *name, size_t n)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < n; i++)
-		bytes += l->name[i]->key[0].n;
-	return n <= NAMES_MAX && bytes <= TEXT_MAX;
+		bytes += name[i]->key[0].n;
+	return n <= NAMES_MAX && bytes <= TEXT_MAX && !(n && name[n - 1]->is_others);
 }
 
-/* The groups of the first `n` names. 1: from other sums than the names, which may be of a longer time. */
-static int read_groups_of(struct largest *l, size_t n)
+/*
+ * The largest groups of these names; NULL: of any, and no more of each than its size. 1: of another time than the names, as not all sums are made
+ * at once.
+ */
+static int read_groups_of(struct largest *l, struct group *const *name, size_t n)
 {
 	struct store_span span = l->scan->span;
 	struct scan_apart apart = { .by = l->by_name.by,
 				    .n_by = l->by_name.n_by,
-				    .groups = (const struct group *const *)l->name,
+				    .groups = (const struct group *const *)name,
 				    .n = n,
 				    .alone = true };
 	int r;
@@ -95,26 +96,54 @@ static int read_groups_of(struct largest *l, size_t n)
 	if (r < 0)
 		return r;
 	scan_again(l->scan);
-	l->scan->apart = &apart;
+	l->scan->apart = name ? &apart : NULL;
+	l->scan->top = l->question->limit;
 	r = scan_run(l->scan, take_group, l);
 	l->scan->apart = NULL;
+	l->scan->top = 0;
 	if (r < 0)
 		return r;
+	l->row = groups_sorted(l->groups, l->size, &l->n_rows);
+	if (!l->row)
+		return -ENOMEM;
 	return l->scan->span.from_ns != span.from_ns || l->scan->span.to_ns != span.to_ns;
 }
 
-/* How many names can have one of the largest groups; 0: there are too few groups to tell. */
-static size_t names_needed(const struct largest *l, struct group *const *rows, size_t n_rows)
+/* Where too many names may have them: which do, and then the largest groups of these. 1: they are too many. */
+static int read_groups_of_any(struct largest *l)
 {
-	uint64_t limit = l->question->limit, least;
+	struct groups *names = NULL;
+	struct group **name = NULL;
 	size_t n = 0;
+	int r = read_groups_of(l, NULL, 0);
 
-	if (n_rows < limit)
-		return 0;
-	least = l->size(rows[limit - 1]);
+	if (r == 0)
+		r = groups_new(&names, l->by_name.n_by);
+	for (size_t i = 0; r == 0 && i < l->n_rows; i++)
+		if (!groups_get(names, &l->row[i]->key[l->at]))
+			r = -ENOMEM;
+	if (r == 0) {
+		name = groups_sorted(names, l->size, &n);
+		r = name ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = can_be_asked(name, n) ? read_groups_of(l, name, n) : 1;
+	groups_free(names);
+	return r;
+}
+
+/* How many names can have one of the largest groups, as far as those that were read tell; SIZE_MAX: any can. */
+static size_t names_needed(const struct largest *l)
+{
+	size_t n = 0;
+	uint64_t least;
+
+	if (l->n_rows < l->question->limit)
+		return SIZE_MAX;
+	least = l->size(l->row[l->n_rows - 1]);
 	while (n < l->n_names && l->size(l->name[n]) >= least)
 		n++;
-	return n;
+	return can_be_asked(l->name, n) ? n : SIZE_MAX;
 }
 
 static uint64_t less(uint64_t a, uint64_t b)
@@ -122,13 +151,14 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0; /* pieces came after the names had been counted */
 }
 
-static int add_others(struct largest *l, struct group *const *rows, size_t n)
+/* Where there may be more groups than were read: what all of them moved, but for these. */
+static int add_others(struct largest *l)
 {
 	struct moved sum = l->total;
 	struct group *others;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct moved *m = &rows[i]->sum;
+	for (size_t i = 0; i < l->n_rows; i++) {
+		const struct moved *m = &l->row[i]->sum;
 
 		sum.flows = less(sum.flows, m->flows);
 		sum.up = less(sum.up, m->up);
@@ -137,6 +167,8 @@ static int add_others(struct largest *l, struct group *const *rows, size_t n)
 		sum.down_packets = less(sum.down_packets, m->down_packets);
 		sum.refused = less(sum.refused, m->refused);
 	}
+	if (!(sum.flows | sum.up | sum.down | sum.up_packets | sum.down_packets | sum.refused))
+		return 0;
 	others = groups_others(l->groups);
 	if (!others)
 		return -ENOMEM;
@@ -146,41 +178,45 @@ static int add_others(struct largest *l, struct group *const *rows, size_t n)
 
 static int read_groups(struct largest *l)
 {
-	size_t n = MIN((size_t)NAMES_FIRST, l->n_names);
+	size_t n = MIN((size_t)NAMES_FIRST, l->n_names), needed = SIZE_MAX;
+	int r = 0;
 
-	for (;;) {
-		struct group **rows;
-		size_t n_rows, needed;
-		int r = can_be_asked(l, n) ? read_groups_of(l, n) : 1;
-
-		if (r)
-			return r;
-		rows = groups_sorted(l->groups, l->size, &n_rows);
-		if (!rows)
-			return -ENOMEM;
-		if (n_rows && rows[n_rows - 1]->is_others)
-			return 1;
-		if (n == l->n_names)
-			return 0;
-		needed = names_needed(l, rows, n_rows);
-		if (needed && needed <= n)
-			return add_others(l, rows, n_rows);
-		n = MIN(needed ?: NAMES_MORE * n, l->n_names);
+	if (can_be_asked(l->name, n)) {
+		r = read_groups_of(l, l->name, n);
+		needed = r == 0 && n < l->n_names ? names_needed(l) : n;
 	}
+	if (r == 0 && needed == SIZE_MAX)
+		r = read_groups_of_any(l);
+	else if (r == 0 && needed > n)
+		r = read_groups_of(l, l->name, needed);
+	return r == 0 && l->n_rows == l->question->limit ? add_others(l) : r;
 }
 
 /* By name, or where that is not asked for by domain. */
-static bool ask_by_name(const struct history_question *q, struct history_question *ret)
+static bool ask_by_name(struct largest *l)
 {
-	*ret = *q;
-	ret->n_by = 0;
+	const struct history_question *q = l->question;
+
+	l->by_name = *q;
+	l->by_name.n_by = 0;
 	for (size_t i = 0; i < q->n_by; i++) {
-		if (q->by[i] == STORE_DIM_NAME || (q->by[i] == STORE_DIM_DOMAIN && !ret->n_by)) {
-			ret->by[0] = q->by[i];
-			ret->n_by = 1;
+		if (q->by[i] == STORE_DIM_NAME ||
+		    (q->by[i] == STORE_DIM_DOMAIN && !l->by_name.n_by)) {
+			l->by_name.by[0] = q->by[i];
+			l->by_name.n_by = 1;
+			l->at = i;
 		}
 	}
-	return ret->n_by > 0;
+	return l->by_name.n_by > 0;
+}
+
+/* ClickHouse ranks by columns, and a verdict is of two. */
+static bool can_be_ranked(const struct history_question *q)
+{
+	for (size_t i = 0; i < q->n_by; i++)
+		if (q->by[i] == STORE_DIM_VERDICT)
+			return false;
+	return true;
 }
 
 int largest_groups(struct scan *s, uint64_t (*size)(const struct group *g), struct groups **ret,
@@ -189,7 +225,7 @@ int largest_groups(struct scan *s, uint64_t (*size)(const struct group *g), stru
 	struct largest l = { .scan = s, .question = s->question, .size = size };
 	int r;
 
-	if (!s->fleet || !ask_by_name(s->question, &l.by_name) ||
+	if (!s->fleet || !can_be_ranked(s->question) || !ask_by_name(&l) ||
 	    !fleet_reads_less(s, &l.by_name, s->question))
 		return 1;
 	r = read_names(&l);

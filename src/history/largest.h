@@ -9,7 +9,7 @@
 #include "history/scan.h"
 
 /*
- * In *ret, the caller's: each group of the question that can be among its `limit` largest by `size`, which is to be a sum; and all others as
+ * In *ret, the caller's: the `limit` largest groups of the question, by `size`, which is to be what it sorts by, and a sum; and all others as
  * groups_others(). In *total what all of them moved. 0: done; 1: all have to be read, and there is nothing in either.
  */
 int largest_groups(struct scan *s, uint64_t (*size)(const struct group *g), struct groups **ret,

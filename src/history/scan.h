@@ -64,6 +64,8 @@ struct scan {
 	enum store_step step;
 	uint64_t step_s;                /* the same of a timeline, in seconds */
 	const struct scan_apart *apart; /* NULL: all are told apart */
+	/* of a fleet's sums: only so many groups, the largest by what is sorted by; without `apart`: their flows and bytes alone. 0: all */
+	uint64_t top;
 	bool in_overlay;        /* the row at hand is in no file yet: such rows are in no order */
 	struct store_span span; /* what is answered for: the question's, widened to whole buckets */
 	const char *from_what;  /* "minutes", "hours", "days", "flows": the finest that was read */

@@ -214,7 +214,8 @@ def of_pieces(c, by, where, since, until, host="host LIKE 'day-%'"):
 
 
 PAIRS = (("name", "host:day-1", "host = 'day-1'"), ("host", "name:n3.example", "name = 'n3.example'"), ("host,name", "host:day-*", "1"),
-         ("host,domain,segment", "host:day-* -name:n1*", "name NOT LIKE 'n1%'"), ("name,country", "host:day-2 asn:1", "host = 'day-2' AND asn = 1"))
+         ("host,domain,segment", "host:day-* -name:n1*", "name NOT LIKE 'n1%'"), ("name,country", "host:day-2 asn:1", "host = 'day-2' AND asn = 1"),
+         ("app,name", "country:DE -name:n1*", "name NOT LIKE 'n1%'"), ("domain", "country:DE proc:1 segment:lan", "exe = '/bin/1' AND segment = 'lan'"))
 
 
 def pairs(c, b, name, since, until, source):
@@ -279,9 +280,10 @@ def largest(c, b, first, today):
 
 def poisoned(c, b, table, begin, since, until, f):
     """Bytes that only this sum has are in the answer: so it is read."""
-    c.ask(f"INSERT INTO egret.{table}_1 ({'day' if table == 'usage_day' else 'hour'}, host, name, up_bytes) VALUES "
+    which = ("exe", "app") if "program" in table else ("host", "host")
+    c.ask(f"INSERT INTO egret.{table}_1 ({'day' if table.endswith('day') else 'hour'}, {which[0]}, name, up_bytes) VALUES "
           f"({begin}, 'day-1', '{table}.example', 77)")
-    rows = b.fleet(**{"do": "usage", "by": "host,name", "from": since, "to": until, "limit": 1000, "filter": f})
+    rows = b.fleet(**{"do": "usage", "by": f"{which[1]},name", "from": since, "to": until, "limit": 1000, "filter": f})
     return sorted(r["name"] for r in rows[:-1] if r["name"].startswith("usage_") and r["up"] == 77)
 
 
@@ -318,6 +320,10 @@ def days(c, b):
                 ["usage_peer.example"])
     CASES.equal("of a name hours are read from usage_hour", poisoned(c, b, "usage_day", first, first + DAY + 1, today, "name:usage_hour.example"),
                 ["usage_hour.example"])
+    CASES.equal("of programs a whole day is read from usage_program_day", poisoned(c, b, "usage_program_day", first + DAY, first, today, "proc:day-1"),
+                ["usage_program_day.example"])
+    CASES.equal("and where the span cuts it, its hours from usage_program", poisoned(c, b, "usage_program", hour, first + DAY + 1, today, "proc:day-1"),
+                ["usage_program.example"])
     half_summed(c, b, first)
     version_2(c, b, first, today)
 
@@ -349,7 +355,7 @@ def half_summed(c, b, first):
 
 def version_2(c, b, first, today):
     """Of a cluster that was not migrated: from sums by hour, and said."""
-    for table in ("summed", "usage_day", "usage_peer"):
+    for table in ("summed", "usage_program", "usage_program_day", "usage_day", "usage_peer"):
         for name in (table, table + "_1", table + "_1_local"):
             c.ask(f"DROP TABLE egret.{name} ON CLUSTER egret")
     CASES.check("rollup says what is to be done", "egret-clickhouse migrate" in c.tool("rollup", check=False))

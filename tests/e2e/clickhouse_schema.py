@@ -19,8 +19,8 @@ import lab
 
 CASES = lab.golden.Cases()
 TABLES = ["finding", "flow", "flow_hour", "host", "name", "policy", "prevalence", "summed", "usage_day", "usage_host", "usage_hour", "usage_name",
-          "usage_peer", "verdict"]
-SUMMED = ("usage_hour", "usage_host", "usage_name", "usage_peer")
+          "usage_peer", "usage_program", "usage_program_day", "verdict"]
+SUMMED = ("usage_hour", "usage_host", "usage_name", "usage_peer", "usage_program")
 FLEET = 312                         # machines; a hundredth of them, rounded up, is 4
 HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
 PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "
@@ -78,7 +78,7 @@ def days(c):
     day = HOURS // 86400 * 86400 - 6 * 86400
     sums = SUMS.format(f"usage_day WHERE day = toDateTime({day})")
     marks = f"SELECT name, count() FROM egret.summed WHERE begin >= toDateTime({day}) AND begin < toDateTime({day + 86400}) GROUP BY name ORDER BY name"
-    marked = "usage_day\t1\nusage_host\t2\nusage_hour\t2\nusage_name\t2\nusage_peer\t2"
+    marked = "usage_day\t1\nusage_host\t2\nusage_hour\t2\nusage_name\t2\nusage_peer\t2\nusage_program\t2\nusage_program_day\t1"
 
     def rollup(node):
         return c.tool("rollup", "--days", "8", node=node).split(" hours ")[0]

@@ -62,6 +62,8 @@ static void test_filters(void **state)
 		{ "host:x", FLEET_USAGE_NAME, false, "1" },
 		{ "host:x name:y", FLEET_USAGE_DAY, true, "(((host = 'x')) AND ((name = 'y')))" },
 		{ "proc:x", FLEET_USAGE_DAY, false, "1" },
+		{ "-name:y segment:x", FLEET_USAGE_PROGRAM, true,
+		  "((NOT ((name = 'y'))) AND ((lower(segment) = 'x')))" },
 	};
 	bool exact;
 
@@ -75,18 +77,19 @@ static void test_in_part(void **state)
 {
 	static const struct {
 		const char *text;
-		bool name, host, day, hour, verdict;
+		bool name, host, program, day, hour, verdict;
 	} cases[] = {
-		{ "", true, true, true, true, true },
-		{ "name:x", true, false, true, true, true },
-		{ "host:x proc:y", false, true, false, true, true },
-		{ "host:x name:y", false, false, true, true, true },
-		{ "host:x name:y proc:z", false, false, false, true, true },
-		{ "domain:x or segment:y", true, false, true, true, true },
-		{ "port:443", false, false, false, false, true },
-		{ "args:x", false, false, false, false, false },
-		{ "up:>1", false, false, false, false, true },
-		{ "word", false, false, false, false, true },
+		{ "", true, true, true, true, true, true },
+		{ "name:x", true, false, true, true, true, true },
+		{ "proc:x name:y", false, false, true, false, true, true },
+		{ "host:x proc:y", false, true, false, false, true, true },
+		{ "host:x name:y", false, false, false, true, true, true },
+		{ "host:x name:y proc:z", false, false, false, false, true, true },
+		{ "domain:x or segment:y", true, false, true, true, true, true },
+		{ "port:443", false, false, false, false, false, true },
+		{ "args:x", false, false, false, false, false, false },
+		{ "up:>1", false, false, false, false, false, true },
+		{ "word", false, false, false, false, false, true },
 	};
 	struct filter_error error = { 0 };
 
@@ -96,6 +99,8 @@ static void test_in_part(void **state)
 		assert_ok(filter_parse(str_of(cases[i].text), &f, &error));
 		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_NAME), cases[i].name);
 		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_HOST), cases[i].host);
+		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_PROGRAM), cases[i].program);
+		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_PROGRAM_DAY), cases[i].program);
 		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_DAY), cases[i].day);
 		assert_int_equal(fleet_holds_in_part(f, FLEET_USAGE_HOUR), cases[i].hour);
 		assert_int_equal(fleet_holds_in_part(f, FLEET_VERDICT), cases[i].verdict);
@@ -136,8 +141,9 @@ static void mark(enum fleet_table t, uint64_t from_ns, uint64_t to_ns)
 /* In minutes after DAY_0: "day 0-1440 flow 1440-1500". */
 static const char *parts(void)
 {
-	static const char *const words[FLEET_SUMS] = { "flow", "",     "name", "host",
-						       "day",  "peer", "hour" };
+	static const char *const words[FLEET_SUMS] = { "flow",        "",        "name", "host",
+						       "program-day", "program", "day",  "peer",
+						       "hour" };
 	static char text[512];
 	struct fleet_part p;
 	size_t at = 0, n = 0;
@@ -199,6 +205,15 @@ static void test_cover(void **state)
 	mark(FLEET_USAGE_PEER, DAY_0, DAY_0 + HOUR_NS);
 	assert_string_equal(parts(),
 			    "peer 0-60 flow 60-840 name 840-1380 flow 1380-1440 day 1440-2880");
+	/* programs, too: whole days, and their hours at both ends */
+	cover_of(DAY_0 - 60 * minute, DAY_0 + 2 * DAY_NS + 30 * minute);
+	mark(FLEET_USAGE_PROGRAM_DAY, DAY_0 - DAY_NS, DAY_0 + 3 * DAY_NS);
+	mark(FLEET_USAGE_HOUR, DAY_0 - DAY_NS, DAY_0 + 3 * DAY_NS);
+	assert_string_equal(parts(), "hour -60-0 program-day 0-2880 hour 2880-2940");
+	mark(FLEET_USAGE_PROGRAM, DAY_0 - DAY_NS, DAY_0 + 3 * DAY_NS);
+	assert_string_equal(parts(), "program -60-0 program-day 0-2880 program 2880-2940");
+	mark(FLEET_USAGE_NAME, DAY_0 - DAY_NS, DAY_0 + 3 * DAY_NS);
+	assert_string_equal(parts(), "name -60-0 program-day 0-2880 name 2880-2940");
 	/* in the order of what is asked for */
 	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
 		ask_for(orders[i].filter);

@@ -28,6 +28,24 @@ PARTITION BY toYYYYMM(hour)
 ORDER BY (hour, host, name, peer_ip, segment, domain, country, asn)
 SETTINGS index_granularity = 8192;
 
+-- By hour, of all machines together: which program with whom. A hundredth of usage_hour's rows and less, the more the more machines there are.
+CREATE TABLE IF NOT EXISTS {db}.usage_program_1{local} {cluster} (
+  hour DateTime, name String, peer_ip FixedString(16), exe {word}, comm {word}, segment {word}, domain String, country {word}, asn UInt32,
+  pieces Int64, flows Int64, up_bytes Int64, down_bytes Int64, up_packets Int64, down_packets Int64, calls Int64, packets Int64
+) ENGINE = {engine:SummingMergeTree:usage_program_1:(pieces, flows, up_bytes, down_bytes, up_packets, down_packets, calls, packets)}
+PARTITION BY toYYYYMM(hour)
+ORDER BY (hour, name, peer_ip, exe, comm, segment, domain, country, asn)
+SETTINGS index_granularity = 8192;
+
+-- The same by day.
+CREATE TABLE IF NOT EXISTS {db}.usage_program_day_1{local} {cluster} (
+  day DateTime, name String, peer_ip FixedString(16), exe {word}, comm {word}, segment {word}, domain String, country {word}, asn UInt32,
+  pieces Int64, flows Int64, up_bytes Int64, down_bytes Int64, up_packets Int64, down_packets Int64, calls Int64, packets Int64
+) ENGINE = {engine:SummingMergeTree:usage_program_day_1:(pieces, flows, up_bytes, down_bytes, up_packets, down_packets, calls, packets)}
+PARTITION BY toYYYYMM(day)
+ORDER BY (day, name, peer_ip, exe, comm, segment, domain, country, asn)
+SETTINGS index_granularity = 8192;
+
 -- Which hours and days of which table of sums are whole: a row by `rollup`, after the last of their sums is there. What has none is read from pieces.
 CREATE TABLE IF NOT EXISTS {db}.summed_1{local} {cluster} (
   begin DateTime, name String
