@@ -23,8 +23,12 @@ QUESTIONS = (
     ("some hosts by name", {"do": "usage", "by": "name", "filter": "host:web-*"}),
     ("a domain's names by host and name", {"do": "usage", "by": "host,name", "filter": f"domain:{DOMAIN}"}),
     ("by program and name", {"do": "usage", "by": "app,name"}),
+    ("the same, 1,000 lines", {"do": "usage", "by": "app,name", "limit": 1000}),
+    ("one program by name", {"do": "usage", "by": "name", "filter": "proc:program7"}),
     ("by segment and segment", {"do": "usage", "by": "from,to"}),
     ("by host and name", {"do": "usage", "by": "host,name"}),
+    ("the same, 1,000 lines ", {"do": "usage", "by": "host,name", "limit": 1000}),
+    ("by host and domain", {"do": "usage", "by": "host,domain"}),
     ("one name on some hosts over time", {"do": "timeline", "step": 3600, "filter": f"host:web-* name:{NAME}"}),
     ("one host over time, by name", {"do": "timeline", "step": 3600, "by": "name", "filter": f"host:{HOST}"}),
     ("one name over time", {"do": "timeline", "step": 3600, "filter": f"name:{NAME}"}),
@@ -63,12 +67,13 @@ def main():
             spans += [f"{ms:,.0f} ms" if ms else "no answer", f"{lines:,}"]
         rows.append([title, *spans])
         print(rows[-1], file=sys.stderr)
+    hour, lines = sorted(ask(settings, end, 3600, {"do": "usage", "by": "app,name", "limit": 500}) for _ in range(RUNS))[RUNS // 2]
     sizes = clickhouse(url, "SELECT table, sum(rows), sum(bytes) FROM cluster(egret, system.parts) WHERE active AND database = 'egret' AND "
                             "(table LIKE 'flow_1%' OR table LIKE 'usage%') GROUP BY table ORDER BY table")
     tables = [[t.split("_1_local")[0], f"{int(n):,}", f"{int(b) / 1e6:,.0f} MB", f"{int(b) / int(n):.0f}"]
               for t, n, b in (x.split("\t") for x in sizes.splitlines())]
     text = f"""{int(pieces):,} pieces of flows of {hosts} hosts (`fleet-sim --fill`), two shards of two replicas on this machine; questions as the page asks them,
-by `egretd --answer`, which starts anew for each: median of {RUNS}.
+by `egretd --answer`, which starts anew for each: median of {RUNS}. What the page asks first, the last hour by program and name, took {hour:,.0f} ms, {lines} lines.
 
 {results.table(("question", "24 h", "lines", "7 days", "lines"), rows)}
 

@@ -20,10 +20,6 @@ int fleet_open(struct fleet **ret, const struct ship_settings *settings,
 	       char error[QUESTION_ERROR_MAX]);
 struct fleet *fleet_close(struct fleet *f); /* NULL is fine */
 
-/* Of the same span and filter: `part` is answered from sums that have fewer rows than those that `whole` needs. */
-bool fleet_reads_less(struct scan *s, const struct history_question *part,
-		      const struct history_question *whole);
-
 /* As scan_run() and scan_rows(). */
 int fleet_run(struct scan *s, portion_fn fn, void *ctx);
 int fleet_rows(struct scan *s, struct store_span span, const struct store_hint *hint,

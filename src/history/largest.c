@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
-#include "history/fleet.h"
+#include "history/fleet_select.h"
 #include "history/verbs.h"
 
 #define NAMES_FIRST 64U
