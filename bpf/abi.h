@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised with every change of layout or meaning: it is part of the path that state is pinned under. */
-#define EGRET_ABI 6
+#define EGRET_ABI 7
 
 /*
  * How many first bytes of a flow user space gets to see; the offline reader keeps to the same numbers so that a
@@ -191,10 +191,11 @@ _Static_assert(sizeof(struct eg_gate_flow) == 272, "abi");
  * their slot taken.
  */
 #define EG_SLOTS 131072
+#define EG_SLOT_BUSY (~0ULL) /* of nobody: it is being left, or looked through */
 #define EG_SLOT_REST_NS \
 	1000000000ULL /* a free one stays so: a packet on another CPU may still write there */
 struct eg_slot {
-	__u64 cookie; /* 0: free; its counts are of no flow */
+	__u64 cookie; /* 0: free; its counts are of no flow. EG_SLOT_BUSY */
 	struct eg_sock sock;
 };
 _Static_assert(sizeof(struct eg_slot) == 256, "four cache lines");

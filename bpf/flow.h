@@ -124,7 +124,7 @@ static __noinline void eg_close(struct eg_sock *s, __u64 cookie)
 		eg_reset(s, EG_OWNED | EG_HAS_PEERS | EG_RAW | EG_SEEDED);
 		return;
 	}
-	if (!(s->hot.flags & EG_OPEN_SENT))
+	if ((s->hot.flags & (EG_KEYED | EG_OPEN_SENT)) == EG_KEYED)
 		eg_open(s, cookie);
 	eg_take_counts(s, &n);
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);

@@ -606,6 +606,6 @@ int eg_release(struct bpf_sock *ctx)
 		return 1;
 	if (s->hot.flags & (EG_KEYED | EG_HAS_PEERS))
 		eg_close(s, cookie);
-	eg_drop(cookie, &taken);
+	eg_drop(cookie, &taken, 0);
 	return 1;
 }

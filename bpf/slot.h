@@ -23,7 +23,7 @@ static __always_inline void eg_slot_rest(struct eg_slot *slot)
 {
 	const struct eg_counts *n = &slot->sock.hot.n;
 
-	if (n->tx_packets | n->rx_packets)
+	if (n->tx_packets | n->tx_bytes | n->rx_packets | n->rx_bytes)
 		eg_unreported(EG_LOSS_RING_FLOW, n);
 }
 
@@ -44,11 +44,40 @@ static __always_inline struct eg_sock *eg_slot_claim(__u64 cookie)
 	return &slot->sock;
 }
 
+/* What came on another CPU since the last look at a TCP socket's counts: a record behind its close. */
+static __noinline void eg_slot_late(struct eg_slot *slot, __u64 cookie, __u8 tail)
+{
+	struct eg_tail_rec *r;
+	struct eg_counts n;
+
+	if (!slot)
+		return;
+	eg_take_counts(&slot->sock, &n);
+	if (!(n.tx_packets | n.tx_bytes | n.rx_packets | n.rx_bytes))
+		return;
+	r = bpf_ringbuf_reserve(&eg_ring, sizeof(*r), 0);
+	if (!r) {
+		eg_lose(EG_LOSS_RING_FLOW, &n);
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	r->rec.type = EG_REC_TAIL;
+	r->rec.time_ns = bpf_ktime_get_ns();
+	r->key = slot->sock.key;
+	r->zone = slot->sock.zone;
+	r->cookie = cookie;
+	r->n = n;
+	r->tx_tcp = slot->sock.hot.tx_tcp;
+	r->rx_tcp = slot->sock.hot.rx_tcp;
+	r->what = tail;
+	bpf_ringbuf_submit(r, eg_wake());
+}
+
 /*
- * `told`: what its last record has of the counts, which stay until nobody looks for them under this cookie any more. What is left of
- * them then came on another CPU while its socket went: sweep_slots() finds it, or who takes the slot next.
+ * `told`: what its last record has of the counts, which stay until nobody looks for them under this cookie any more; `tail`: that waits for
+ * what comes behind it. Who found the slot before writes there still: sweep_slots() finds that, or who takes the slot next.
  */
-static __always_inline void eg_drop(__u64 cookie, const struct eg_counts *told)
+static __always_inline void eg_drop(__u64 cookie, const struct eg_counts *told, __u8 tail)
 {
 	struct eg_slot *slot = eg_slot(cookie);
 	struct eg_counts *n;
@@ -56,12 +85,15 @@ static __always_inline void eg_drop(__u64 cookie, const struct eg_counts *told)
 	if (!slot || slot->cookie != cookie)
 		return;
 	slot->sock.born_ns = bpf_ktime_get_ns();
-	__sync_lock_test_and_set(&slot->cookie, 0);
+	__sync_lock_test_and_set(&slot->cookie, EG_SLOT_BUSY);
 	n = &slot->sock.hot.n;
 	__sync_fetch_and_sub(&n->tx_packets, told->tx_packets);
 	__sync_fetch_and_sub(&n->tx_bytes, told->tx_bytes);
 	__sync_fetch_and_sub(&n->rx_packets, told->rx_packets);
 	__sync_fetch_and_sub(&n->rx_bytes, told->rx_bytes);
+	if (tail)
+		eg_slot_late(slot, cookie, tail);
+	__sync_lock_test_and_set(&slot->cookie, 0);
 }
 
 /* Macros, because each kind of program has a socket of another type. */

@@ -144,12 +144,12 @@ static inline int eg_sweep_sock(struct eg_sock *s, __u64 cookie, const struct eg
 	struct eg_counts n;
 	int idle;
 
-	if (!(s->hot.flags & EG_KEYED) || eg_never_left(s))
-		return 0;
 	if (s->hot.flags & EG_OVER) {
 		eg_fill_close(c, s, &s->hot.n, cookie);
 		return 1;
 	}
+	if (!(s->hot.flags & EG_KEYED) || eg_never_left(s))
+		return 0;
 	idle = !((s->hot.flags & EG_CONNECTED) && s->key.proto == 6) &&
 	       eg_is_idle(&s->key, s->hot.last_tick, w);
 	if (s->hot.last_tick < w->since && (s->hot.flags & EG_OPEN_SENT) && !idle)

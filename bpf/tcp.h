@@ -96,6 +96,35 @@ static __noinline int eg_tcp_adopt(struct __sk_buff *skb, struct eg_sock *s)
 	return 1;
 }
 
+static __always_inline struct eg_tail *eg_tail_way(__u64 tag, __u32 way)
+{
+	__u32 i = ((tag >> 32) + way) & (EG_TAILS - 1);
+
+	return bpf_map_lookup_elem(&eg_tails, &i);
+}
+
+/* The flow's entry, NULL when there is none. */
+static __always_inline struct eg_tail *eg_tail_find(__u64 tag)
+{
+#pragma unroll
+	for (__u32 way = 0; way < EG_TAIL_WAYS; way++) {
+		struct eg_tail *t = eg_tail_way(tag, way);
+
+		if (t && t->tag == tag)
+			return t;
+	}
+	return NULL;
+}
+
+/* A flow begins on addresses and ports that one before it had: what comes is not that one's any more. */
+static __noinline void eg_tail_forget(const struct eg_sock *s)
+{
+	struct eg_tail *t = s ? eg_tail_find(eg_tag(&s->key, s->zone)) : NULL;
+
+	if (t)
+		t->tag = 0;
+}
+
 /* First packet of a flow on this socket. */
 static __noinline void eg_tcp_begin(struct __sk_buff *skb, struct bpf_sock *sk, struct eg_sock *s,
 				    struct eg_packet *p, __u32 how)
@@ -105,6 +134,7 @@ static __noinline void eg_tcp_begin(struct __sk_buff *skb, struct bpf_sock *sk, 
 	if (!sk || !s || !p)
 		return;
 	eg_sk_key(sk, &s->key, EG_PROTO_TCP);
+	eg_tail_forget(s);
 	s->hot.proto = EG_PROTO_TCP;
 	s->ifindex = skb->ifindex;
 	flags = s->hot.flags;
@@ -191,26 +221,6 @@ static __always_inline void eg_tcp_health(const struct tcp_sock *tp, struct eg_s
 		__sync_fetch_and_or(&s->hot.flags, EG_LOOKED);
 }
 
-static __always_inline struct eg_tail *eg_tail_way(__u64 tag, __u32 way)
-{
-	__u32 i = ((tag >> 32) + way) & (EG_TAILS - 1);
-
-	return bpf_map_lookup_elem(&eg_tails, &i);
-}
-
-/* The flow's entry, NULL when there is none. */
-static __always_inline struct eg_tail *eg_tail_find(__u64 tag)
-{
-#pragma unroll
-	for (__u32 way = 0; way < EG_TAIL_WAYS; way++) {
-		struct eg_tail *t = eg_tail_way(tag, way);
-
-		if (t && t->tag == tag)
-			return t;
-	}
-	return NULL;
-}
-
 /* An entry for the flow: its own, or that of the oldest in its set. */
 static __always_inline struct eg_tail *eg_tail_claim(__u64 tag)
 {
@@ -285,30 +295,31 @@ static __always_inline int eg_tail_expect(const struct tcp_sock *tp, struct eg_s
 	return what;
 }
 
-/* *told: what its record has. */
-static __always_inline void eg_tcp_close(const struct tcp_sock *tp, struct eg_sock *s, __u64 cookie,
-					 struct eg_counts *told)
+/* *told: what its record has. EG_TAIL_* that it waits for, or 0. */
+static __always_inline int eg_tcp_close(const struct tcp_sock *tp, struct eg_sock *s, __u64 cookie,
+					struct eg_counts *told)
 {
 	struct eg_close *c;
 	int tail;
 
 	if (eg_never_left(s))
-		return;
+		return 0;
 	if (!(s->hot.flags & EG_OPEN_SENT))
 		eg_open(s, cookie);
 	eg_tcp_health(tp, s);
 	tail = eg_tail_expect(tp, s, cookie);
-	*told = s->hot.n;
 	c = bpf_ringbuf_reserve(&eg_ring, sizeof(*c), 0);
+	*told = s->hot.n;
 	if (!c) {
 		eg_park(s, told, cookie, tail);
-		return;
+		return tail;
 	}
 	c->rec.type = EG_REC_CLOSE;
 	c->rec.time_ns = bpf_ktime_get_ns();
 	eg_fill_close(c, s, told, cookie);
 	c->tail = tail;
 	bpf_ringbuf_submit(c, eg_wake());
+	return tail;
 }
 
 /* A child that ended before it had a packet of its own. 0: a listener, a connect() that sent nothing, or not ours. */
@@ -330,6 +341,7 @@ int BPF_PROG(eg_tcp_destroy, struct sock *sk)
 	struct eg_sock *s = EG_FIND(sk, cookie);
 	struct eg_counts told = {};
 	struct tcp_sock *tp;
+	int tail = 0;
 
 	if (!s && sk->__sk_common.skc_dport && eg_cgroup_watched(sk->sk_cgrp_data.cgroup)) {
 		s = eg_slot_claim(cookie);
@@ -340,8 +352,8 @@ int BPF_PROG(eg_tcp_destroy, struct sock *sk)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp && ((s->hot.flags & EG_KEYED) || eg_tcp_unborn(sk, s)))
-		eg_tcp_close(tp, s, cookie, &told);
-	eg_drop(cookie, &told);
+		tail = eg_tcp_close(tp, s, cookie, &told);
+	eg_drop(cookie, &told, tail);
 	return 0;
 }
 
@@ -495,7 +507,7 @@ int BPF_PROG(eg_kfree_skb, struct sk_buff *skb)
 	zone = skb->dev->nd_net.net->net_cookie;
 	tag = eg_tag(&l.key, zone);
 	t = eg_tail_find(tag);
-	if (!t)
+	if (!t || eg_handshake_find(tag)) /* of a connection that comes: counted there */
 		return 0;
 	answer = eg_late_answer(&l, t, now);
 	answer_len = l.reply_header + (answer == EG_ACK && t->stamped ? 12 : 0);

@@ -76,6 +76,7 @@ void attach_emit_open(struct attach *a, const struct eg_open *o, const char *com
 {
 	struct event e = { .type = EVENT_OPEN, .time_ns = attach_unix(a, o->rec.time_ns) };
 
+	held_open(a, o);
 	attach_key(&e.key, &o->key, o->zone);
 	attach_fill_open(a, &e.open, o, comm);
 	attach_emit(a, &e);

@@ -26,7 +26,7 @@ struct ring_buffer;
 
 /* A close that waits for what TCP still does without its socket (bpf/tcp.h). */
 struct held {
-	struct list by_age, by_cookie;
+	struct list by_age, by_key;
 	uint64_t cookie, until_ns; /* CLOCK_MONOTONIC */
 	struct eg_close close;
 };
@@ -85,7 +85,7 @@ struct attach {
 
 	struct held *held; /* ATTACH_HELD of them */
 	struct list held_free, held_by_age[2],
-		*held_by_cookie;   /* by age: just in case, and EG_TAIL_FIN */
+		*held_by_key;      /* by age: just in case, and EG_TAIL_FIN */
 	size_t n_held, n_expected; /* of them EG_TAIL_FIN */
 
 	uint64_t closing[ATTACH_CLOSING];
@@ -191,6 +191,7 @@ int held_init(struct attach *a);
 void held_done(struct attach *a);
 void held_add(struct attach *a, const struct eg_close *c);
 void held_tail(struct attach *a, const struct eg_tail_rec *t);
+void held_open(struct attach *a, const struct eg_open *o); /* a flow begins */
 void held_expire(struct attach *a, uint64_t now_ns); /* all that waited too long; UINT64_MAX: all */
 
 /* walk.c: reads an iterator to its end, a record at a time; the link is attached once and read often */

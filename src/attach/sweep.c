@@ -73,19 +73,19 @@ int attach_sync_clocks(struct attach *a)
 /* A flow that ended when there was no room in the ring to tell. */
 static void over(struct attach *a, struct eg_slot *slot, const struct eg_close *c)
 {
-	if (!(c->rec.flags & EG_OPEN_SENT))
+	if ((c->rec.flags & (EG_KEYED | EG_OPEN_SENT)) == EG_KEYED)
 		attach_open_from(a, c);
 	attach_on_close(a, c);
 	memset(&slot->sock, 0, sizeof(slot->sock));
 	__atomic_store_n(&slot->cookie, 0, __ATOMIC_RELEASE);
 }
 
-/* A free slot: what was counted on another CPU while its flow was told to be over. Nobody has the cookie that keeps others off meanwhile. */
+/* A free slot: what was counted on another CPU while its flow was told to be over. */
 static void rest_of(struct attach *a, struct eg_slot *slot)
 {
 	struct eg_counts n;
 
-	if (!__sync_bool_compare_and_swap(&slot->cookie, 0, UINT64_MAX))
+	if (!__sync_bool_compare_and_swap(&slot->cookie, 0, EG_SLOT_BUSY))
 		return;
 	eg_take_counts(&slot->sock, &n);
 	__atomic_store_n(&slot->cookie, 0, __ATOMIC_RELEASE);
@@ -98,7 +98,7 @@ void attach_sweep_rests(struct attach *a, uint64_t now)
 		struct eg_slot *slot = &a->slots[i];
 		const struct eg_counts *n = &slot->sock.hot.n;
 
-		if (!slot->cookie && (n->tx_packets || n->rx_packets) &&
+		if (!slot->cookie && (n->tx_packets | n->tx_bytes | n->rx_packets | n->rx_bytes) &&
 		    slot->sock.born_ns < now - EG_SLOT_REST_NS)
 			rest_of(a, slot);
 	}
@@ -111,7 +111,7 @@ static void sweep_slots(struct attach *a, const struct eg_sweep *w, uint64_t now
 		uint64_t cookie = slot->cookie;
 		struct eg_close c;
 
-		if (!cookie)
+		if (!cookie || cookie == EG_SLOT_BUSY)
 			continue;
 		a->n_sockets++;
 		if (!eg_sweep_sock(&slot->sock, cookie, w, &c))
@@ -245,7 +245,8 @@ static int tell_losses(struct attach *a)
 			now.unreported[i].rx_packets - a->lost.unreported[i].rx_packets;
 		e.loss.unreported.rx_bytes =
 			now.unreported[i].rx_bytes - a->lost.unreported[i].rx_bytes;
-		if (e.loss.count || e.loss.unreported.tx_packets || e.loss.unreported.rx_packets)
+		if (e.loss.count | e.loss.unreported.tx_packets | e.loss.unreported.tx_bytes |
+		    e.loss.unreported.rx_packets | e.loss.unreported.rx_bytes)
 			attach_emit(a, &e);
 	}
 	a->lost = now;

@@ -20,7 +20,7 @@ int fleet_open(struct fleet **ret, const struct ship_settings *settings,
 	       char error[QUESTION_ERROR_MAX]);
 struct fleet *fleet_close(struct fleet *f); /* NULL is fine */
 
-/* As scan_run() and scan_rows(). */
+/* As scan_run() and scan_rows(). 1: the scan's `top` would take too long a statement. */
 int fleet_run(struct scan *s, portion_fn fn, void *ctx);
 int fleet_rows(struct scan *s, struct store_span span, const struct store_hint *hint,
 	       bool newest_first, store_row_fn fn, void *ctx);

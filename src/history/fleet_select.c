@@ -257,8 +257,10 @@ void fleet_put_largest(struct buf *out, const struct fleet_select *s, const stru
 	buf_put_str(out, buf_str(parts));
 	buf_putc(out, ')');
 	put_group(out, n_keys);
-	buf_printf(out, " ORDER BY %s DESC LIMIT %lu", sizes[s->scan->question->sort],
-		   s->scan->top);
+	buf_printf(out, " ORDER BY %s DESC", sizes[s->scan->question->sort]);
+	for (size_t i = 0; i < n_keys; i++)
+		buf_printf(out, ", k%zu", i);
+	buf_printf(out, " LIMIT %lu", s->scan->top);
 	out->failed |= parts->failed;
 }
 

@@ -13,6 +13,7 @@
 #include "history/whole.h"
 
 #define QUERY_MAX (4U << 20)
+#define STATEMENT_MAX 260000U /* max_query_size of ClickHouse, and a FORMAT */
 
 struct summing {
 	struct scan *scan;
@@ -70,7 +71,7 @@ static int sum_largest(struct summing *s)
 	if (!s->parts.n)
 		return 0;
 	fleet_put_largest(&query, &s->select, &s->parts);
-	return read_query(s, &query);
+	return query.n > STATEMENT_MAX ? 1 : read_query(s, &query);
 }
 
 static int sum_pieces(struct summing *s, struct store_span span)

@@ -8,8 +8,10 @@
 #include "history/verbs.h"
 
 #define NAMES_FIRST 64U
-#define NAMES_MAX 2048U  /* more are not asked for by name, */
-#define TEXT_MAX 131072U /* nor more bytes of names: a statement has 256 KiB */
+#define NAMES_MAX 2048U /* more are not asked for by name, */
+#define TEXT_MAX \
+	40960U /* nor where that takes more bytes: a statement has 256 KiB, for all its parts */
+#define ADDRESS_TEXT 56 /* what an address takes besides */
 
 struct largest {
 	struct scan *scan;
@@ -71,15 +73,17 @@ static int read_names(struct largest *l)
 static bool can_be_asked(struct group *const *name, size_t n)
 {
 	size_t bytes = 0;
+	struct addr a;
 
-	for (size_t i = 0; i < n; i++)
-		bytes += name[i]->key[0].n;
+	for (size_t i = 0; i < n && i < NAMES_MAX; i++)
+		bytes += name[i]->key[0].n + 4 +
+			 (addr_parse(name[i]->key[0], &a) < 0 ? 0 : ADDRESS_TEXT);
 	return n <= NAMES_MAX && bytes <= TEXT_MAX && !(n && name[n - 1]->is_others);
 }
 
 /*
  * The largest groups of these names; NULL: of any, and no more of each than its size. 1: of another time than the names, as not all sums are made
- * at once.
+ * at once; or too long a statement.
  */
 static int read_groups_of(struct largest *l, struct group *const *name, size_t n)
 {
@@ -101,7 +105,7 @@ static int read_groups_of(struct largest *l, struct group *const *name, size_t n
 	r = scan_run(l->scan, take_group, l);
 	l->scan->apart = NULL;
 	l->scan->top = 0;
-	if (r < 0)
+	if (r)
 		return r;
 	l->row = groups_sorted(l->groups, l->size, &l->n_rows);
 	if (!l->row)
@@ -141,6 +145,9 @@ static size_t names_needed(const struct largest *l)
 	if (l->n_rows < l->question->limit)
 		return SIZE_MAX;
 	least = l->size(l->row[l->n_rows - 1]);
+	/* the rest of more names than can be told apart: one of them may have moved as much as all */
+	if (l->name[l->n_names - 1]->is_others && l->size(l->name[l->n_names - 1]) >= least)
+		return SIZE_MAX;
 	while (n < l->n_names && l->size(l->name[n]) >= least)
 		n++;
 	return can_be_asked(l->name, n) ? n : SIZE_MAX;
@@ -210,11 +217,11 @@ static bool ask_by_name(struct largest *l)
 	return l->by_name.n_by > 0;
 }
 
-/* ClickHouse ranks by columns, and a verdict is of two. */
+/* ClickHouse ranks by columns: a verdict is of two, and protocols of newer versions are one. */
 static bool can_be_ranked(const struct history_question *q)
 {
 	for (size_t i = 0; i < q->n_by; i++)
-		if (q->by[i] == STORE_DIM_VERDICT)
+		if (q->by[i] == STORE_DIM_VERDICT || q->by[i] == STORE_DIM_PROTOCOL)
 			return false;
 	return true;
 }

@@ -30,6 +30,31 @@ for i in range({HALF_CLOSED} + 1):
     socket.create_connection(('{S4}', 7003)).close()
 """
 
+# A listener that waits for data (TCP_DEFER_ACCEPT: the ACK of the handshake is thrown away) and closes first, so that the ports of its ends
+# are those of a connection before; and who connects from one port again and again.
+DEFERRED = """
+import socket
+server = socket.create_server(('', 7004))
+server.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
+while True:
+    c = server.accept()[0]
+    c.recv(100)
+    c.close()
+"""
+AGAIN = f"""
+import socket, time
+for i in range(10):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(('', 7350))
+    s.connect(('{lab.C4}', 7004))
+    time.sleep(0.05)
+    s.sendall(b'z' * 10)
+    s.recv(1)
+    s.close()
+    time.sleep(0.05)
+"""
+
 # Closes its ends once there is one more than those, one after the other: each FIN is answered without a socket.
 LATE = f"""
 import socket, time
@@ -68,7 +93,9 @@ def main():
         late = n.start("/usr/bin/python3", "-c", LATE, ready=lambda _: n.listens("t", 7003), log="late.log")
         settle(n)
         d = n.daemon()
+        n.start("/usr/bin/python3", "-c", DEFERRED, ns=n.client, watched=True, ready=lambda _: n.listens("t", 7004, n.client))
         before = interface(n)
+        n.python(AGAIN, ns=n.server, watched=False)
         d.child.send_signal(signal.SIGSTOP)
         n.python(FLOOD, timeout=120)
         d.child.send_signal(signal.SIGCONT)
@@ -81,8 +108,10 @@ def main():
         flows = lab.last_flows(records)
         CASES.check("the ring overflowed, and it is counted", stats["lost"]["ring-flow"] > 0, stats)
         up = [r for r in flows if r["src_ip"] == lab.C4]
-        told = [sum(r["flow"][k] for r in up) for k in ("pkts_toserver", "bytes_toserver", "pkts_toclient",
-                                                       "bytes_toclient")]
+        in_ = [r for r in flows if r["dest_ip"] == lab.C4]
+        told = [sum(r["flow"][f"{what}_to{to}"] for r in up) + sum(r["flow"][f"{what}_to{back}"] for r in in_)
+                for to, back in (("server", "client"), ("client", "server")) for what in ("pkts", "bytes")]
+        CASES.equal("connections from one port again: each is a flow", [r["flow"]["bytes_toserver"] > 0 for r in in_], [True] * 10)
         rest = [stats["unreported"][k] for k in ("pkts_tx", "bytes_tx", "pkts_rx", "bytes_rx")]
         CASES.check("not one byte is lost: flows and unreported together are what the wire carried",
                     [a + b for a, b in zip(told, rest)] == sent, f"flows {told}", f"unreported {rest}", f"wire {sent}",

@@ -277,10 +277,10 @@ class Lab:
 
     # --- what is measured -----------------------------------------------------------------------------------------
 
-    def wait_quiet(self, seconds=10):
-        """Until no TCP socket of the client still has something to say (TIME-WAIT is over for all but the timer)."""
+    def wait_quiet(self, seconds=10, ns=None):
+        """Until no TCP socket of the client, or in `ns`, still has something to say (TIME-WAIT is over for all but the timer)."""
         wait_for("connections to end", lambda: not must(
-            "ip", "netns", "exec", self.client, "ss", "-Htn", "state", "connected", "exclude", "time-wait"), seconds)
+            "ip", "netns", "exec", ns or self.client, "ss", "-Htn", "state", "connected", "exclude", "time-wait"), seconds)
 
     def daemon(self, **kw):
         return Daemon(self, **kw)
