@@ -23,11 +23,12 @@ TABLES = ["finding", "flow", "flow_hour", "host", "name", "policy", "prevalence"
 SUMMED = ("usage_hour", "usage_host", "usage_name", "usage_peer", "usage_program")
 FLEET = 312                         # machines; a hundredth of them, rounded up, is 4
 HOURS = int(time.time()) // 3600 * 3600 - 3 * 3600
-PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "
-          "concat('web-', toString(number % 5)), if(number % 3 = 0, '', 'a.example'), toFixedString(toString(number % 3), 16), number, "
+CLOSED = ("--closed-after", str(int(time.time()) - HOURS - 2 * 3600))      # these two and no more: the day is not over, whatever the hour
+PIECES = ("INSERT INTO egret.flow_1 (ts, host, name, peer_ip, up_packets, up_bytes, down_bytes, seq, exe) SELECT toDateTime({hour} + number * 30), "
+          "concat('web-', toString(number % 5)), if(number % 3 = 0, '', 'a.example'), toFixedString(toString(number % 3), 16), 1, number, "
           "2 * number, number % 2, '/bin/x' FROM system.numbers LIMIT 200")
 SUMS = "SELECT sum(pieces), sum(flows), sum(up_bytes), sum(down_bytes) FROM egret.{}"
-LATE = "INSERT INTO egret.flow_1 (ts, host, name, up_bytes, seq) SELECT toDateTime({hour} + 5), 'it''s', 'late.example', 1000000, 0"
+LATE = "INSERT INTO egret.flow_1 (ts, host, name, up_packets, up_bytes, seq) SELECT toDateTime({hour} + 5), 'it''s', 'late.example', 1, 1000000, 0"
 
 
 def count_of(c, table, node=0):
@@ -154,23 +155,23 @@ def debian():
         CASES.check("migrate again, at another node, takes nothing away", c.tool("migrate", node=3) and count_of(c, "flow", 3) == "200")
         c.ask(PIECES.format(hour=HOURS), node=1)
         CASES.equal("the same block sent again through another replica is not counted twice", count_of(c, "flow"), "200")
-        CASES.equal("rollup: closed hours, and what machines contact the first time", c.tool("rollup"),
+        CASES.equal("rollup: closed hours, and what machines contact the first time", c.tool("rollup", *CLOSED),
                     "2 hours summed of 2\n0 domains that 2 or more of 5 machines contact\n")
         want = c.ask("SELECT count(), countIf(seq = 0), sum(up_bytes), sum(down_bytes) FROM egret.flow")
         for table in SUMMED:
             CASES.equal(f"rollup: sums of {table} are those of the pieces", c.ask(SUMS.format(table)), want)
-        CASES.equal("rollup: nothing to do the second time, at another node", c.tool("rollup", node=2), "0 hours summed of 2\n")
+        CASES.equal("rollup: nothing to do the second time, at another node", c.tool("rollup", *CLOSED, node=2), "0 hours summed of 2\n")
         c.ask(LATE.format(hour=HOURS))
-        CASES.equal("rollup: the hour of a late piece is summed again", c.tool("rollup", node=1), "1 hours summed of 2\n")
+        CASES.equal("rollup: the hour of a late piece is summed again", c.tool("rollup", *CLOSED, node=1), "1 hours summed of 2\n")
         for table in SUMMED:
             CASES.equal(f"rollup: the late piece is in {table}, all others once", c.ask(SUMS.format(table)), "201\t101\t1019900\t39800")
         c.ask(LATE.format(hour=HOURS).replace("seq)", "seq, boot)") + ", 2", node=2)
-        CASES.equal("rollup: the same late piece of another time", (c.tool("rollup"), c.ask(SUMS.format("usage_hour"))),
+        CASES.equal("rollup: the same late piece of another time", (c.tool("rollup", *CLOSED), c.ask(SUMS.format("usage_hour"))),
                     ("1 hours summed of 2\n", "202\t102\t2019900\t39800"))
         c.ask("ALTER TABLE egret.usage_name_1_local ON CLUSTER egret DROP PARTITION " + time.strftime("%Y%m", time.gmtime(HOURS)))
-        CASES.equal("rollup: a table that lost its sums gets them again", (c.tool("rollup", node=3), c.ask(SUMS.format("usage_name"))),
+        CASES.equal("rollup: a table that lost its sums gets them again", (c.tool("rollup", *CLOSED, node=3), c.ask(SUMS.format("usage_name"))),
                     ("2 hours summed of 2\n", "202\t102\t2019900\t39800"))
-        CASES.equal("rollup: a host with a quote in its name", c.tool("rollup"), "0 hours summed of 2\n")
+        CASES.equal("rollup: a host with a quote in its name", c.tool("rollup", *CLOSED), "0 hours summed of 2\n")
         prevalence(c)
         for table, column in (("usage_day", "day"), ("summed", "begin")):
             c.ask(f"INSERT INTO egret.{table}_1 ({column}, name) VALUES (1600000000, 'old.example')")

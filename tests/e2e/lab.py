@@ -99,6 +99,8 @@ class Lab:
     def add_ns(self, ns):
         must("ip", "netns", "add", ns)
         self.extra_ns.append(ns)
+        # source ports that tests name are not given to others
+        must("ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv4.ip_local_reserved_ports=40000-44999")
 
     def make_cgroup(self, name):
         path = os.path.join(cgroup2_mount(), name)
