@@ -75,7 +75,7 @@ static __noinline void eg_slot_late(struct eg_slot *slot, __u64 cookie, __u8 tai
 
 /*
  * `told`: what its last record has of the counts, which stay until nobody looks for them under this cookie any more; `tail`: that waits for
- * what comes behind it. Who found the slot before writes there still: sweep_slots() finds that, or who takes the slot next.
+ * what comes behind it. Who found the slot before writes there still: attach_sweep_rests() finds that, or who takes the slot next.
  */
 static __always_inline void eg_drop(__u64 cookie, const struct eg_counts *told, __u8 tail)
 {
